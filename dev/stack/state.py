@@ -1,0 +1,220 @@
+"""Where a stack lives on disk, and what it remembers between two commands.
+
+<root>/                 0755, entered by the database's user and by the sandbox's
+    stack.json          ports, Postgres major, the pids last started (no secrets)
+    secrets.json        0600, made once per stack
+    lock                held while a command changes the stack
+    postgres/           the data directory, of the database's user
+    run/                unix socket, health file
+    logs/<service>.log
+    storage/            the gateway's files
+    work/               the runner's job folders
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from dev.stack.errors import StackError
+
+CLONE = Path(__file__).resolve().parents[2]
+
+Service = Literal["postgres", "gateway", "functions", "runner"]
+SERVICES: tuple[Service, ...] = get_args(Service)
+SERVICES_WITH_PORT: tuple[Service, ...] = ("postgres", "gateway", "functions")
+
+# Below 32768, where the kernel picks ports for outgoing connections: a remembered port must still be free
+# when the stack comes up again.
+PORT_RANGE = range(20000, 32000)
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A process that was started: its pid, and when it was born, so that a recycled pid is never mistaken."""
+
+    pid: int
+    born: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What `stack.json` holds."""
+
+    postgres_major: int
+    ports: Mapping[Service, int]
+    daemons: Mapping[Service, Daemon] = field(default_factory=dict)
+
+    def with_daemon(self, service: Service, daemon: Daemon) -> State:
+        return replace(self, daemons={**self.daemons, service: daemon})
+
+    def without_daemon(self, service: Service) -> State:
+        return replace(self, daemons={name: it for name, it in self.daemons.items() if name != service})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one stack."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def state_file(self) -> Path:
+        return self.root / "stack.json"
+
+    @property
+    def secrets_file(self) -> Path:
+        return self.root / "secrets.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def storage(self) -> Path:
+        return self.root / "storage"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def health_file(self) -> Path:
+        return self.run / "runner-health.json"
+
+    def log(self, service: Service) -> Path:
+        return self.logs / f"{service}.log"
+
+    def make(self) -> None:
+        """Makes the folders; raises StackError where that is not allowed."""
+        try:
+            for folder in (self.root, self.run, self.logs, self.storage, self.work):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o755)
+        except OSError as error:
+            raise StackError(
+                f"the stack's folder {self.root} cannot be made: {error.strerror}",
+                "set CONTROL_ROOM_STACK_DIR to a folder of yours",
+            ) from error
+
+
+def home() -> Path:
+    """The folder of caches that all stacks of this user share (CONTROL_ROOM_HOME)."""
+    if configured := os.environ.get("CONTROL_ROOM_HOME"):
+        return Path(configured).absolute()
+    if os.geteuid() == 0:
+        # not below /root: the database's and the sandbox's users must be able to read it
+        return Path("/var/lib/control-room")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "control-room"
+
+
+def layout(name: str | None = None) -> Layout:
+    """The layout of the stack called `name`; by default the one of this clone, or CONTROL_ROOM_STACK_DIR."""
+    configured = os.environ.get("CONTROL_ROOM_STACK_DIR")
+    if configured and name is None:
+        return Layout(Path(configured).absolute())
+    if os.geteuid() == 0:
+        base = Path("/var/lib/control-room/stacks")
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "control-room/stacks"
+    return Layout(base / (name or hashlib.sha256(str(CLONE).encode()).hexdigest()[:12]))
+
+
+def load(place: Layout) -> State | None:
+    """What the stack remembers, or None if it was never started."""
+    try:
+        raw = json.loads(place.state_file.read_text())
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise StackError(
+            f"{place.state_file} cannot be read: it belongs to another user",
+            "run as the user who started the stack, or set CONTROL_ROOM_STACK_DIR",
+        ) from error
+    except ValueError as error:
+        raise StackError(
+            f"{place.state_file} is damaged: {error}", f"remove {place.root} and run scripts/stack up"
+        ) from error
+    return State(
+        postgres_major=raw["postgres_major"],
+        ports=raw["ports"],
+        daemons={name: Daemon(**daemon) for name, daemon in raw["daemons"].items()},
+    )
+
+
+def save(place: Layout, state: State) -> None:
+    write_json(place.state_file, asdict(state), mode=0o644)
+
+
+def write_json(path: Path, content: object, *, mode: int) -> None:
+    """Replaces a JSON file in one step: a reader never sees half of it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    os.chmod(file.name, mode)
+    os.replace(file.name, path)
+
+
+@contextlib.contextmanager
+def locked(place: Layout) -> Iterator[None]:
+    """Only one command at a time may change a stack; a second one waits for the first."""
+    with place.lock_file.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen there now, as one with SO_REUSEADDR sees it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def choose_ports(
+    place: Layout, wanted: Mapping[Service, int], known: Mapping[Service, int]
+) -> dict[Service, int]:
+    """One port per service: the wanted one, else the remembered one, else a free one.
+
+    The search for free ones starts at a place of its own for each stack, so that two stacks that come up at
+    the same time do not race for the same port.
+    """
+    chosen: dict[Service, int] = {}
+    start = int(hashlib.sha256(str(place.root).encode()).hexdigest(), 16) % len(PORT_RANGE)
+    candidates = iter(PORT_RANGE[(start + step) % len(PORT_RANGE)] for step in range(len(PORT_RANGE)))
+    for service in SERVICES_WITH_PORT:
+        if service in wanted:
+            chosen[service] = wanted[service]
+        elif service in known:
+            chosen[service] = known[service]
+        else:
+            chosen[service] = next(port for port in candidates if port_is_free(port))
+    return chosen

@@ -1,0 +1,1 @@
+"""Signed callbacks from the outbox, to addresses that may be called."""

@@ -1,0 +1,162 @@
+"""The outbox: claim deliveries, send them, settle the results. At least once, never blocked by one bad receiver.
+
+Two bounds: how many tries run at once, and how many of them to one endpoint. What has been claimed for an endpoint
+that is at its bound waits in a queue of its own; results are settled in batches while sending goes on. When the
+database is away, results wait: an unsettled delivery is claimed again after its lease, which is a duplicate and never a
+loss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import defaultdict, deque
+
+from runner.callback.courier import Courier
+from runner.model.errors import StoreRefused, StoreUnavailable
+from runner.model.wire import Delivery
+from runner.store.base import DeliveryResult, Store
+from runner.store.session import Backoff
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+PER_ENDPOINT = 4
+#: How many may be claimed and not yet settled. Their lease is 60 s: waiting must not outlive it.
+CLAIMED = 64
+SETTLE_AT_MOST = 100
+MAX_UNSETTLED = 1000
+
+
+class Outbox:
+    """Sends callbacks until it is told to stop."""
+
+    def __init__(self, store: Store, courier: Courier, *, poll_seconds: float) -> None:
+        self._store = store
+        self._courier = courier
+        self._poll = poll_seconds
+        self._wake = asyncio.Event()
+        self._settle_wake = asyncio.Event()
+        self._waiting: dict[str, deque[Delivery]] = defaultdict(deque)
+        self._sending: dict[str, int] = defaultdict(int)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._results: deque[DeliveryResult] = deque()
+        self._settling = 0
+        self._stopping = False
+
+    def wake(self, _payload: str = "") -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Claim no more; what is under way is sent and settled."""
+        self._stopping = True
+        self._wake.set()
+        self._settle_wake.set()
+
+    @property
+    def outstanding(self) -> int:
+        """Claimed and not yet settled."""
+        return sum(map(len, self._waiting.values())) + len(self._tasks) + len(self._results) + self._settling
+
+    async def run(self) -> None:
+        """Claim and send until stopped, then finish what is under way."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._claim())
+            group.create_task(self._settle())
+
+    async def _claim(self) -> None:
+        backoff = Backoff()
+        while not self._stopping:
+            self._wake.clear()
+            room = CLAIMED - self.outstanding
+            claimed: list[Delivery] = []
+            if room > 0:
+                try:
+                    claimed = await self._store.claim_deliveries(room)
+                    backoff.reset()
+                except (StoreUnavailable, StoreRefused) as error:
+                    if backoff.first:
+                        log.warning("deliveries_not_claimed", extra={"reason": str(error)})
+                    await backoff.pause()
+                    continue
+            for delivery in claimed:
+                self._waiting[delivery.endpoint_id].append(delivery)
+            self._start()
+            if len(claimed) == room > 0:
+                continue
+            await self._sleep()
+        for queue in self._waiting.values():
+            queue.clear()  # never sent by us: their leases run out and somebody else sends them
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._settle_wake.set()
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _start(self) -> None:
+        for endpoint, queue in list(self._waiting.items()):
+            while queue and self._sending[endpoint] < PER_ENDPOINT and len(self._tasks) < AT_ONCE:
+                self._sending[endpoint] += 1
+                task = asyncio.create_task(self._send(queue.popleft()))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            if not queue:
+                del self._waiting[endpoint]
+
+    async def _send(self, delivery: Delivery) -> None:
+        try:
+            result = await self._courier.carry(delivery)
+        finally:
+            self._sending[delivery.endpoint_id] -= 1
+            if not self._sending[delivery.endpoint_id]:
+                del self._sending[delivery.endpoint_id]
+        log.info(
+            "callback_sent" if result.result == "delivered" else "callback_failed",
+            extra={
+                "delivery_id": delivery.delivery_id,
+                "event_id": delivery.event_id,
+                "try": delivery.try_number,
+                "status": result.status,
+                "error": result.error,
+                "duration_ms": result.duration_ms,
+            },
+        )
+        self._results.append(result)
+        self._settle_wake.set()
+        # This task still counts until it is done; the next look at the queues comes right after.
+        asyncio.get_running_loop().call_soon(self._start)
+
+    async def _settle(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self._settle_wake.wait()
+            self._settle_wake.clear()
+            while self._results:
+                batch = [self._results.popleft() for _ in range(min(len(self._results), SETTLE_AT_MOST))]
+                self._settling = len(batch)
+                try:
+                    await self._store.settle_deliveries(batch)
+                    backoff.reset()
+                except StoreUnavailable as error:
+                    if backoff.first:
+                        log.warning("deliveries_not_settled", extra={"reason": str(error)})
+                    self._results.extendleft(reversed(batch))
+                    while len(self._results) > MAX_UNSETTLED:
+                        self._results.popleft()
+                    await backoff.pause()
+                    if self._stopping:
+                        return
+                except StoreRefused as error:
+                    log.error("deliveries_refused", extra={"reason": str(error), "count": len(batch)})
+                finally:
+                    self._settling = 0
+            self._wake.set()
+            if self._stopping and not self._tasks and not any(self._waiting.values()):
+                return

@@ -1,0 +1,51 @@
+"""The one method every executor has, and what it may call while it works.
+
+Every executor, the scripted fake included, obeys one suite: `tests/contract/`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from runner.model.attempt import Attempt
+from runner.model.outcome import Outcome, Usage
+from runner.model.stop import Stop
+from runner.model.workspace import Workspace
+
+
+class Reporter(Protocol):
+    """Where an executor says what is going on. Nothing here blocks; lines and progress are batched behind it."""
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why `run` is being cancelled; None while nobody ordered it."""
+        ...
+
+    def progress(self, percent: int, message: str) -> None:
+        """The work says how far it is."""
+        ...
+
+    def log(self, stream: str, line: str) -> None:
+        """One line of stdout, stderr or system, already redacted and without control characters."""
+        ...
+
+    def usage(self, usage: Usage) -> None:
+        """What the work used, also when it is cancelled and returns nothing."""
+        ...
+
+    def external_id(self, identifier: str) -> None:
+        """The work lives outside this process under this name, and may be adopted after a crash."""
+        ...
+
+
+class Executor(Protocol):
+    """Carries out one attempt."""
+
+    async def run(self, attempt: Attempt, workspace: Workspace, reporter: Reporter) -> Outcome:
+        """Do the work of `workspace.command` and return what became of it.
+
+        Failures of the work are returned as outcomes; `errors.Failure` may be raised instead. When the task is
+        cancelled, every process of the work is dead before CancelledError leaves: at once when `reporter.stop`
+        is LOST, after SIGTERM and a short grace otherwise.
+        """
+        ...

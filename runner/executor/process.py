@@ -1,0 +1,288 @@
+"""Attempts as sandboxed processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import time
+from asyncio.subprocess import Process
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.executor.base import Reporter
+from runner.executor.cgroup import Group, Measured
+from runner.executor.sandbox import LAUNCH_ENVIRONMENT, Sandbox, memory_file, nul_separated
+from runner.executor.transcript import Redactor, Stream, Transcript
+from runner.model.attempt import Attempt
+from runner.model.command import Command
+from runner.model.errors import Permanent, Retryable
+from runner.model.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded, Usage
+from runner.model.stop import Stop
+from runner.model.termination import TerminationCode
+from runner.model.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 2.0
+CHUNK = 65_536
+#: A job that floods its log is slowed to about 20 MiB/s, so that the others' heartbeats are not.
+FLOOD_PAUSE_SECONDS = 0.003
+DISK_LOOK_SECONDS = 2.0
+PIPES_CLOSE_SECONDS = 5.0
+CANNOT_ENTER_GROUP = 125
+LOG_FILE = "log"
+
+
+class ProcessExecutor:
+    """Runs `workspace.command` in a sandbox with limits, and reads what it says."""
+
+    def __init__(self, sandbox: Sandbox, grace_seconds: float = GRACE_SECONDS) -> None:
+        self._sandbox = sandbox
+        self._grace = grace_seconds
+
+    async def run(self, attempt: Attempt, workspace: Workspace, reporter: Reporter) -> Outcome:
+        """See `executor.base.Executor`."""
+        command = workspace.command
+        if command is None:
+            raise TypeError("a process needs a command")
+        if attempt.network and not self._sandbox.share_network:
+            raise Permanent(
+                TerminationCode.NOT_GRANTED,
+                "the job asks for network access and this runner's sandbox has none; submit it without `network`",
+            )
+        try:
+            group = self._sandbox.groups.make(f"a{attempt.attempt_id}-l{attempt.lease}", command.limits)
+        except OSError as error:
+            raise Retryable(
+                TerminationCode.EXECUTOR_UNAVAILABLE, f"no control group could be made: {error.strerror}"
+            ) from error
+        transcript = Transcript(
+            workspace.kept / LOG_FILE, Redactor(workspace.secrets.values()), reporter.log, reporter.progress
+        )
+        work = _Work(self._sandbox, group, transcript, workspace, command, self._grace)
+        try:
+            code = await work.run(attempt, reporter)
+        finally:
+            measured = group.measure()
+            usage = Usage(
+                exit_code=work.exit_code,
+                peak_memory_bytes=measured.peak_memory_bytes,
+                cpu_ms=measured.cpu_ms,
+            )
+            reporter.usage(usage)
+            transcript.close()
+            await asyncio.to_thread(group.remove)
+        return self._outcome(code, work, transcript, command, measured, usage)
+
+    def _outcome(
+        self,
+        code: int,
+        work: _Work,
+        transcript: Transcript,
+        command: Command,
+        measured: Measured,
+        usage: Usage,
+    ) -> Outcome:
+        limits = command.limits
+        if work.overflowed:
+            return PermanentFailure(
+                code=TerminationCode.OUTPUT_TOO_LARGE,
+                message=f"the job wrote more than {limits.disk_bytes} bytes below /job",
+                usage=usage,
+            )
+        if measured.oom_kills and code != 0:
+            return RetryableFailure(
+                code=TerminationCode.OUT_OF_MEMORY,
+                message=f"the job used more than its {limits.memory_bytes} bytes of memory",
+                usage=usage,
+            )
+        if work.exit_code is None:
+            why = "it could not enter its control group" if code == CANNOT_ENTER_GROUP else f"exit {code}"
+            return RetryableFailure(
+                code=TerminationCode.EXECUTOR_UNAVAILABLE,
+                message=f"the sandbox could not be made ({why}): {transcript.last_error_line[:500]}",
+                usage=usage,
+            )
+        if code != 0:
+            last = transcript.last_error_line[:500]
+            return RetryableFailure(
+                code=TerminationCode.USER_CODE_FAILED,
+                message=f"exit code {code}" + (f": {last}" if last else ""),
+                usage=usage,
+            )
+        return Succeeded(usage=usage)
+
+
+@dataclass
+class _Work:
+    """One sandbox from its first process to its last."""
+
+    sandbox: Sandbox
+    group: Group
+    transcript: Transcript
+    workspace: Workspace
+    command: Command
+    grace: float
+    exit_code: int | None = None
+    overflowed: bool = False
+
+    async def run(self, attempt: Attempt, reporter: Reporter) -> int:
+        """The exit code of the launcher; `exit_code` is the command's own, None when it never started."""
+        status_read, status_write = os.pipe()
+        inherited = [status_write]
+        try:
+            filter_descriptor = memory_file(self.sandbox.filter) if self.sandbox.filter else None
+            if filter_descriptor is not None:
+                inherited.append(filter_descriptor)
+            arguments = self.sandbox.arguments(
+                self.workspace.root,
+                self.command,
+                self._environment(attempt),
+                network=attempt.network,
+                status=status_write,
+                filter_descriptor=filter_descriptor,
+            )
+            descriptor = memory_file(nul_separated(arguments))
+            inherited.append(descriptor)
+            process = await asyncio.create_subprocess_exec(
+                *self.sandbox.launch(self.group.entrances, self.command, descriptor),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=inherited,
+                env=LAUNCH_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(status_read)
+            raise
+        finally:
+            for each in inherited:
+                os.close(each)
+        with os.fdopen(status_read, "rb") as status:
+            try:
+                code = await self._attend(process, reporter)
+            finally:
+                os.set_blocking(status.fileno(), False)
+                self.exit_code = _exit_code(status.read() or b"")
+        return code
+
+    async def _attend(self, process: Process, reporter: Reporter) -> int:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        tasks = [
+            asyncio.create_task(self._pump(process.stdout, self.transcript.stream("stdout"))),
+            asyncio.create_task(self._pump(process.stderr, self.transcript.stream("stderr"))),
+        ]
+        watch = asyncio.create_task(self._watch_disk(process))
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            grace = 0.0 if reporter.stop in (None, Stop.LOST) else self.grace
+            await self._end(process, grace)
+            raise
+        finally:
+            watch.cancel()
+            # Everything inside died with the pid namespace, so the pipes close by themselves.
+            _, open_still = await asyncio.wait(tasks, timeout=PIPES_CLOSE_SECONDS)
+            for task in open_still:
+                task.cancel()
+            await asyncio.gather(watch, *tasks, return_exceptions=True)
+        return code if code >= 0 else 128 - code
+
+    async def _pump(self, pipe: asyncio.StreamReader, stream: Stream) -> None:
+        while data := await pipe.read(CHUNK):
+            stream.feed(data)
+            if self.transcript.truncated:
+                await asyncio.sleep(FLOOD_PAUSE_SECONDS)
+        stream.end()
+
+    async def _end(self, process: Process, grace: float) -> None:
+        if grace > 0:
+            for pid in _descendants(process.pid):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await process.wait()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.to_thread(self.group.kill)
+        await process.wait()
+
+    async def _watch_disk(self, process: Process) -> None:
+        # The job directory lies on the runner's disk, which no namespace bounds.
+        pause = DISK_LOOK_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            used = await asyncio.to_thread(_disk_used, self.workspace.root, self.command.limits.disk_bytes)
+            pause = max(DISK_LOOK_SECONDS, 10 * (time.monotonic() - began))
+            if used > self.command.limits.disk_bytes:
+                self.overflowed = True
+                await self._end(process, 0.0)
+                return
+
+    def _environment(self, attempt: Attempt) -> dict[str, str]:
+        return {
+            "PATH": self.command.path,
+            "HOME": "/tmp",  # noqa: S108 - inside the sandbox
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "RUN_ID": str(attempt.run_id),
+            "ATTEMPT": str(attempt.number),
+            "TENANT_SLUG": attempt.tenant_slug,
+            **self.workspace.secrets,
+            **self.command.environment,
+        }
+
+
+def _exit_code(status: bytes) -> int | None:
+    """What bwrap says the command's exit code was; None when it never got so far as to run it."""
+    for line in status.splitlines():
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and isinstance(said.get("exit-code"), int):
+                return int(said["exit-code"])
+    return None
+
+
+def _descendants(pid: int) -> list[int]:
+    """Every process below `pid`, nearest first. Orphans inside a pid namespace hang below its init."""
+    found: list[int] = []
+    queue = [pid]
+    while queue:
+        parent = queue.pop()
+        try:
+            tasks = os.listdir(f"/proc/{parent}/task")
+        except OSError:
+            continue
+        for task in tasks:
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{parent}/task/{task}/children").read_text().split()
+                found.extend(map(int, children))
+                queue.extend(map(int, children))
+    return found
+
+
+def _disk_used(root: Path, enough: int) -> int:
+    """Bytes on disk below `root`; stops counting when there are more than `enough`."""
+    used = 0
+    queue = [str(root)]
+    while queue and used <= enough:
+        try:
+            with os.scandir(queue.pop()) as entries:
+                for entry in entries:
+                    status = entry.stat(follow_symlinks=False)
+                    used += status.st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        queue.append(entry.path)
+        except OSError:
+            continue
+    return used

@@ -1,0 +1,161 @@
+"""What a job says on stdout and stderr: bytes in, clean lines out.
+
+    bytes → lines (bounded) → redacted → `::progress N message` taken out → control characters replaced
+          → whole log on disk, and to the reporter until a bound is reached
+
+A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with line
+breaks are looked for line by line. Other encodings of a secret (base64, URL) are out of reach.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_LINE = 8_192
+MAX_LINES = 10_000
+MAX_BYTES = 4 * 1024**2
+MAX_FILE = 48 * 1024**2
+MASK = "***"
+TRUNCATED = "[log truncated here; the whole log is the artifact `log` of this run]"
+
+_PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*))?\s*$")
+# C0 and C1 controls but the tab: escape sequences would let a job repaint the terminal of whoever reads its log.
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+MIN_SECRET = 4
+
+
+class Redactor:
+    """Replaces secrets in text. Lines of a secret shorter than four characters are left: they would blank out
+    half the log and protect nothing."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        parts = {part.strip("\r") for secret in secrets for part in (secret, *secret.splitlines())}
+        words = sorted((p for p in parts if len(p) >= MIN_SECRET), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, words))) if words else None
+        self.longest = max((len(word.encode()) for word in words), default=0)
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of at most MAX_LINE bytes, redacting before an overlong line is cut."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines that are now complete."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        lines = [piece for line in whole for piece in self._pieces(line)]
+        if len(self._rest) > 2 * MAX_LINE + self._redact.longest:
+            lines.extend(self._cut())
+        return lines
+
+    def end(self) -> list[str]:
+        """What is left when the stream has ended."""
+        rest, self._rest = self._rest, b""
+        return self._pieces(rest) if rest else []
+
+    def _pieces(self, line: bytes) -> list[str]:
+        text = self._clean(line)
+        return [text[i : i + MAX_LINE] for i in range(0, len(text), MAX_LINE)] or [""]
+
+    def _cut(self) -> list[str]:
+        # Keep back as much as a secret may need to be completed by the next write.
+        text = self._clean(self._rest)
+        keep = min(len(text), max(self._redact.longest, 1))
+        self._rest = text[len(text) - keep :].encode()
+        head = text[: len(text) - keep]
+        return [head[i : i + MAX_LINE] for i in range(0, len(head), MAX_LINE)]
+
+    def _clean(self, line: bytes) -> str:
+        text = line.removesuffix(b"\r").decode("utf-8", "replace")
+        return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", self._redact(text))
+
+
+class Transcript:
+    """The log of one attempt, bounded where it goes to the database, whole on disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        redact: Redactor,
+        log: Callable[[str, str], None],
+        progress: Callable[[int, str], None],
+    ) -> None:
+        self._path = path
+        self._redact = redact
+        self._log = log
+        self._progress = progress
+        self._file: BinaryIO | None = None
+        self._file_bytes = 0
+        self._lines = 0
+        self._bytes = 0
+        self.truncated = False
+        self.last_error_line = ""
+
+    def line(self, stream: str, line: str) -> None:
+        """One clean line of a stream."""
+        if line.startswith("::progress"):
+            match = _PROGRESS.match(line)
+            if match:
+                self._progress(min(int(match[1]), 100), match[2] or "")
+                return
+        if stream == "stderr" and line.strip():
+            self.last_error_line = line.strip()
+        self._keep(line)
+        if self.truncated:
+            return
+        self._lines += 1
+        self._bytes += len(line) + 1
+        if self._lines >= MAX_LINES or self._bytes > MAX_BYTES:
+            self.truncated = True
+            self._log("system", TRUNCATED)
+            return
+        self._log(stream, line)
+
+    def stream(self, name: str) -> Stream:
+        """The reader of one of the two streams."""
+        return Stream(self, name, Lines(self._redact))
+
+    def close(self) -> None:
+        """Close the file on disk; remove it unless it holds more than the database does."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            if not self.truncated:
+                self._path.unlink(missing_ok=True)
+
+    def _keep(self, line: str) -> None:
+        if self._file_bytes >= MAX_FILE:
+            return
+        if self._file is None:
+            self._file = self._path.open("wb")
+        data = line.encode("utf-8", "replace") + b"\n"
+        self._file_bytes += len(data)
+        self._file.write(data)
+
+
+class Stream:
+    """One of stdout and stderr of an attempt."""
+
+    def __init__(self, transcript: Transcript, name: str, lines: Lines) -> None:
+        self._transcript = transcript
+        self._name = name
+        self._lines = lines
+
+    def feed(self, data: bytes) -> None:
+        """Bytes as they arrive."""
+        for line in self._lines.feed(data):
+            self._transcript.line(self._name, line)
+
+    def end(self) -> None:
+        """The stream has ended."""
+        for line in self._lines.end():
+            self._transcript.line(self._name, line)

@@ -1,0 +1,26 @@
+"""Job types by name. One that is not here is not offered by this runner, and submissions say so."""
+
+from __future__ import annotations
+
+from runner.jobtype.base import JobType, Place
+
+#: Every job type the database knows, with its engines. What this runner implements is `load`'s business.
+ENGINES: dict[str, tuple[str, ...]] = {
+    "spark_etl": ("duckdb", "spark"),
+    "diagram_export": ("default",),
+    "schema_migration": ("default",),
+    "kb_catalog": ("default",),
+    "code_validation": ("default",),
+}
+
+
+def load(name: str, place: Place) -> JobType | None:
+    """The job type of this name, or None when this runner does not implement it (yet)."""
+    # Imported here: a runner that only carries diagrams has no use for what Spark needs.
+    match name:
+        case "spark_etl":
+            from runner.jobtype.spark_etl import SparkEtl  # noqa: PLC0415
+
+            return SparkEtl(place)
+        case _:
+            return None

@@ -1,0 +1,88 @@
+"""An attempt: one try of a task run, as the database hands it out with a lease.
+
+The shape is that of `worker.claim_attempts`; `runner.model.wire` reads it from JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+JsonObject = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """What fences every write: the attempt and the lease under which we hold it."""
+
+    attempt_id: int
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The user's code: literal files (name to text), or an artifact to fetch. Never both."""
+
+    files: dict[str, str] | None = None
+    artifact_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something the attempt reads: an artifact (staged as a file), a table (staged as CSV) or a URI."""
+
+    name: str
+    artifact_id: str | None = None
+    table: str | None = None
+    uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Something the attempt promises to write: a table of a layer, or else a file that becomes an artifact."""
+
+    name: str
+    table: str | None = None
+    layer: str | None = None
+    kind: str | None = None
+    mode: str = "overwrite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
+
+    `timeout_seconds` counts from the claim. `secrets` are names; their values come from the runner's
+    environment. `token` opens the attempt door of the edge function and nothing else.
+    """
+
+    attempt_id: int
+    lease: int
+    number: int
+    run_id: int
+    task_run_id: int
+    task_key: str
+    tenant_id: str
+    tenant_slug: str
+    job_type: str
+    engine: str
+    requires: str
+    timeout_seconds: float
+    spec: str | None = None
+    code: Code | None = None
+    params: JsonObject = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    secrets: tuple[str, ...] = ()
+    network: bool = False
+    deadline_at: str | None = None
+    lease_expires_at: str | None = None
+    token: str = ""
+    max_artifact_bytes: int = 52_428_800
+    adopted: bool = False
+    external_id: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """The pair every write is matched against."""
+        return Key(self.attempt_id, self.lease)

@@ -1,0 +1,57 @@
+"""What a job type found after its command ended.
+
+All paths are relative to the workspace's root and were written by code we do not trust: whoever opens them goes
+through `runner.jobtype.harvest`, which follows no link and takes regular files only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: `type` is one of the Postgres types that `worker.open_output` takes."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactFile:
+    """A file that becomes an artifact version. `name` is the artifact's name, `path` where the file lies, `kind` one
+    of code, sql, diagram, notebook, report, log, data."""
+
+    name: str
+    path: str
+    kind: str = "data"
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFile:
+    """A CSV file (header line, Postgres' dialect) that is loaded to staging and published by the settle.
+
+    `name` is the name of the output in the submission; `rows`, when given, is checked against what was loaded.
+    """
+
+    name: str
+    path: str
+    columns: tuple[Column, ...]
+    layer: str
+    table: str
+    mode: str = "overwrite"
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """Everything an ended attempt leaves behind. `lineage` are OpenLineage RunEvents; `values` small results."""
+
+    artifacts: tuple[ArtifactFile, ...] = ()
+    tables: tuple[TableFile, ...] = ()
+    lineage: tuple[JsonObject, ...] = ()
+    values: JsonObject = field(default_factory=dict)

@@ -1,0 +1,155 @@
+"""What the runner asks of the database: one method per worker verb.
+
+`verbs.Verbs` speaks to Postgres; `memory.MemoryStore` is the public fake. Both obey the suite in
+`tests/unit/runner/store_suite.py`. Every method raises StoreUnavailable when the database is away (the same call may be
+made again) and StoreRefused when it answered with an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runner.model.attempt import Attempt, Key
+from runner.model.collected import Column
+from runner.model.outcome import Outcome
+from runner.model.wire import (
+    Delivery,
+    DeliverySettlement,
+    Renewal,
+    ReportAnswer,
+    Settlement,
+    StagedInput,
+    Terms,
+    Tick,
+    Unreadable,
+    Upload,
+)
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Who this runner is. `instance` is made anew by every process; `sandbox` is an honest description."""
+
+    instance: str
+    name: str
+    offers: tuple[str, ...]
+    capacity: int
+    version: str
+    sandbox: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of what the job said. `at` is ISO 8601."""
+
+    stream: str
+    at: str
+    line: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What one attempt has to say since the last report."""
+
+    key: Key
+    percent: int | None = None
+    message: str | None = None
+    external_id: str | None = None
+    logs: list[LogLine] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """One lease to renew, with the progress that rides on it."""
+
+    key: Key
+    percent: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a person's upload: READY or REFUSED, with findings that never hold the secret itself."""
+
+    upload: Upload
+    ready: bool
+    size: int | None = None
+    sha256: str | None = None
+    findings: tuple[JsonObject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """How one try of a callback ended: delivered, failed, or gone (the endpoint answered 410)."""
+
+    delivery_id: int
+    lease: int
+    result: str
+    status: int | None = None
+    error: str | None = None
+    retry_after_seconds: float | None = None
+    duration_ms: int | None = None
+
+
+class Store(Protocol):
+    """The worker verbs."""
+
+    async def register(self, registration: Registration) -> Terms:
+        """Say who we are and what we offer."""
+        ...
+
+    async def claim_attempts(self, offers: Sequence[str], limit: int) -> tuple[list[Attempt], list[Unreadable]]:
+        """Up to `limit` attempts that are now ours, and those whose form cannot be read."""
+        ...
+
+    async def renew_leases(self, beats: Sequence[Heartbeat]) -> list[Renewal]:
+        """Keep leases alive; learn of cancels and lost leases."""
+        ...
+
+    async def report(self, reports: Sequence[Report]) -> list[ReportAnswer]:
+        """Progress and log lines of several attempts."""
+        ...
+
+    async def settle_attempts(self, items: Sequence[tuple[Key, Outcome]]) -> list[Settlement]:
+        """Write outcomes down, each under its own fence."""
+        ...
+
+    async def release_attempts(self, keys: Sequence[Key]) -> None:
+        """Give attempts back without spending a retry."""
+        ...
+
+    async def open_output(self, key: Key, name: str, columns: Sequence[Column]) -> str:
+        """The name of a new staging table for one table output."""
+        ...
+
+    async def open_input(self, key: Key, name: str) -> StagedInput:
+        """A staging table that holds one table input."""
+        ...
+
+    async def tick(self) -> Tick:
+        """Move the clock: reap, deadlines, schedules."""
+        ...
+
+    async def claim_uploads(self, limit: int) -> list[Upload]:
+        """People's uploads to verify."""
+        ...
+
+    async def judge_uploads(self, verdicts: Sequence[Verdict]) -> None:
+        """Write verdicts down."""
+        ...
+
+    async def claim_deliveries(self, limit: int) -> list[Delivery]:
+        """Callbacks to send."""
+        ...
+
+    async def settle_deliveries(self, results: Sequence[DeliveryResult]) -> list[DeliverySettlement]:
+        """Write results of callbacks down."""
+        ...
+
+    async def canary(self) -> JsonObject:
+        """Prove that submit, claim and settle work under row level security."""
+        ...

@@ -1,0 +1,159 @@
+"""The worker verbs against Postgres: one statement each, jsonb in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from runner.model import wire
+from runner.model.attempt import Attempt, Key
+from runner.model.collected import Column
+from runner.model.outcome import Outcome
+from runner.store.base import (
+    DeliveryResult,
+    Heartbeat,
+    JsonObject,
+    Registration,
+    Report,
+    Verdict,
+)
+from runner.store.session import Lane
+
+
+class Verbs:
+    """See `store.base.Store` for what each method promises."""
+
+    def __init__(self, conninfo: str, instance: str) -> None:
+        self._instance = instance
+        self._claims = Lane(conninfo, "claims")
+        self._settles = Lane(conninfo, "settles")
+        self._custody = Lane(conninfo, "custody")
+        self._errands = Lane(conninfo, "errands")
+
+    async def close(self) -> None:
+        """Close every lane."""
+        for lane in (self._claims, self._settles, self._custody, self._errands):
+            await lane.close()
+
+    async def register(self, registration: Registration) -> wire.Terms:
+        """worker.register"""
+        answer = await self._custody.value(
+            "select worker.register(%s::jsonb)", [wire.dump(asdict(registration))]
+        )
+        return wire.read_one(wire.Terms, answer)
+
+    async def claim_attempts(
+        self, offers: Sequence[str], limit: int
+    ) -> tuple[list[Attempt], list[wire.Unreadable]]:
+        """worker.claim_attempts"""
+        rows = await self._claims.rows(
+            "select c from worker.claim_attempts(%s::uuid, %s::text[], %s::int) c",
+            [self._instance, list(offers), limit],
+        )
+        return wire.read_attempts(rows)
+
+    async def renew_leases(self, beats: Sequence[Heartbeat]) -> list[wire.Renewal]:
+        """worker.renew_leases"""
+        items = [_without_none(b.key, percent=b.percent, message=b.message) for b in beats]
+        answer = await self._custody.value(
+            "select worker.renew_leases(%s::uuid, %s::jsonb)", [self._instance, wire.dump(items)]
+        )
+        return wire.read_list(wire.Renewal, answer)
+
+    async def report(self, reports: Sequence[Report]) -> list[wire.ReportAnswer]:
+        """worker.report"""
+        items = []
+        for each in reports:
+            item = _without_none(
+                each.key, percent=each.percent, message=each.message, external_id=each.external_id
+            )
+            if each.logs:
+                item["logs"] = [{"stream": x.stream, "at": x.at, "line": x.line} for x in each.logs]
+            items.append(item)
+        answer = await self._custody.value("select worker.report(%s::jsonb)", [wire.dump(items)])
+        return wire.read_list(wire.ReportAnswer, answer)
+
+    async def settle_attempts(self, items: Sequence[tuple[Key, Outcome]]) -> list[wire.Settlement]:
+        """worker.settle_attempts"""
+        forms = [wire.settle_form(key, outcome) for key, outcome in items]
+        answer = await self._settles.value(
+            "select worker.settle_attempts(%s::uuid, %s::jsonb)", [self._instance, wire.dump(forms)]
+        )
+        return wire.read_list(wire.Settlement, answer)
+
+    async def release_attempts(self, keys: Sequence[Key]) -> None:
+        """worker.release_attempts"""
+        await self._settles.value(
+            "select worker.release_attempts(%s::uuid, %s::jsonb)",
+            [self._instance, wire.dump([_without_none(key) for key in keys])],
+        )
+
+    async def open_output(self, key: Key, name: str, columns: Sequence[Column]) -> str:
+        """worker.open_output"""
+        staging = await self._errands.value(
+            "select worker.open_output(%s::bigint, %s::bigint, %s::text, %s::jsonb)",
+            [key.attempt_id, key.lease, name, wire.dump([asdict(each) for each in columns])],
+        )
+        return str(staging)
+
+    async def open_input(self, key: Key, name: str) -> wire.StagedInput:
+        """worker.open_input"""
+        answer = await self._errands.value(
+            "select worker.open_input(%s::bigint, %s::bigint, %s::text)", [key.attempt_id, key.lease, name]
+        )
+        return wire.read_one(wire.StagedInput, answer)
+
+    async def tick(self) -> wire.Tick:
+        """worker.tick"""
+        return wire.read_one(
+            wire.Tick, await self._custody.value("select worker.tick(%s::uuid)", [self._instance])
+        )
+
+    async def claim_uploads(self, limit: int) -> list[wire.Upload]:
+        """worker.claim_uploads"""
+        rows = await self._errands.rows(
+            "select c from worker.claim_uploads(%s::uuid, %s::int) c", [self._instance, limit]
+        )
+        return wire.read_rows(wire.Upload, rows)
+
+    async def judge_uploads(self, verdicts: Sequence[Verdict]) -> None:
+        """worker.judge_uploads"""
+        items = [
+            {
+                "artifact_id": each.upload.artifact_id,
+                "version": each.upload.version,
+                "tenant_id": each.upload.tenant_id,
+                "lease": each.upload.lease,
+                "verdict": "READY" if each.ready else "REFUSED",
+                "size": each.size,
+                "sha256": each.sha256,
+                "findings": list(each.findings),
+            }
+            for each in verdicts
+        ]
+        await self._errands.value("select worker.judge_uploads(%s::jsonb)", [wire.dump(items)])
+
+    async def claim_deliveries(self, limit: int) -> list[wire.Delivery]:
+        """worker.claim_deliveries"""
+        rows = await self._errands.rows(
+            "select c from worker.claim_deliveries(%s::uuid, %s::int) c", [self._instance, limit]
+        )
+        return wire.read_rows(wire.Delivery, rows)
+
+    async def settle_deliveries(self, results: Sequence[DeliveryResult]) -> list[wire.DeliverySettlement]:
+        """worker.settle_deliveries"""
+        items = [{k: v for k, v in asdict(each).items() if v is not None} for each in results]
+        answer = await self._errands.value("select worker.settle_deliveries(%s::jsonb)", [wire.dump(items)])
+        return wire.read_list(wire.DeliverySettlement, answer)
+
+    async def canary(self) -> JsonObject:
+        """worker.canary"""
+        answer = await self._custody.value("select worker.canary(%s::uuid)", [self._instance])
+        return wire.read_one(dict[str, Any], answer)
+
+
+def _without_none(key: Key, **fields: Any) -> JsonObject:
+    form: JsonObject = {"attempt_id": key.attempt_id, "lease": key.lease}
+    form.update((name, value) for name, value in fields.items() if value is not None)
+    return form

@@ -1,0 +1,1 @@
+"""Bulk data and other people's databases: the second and last place for psycopg."""

@@ -1,0 +1,1 @@
+"""Files: moved by signed URLs, looked at for secrets before anybody else can read them."""

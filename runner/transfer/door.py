@@ -1,0 +1,226 @@
+"""Files in and out by signed URLs, through the attempt door of the edge function.
+
+    GET  {functions}/v1/attempts/{id}/inputs/{name}   → 302, signed URL → the bytes
+    POST {functions}/v1/attempts/{id}/artifacts       → 201 {artifact_id, version, upload_url} ; PUT the bytes there
+
+The bearer is the attempt's own token: it opens this door for this attempt under this lease and nothing else. It is
+never sent to the signed URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from runner.model.attempt import Attempt
+from runner.model.errors import Failure, Permanent, Retryable, StaleLease
+from runner.model.outcome import StoredArtifact
+from runner.model.termination import TerminationCode
+
+if TYPE_CHECKING:
+    import httpx
+
+log = logging.getLogger(__name__)
+
+TRIES = 4
+FIRST_PAUSE_SECONDS = 0.3
+CHUNK = 1024**2
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Size in bytes and SHA-256 of a file, as hex."""
+
+    size: int
+    sha256: str
+
+
+def measure(path: Path) -> Measured:
+    """Read a file once. Blocking."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+            size += len(piece)
+    return Measured(size, digest.hexdigest())
+
+
+class Door:
+    """The runner's HTTP side towards Control Room itself. One client, made when first needed."""
+
+    def __init__(self, functions_url: str, anon_key: str | None = None) -> None:
+        self._base = functions_url.rstrip("/")
+        self._anon_key = anon_key
+        self._client: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        """Close the connections, if there are any."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def fetch_input(self, attempt: Attempt, name: str, target: Path) -> Measured:
+        """Download one artifact input. Raises Permanent or Retryable (INPUT_UNAVAILABLE), or StaleLease."""
+        path = f"/v1/attempts/{attempt.attempt_id}/inputs/{quote(name, safe='')}"
+        response = await self._ask("GET", path, attempt.token, TerminationCode.INPUT_UNAVAILABLE)
+        location = response.headers.get("location")
+        if response.status_code not in (302, 303, 307) or not location:
+            raise Permanent(
+                TerminationCode.INPUT_UNAVAILABLE, f"input {name}: the door answered {response.status_code}"
+            )
+        return await self.download(str(response.url.join(location)), target, attempt.max_artifact_bytes)
+
+    async def store(
+        self, attempt: Attempt, path: Path, name: str, kind: str, content_type: str | None, measured: Measured
+    ) -> StoredArtifact:
+        """Upload one file as an artifact version. Raises Permanent, Retryable (PUBLISH_FAILED) or StaleLease."""
+        form: dict[str, Any] = {
+            "name": name,
+            "kind": kind,
+            "size": measured.size,
+            "sha256": measured.sha256,
+        }
+        if content_type:
+            form["content_type"] = content_type
+        response = await self._ask(
+            "POST",
+            f"/v1/attempts/{attempt.attempt_id}/artifacts",
+            attempt.token,
+            TerminationCode.PUBLISH_FAILED,
+            form,
+        )
+        ticket = response.json()
+        await self._upload(
+            str(response.url.join(ticket["upload_url"])), path, content_type or "application/octet-stream", measured
+        )
+        return StoredArtifact(
+            artifact_id=str(ticket["artifact_id"]),
+            version=int(ticket["version"]),
+            size=measured.size,
+            sha256=measured.sha256,
+        )
+
+    async def download(self, url: str, target: Path, max_bytes: int) -> Measured:
+        """The bytes behind a signed URL, into a new file. Raises Permanent or Retryable (INPUT_UNAVAILABLE)."""
+        code = TerminationCode.INPUT_UNAVAILABLE
+
+        async def once() -> Measured:
+            digest = hashlib.sha256()
+            size = 0
+            async with self._http().stream("GET", url) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise _refusal(response, code)
+                with target.open("wb") as file:
+                    async for piece in response.aiter_bytes(CHUNK):
+                        size += len(piece)
+                        if size > max_bytes:
+                            raise Permanent(code, f"the file is larger than {max_bytes} bytes")
+                        digest.update(piece)
+                        file.write(piece)
+            return Measured(size, digest.hexdigest())
+
+        return await self._patiently(once, code)
+
+    async def _upload(self, url: str, path: Path, content_type: str, measured: Measured) -> None:
+        code = TerminationCode.PUBLISH_FAILED
+
+        async def once() -> None:
+            response = await self._http().put(
+                url,
+                content=_pieces(path),
+                headers={
+                    "content-type": content_type,
+                    "content-length": str(measured.size),
+                    "x-upsert": "true",  # a try whose answer was lost may be made again
+                },
+            )
+            if response.status_code not in (200, 201, 204):
+                raise _refusal(response, code)
+
+        await self._patiently(once, code)
+
+    async def _ask(
+        self, method: str, path: str, token: str, code: TerminationCode, form: dict[str, Any] | None = None
+    ) -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}"}
+        if self._anon_key:
+            headers["apikey"] = self._anon_key
+
+        async def once() -> httpx.Response:
+            response = await self._http().request(method, self._base + path, headers=headers, json=form)
+            if response.status_code >= 400:
+                raise _refusal(response, code)
+            return response
+
+        return await self._patiently(once, code)
+
+    async def _patiently(self, once: Any, code: TerminationCode) -> Any:
+        """Call `once` until it answers or refuses for good; the last failure is raised as a Retryable."""
+        import httpx  # noqa: PLC0415 - an idle runner has no use for it
+
+        pause = FIRST_PAUSE_SECONDS
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return await once()
+            except Retryable:
+                if not tries_left:
+                    raise
+            except httpx.HTTPError as error:
+                if not tries_left:
+                    raise Retryable(code, f"storage cannot be reached: {type(error).__name__}") from error
+            await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - spreads load, guards nothing
+            pause *= 3
+        raise AssertionError("unreachable")
+
+    def _http(self) -> httpx.AsyncClient:
+        if self._client is None:
+            import httpx  # noqa: PLC0415 - an idle runner has no use for it
+
+            self._client = httpx.AsyncClient(
+                timeout=TIMEOUT_SECONDS,
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=30),
+            )
+        return self._client
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as file:
+        while piece := file.read(CHUNK):
+            yield piece
+
+
+def _refusal(response: httpx.Response, code: TerminationCode) -> Failure | StaleLease:
+    """What an answer that is no success means for the attempt."""
+    said = _error_code(response)
+    status = response.status_code
+    if said in ("ATTEMPT_TOKEN_INVALID", "STALE_LEASE"):
+        return StaleLease(said)
+    if status >= 500 or status in (408, 425, 429):
+        return Retryable(code, f"storage answered {status}")
+    if said == "ARTIFACT_TOO_LARGE" or status == 413:
+        return Permanent(TerminationCode.OUTPUT_TOO_LARGE, "the file is larger than the tenant's limit")
+    if code is TerminationCode.PUBLISH_FAILED:
+        return Permanent(TerminationCode.OUTPUT_INVALID, f"storage refused the file: {said or status}")
+    return Permanent(code, f"the input cannot be read: {said or status}")
+
+
+def _error_code(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    return str(body.get("code", "")) if isinstance(body, dict) else ""

@@ -1,0 +1,68 @@
+import { Refusal, refuse } from "./errors.ts";
+import { Settings } from "./settings.ts";
+
+/** Where bytes lie: a bucket, and a path whose first segment is the tenant. */
+export interface Place {
+  readonly bucket: string;
+  readonly path: string;
+}
+
+/** Hands out signed URLs with the service key; the database has decided before that the caller may have one. */
+export interface Storage {
+  /** An absolute URL that takes one PUT of the bytes. It cannot replace bytes that are there. */
+  uploadUrl(place: Place): Promise<string>;
+  /** An absolute URL that gives the bytes for `downloadSeconds`, as an attachment called `filename`. */
+  downloadUrl(place: Place, filename: string): Promise<string>;
+  /** Writes the bytes; they must not be there yet. */
+  put(place: Place, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<void>;
+}
+
+export const downloadSeconds = 300;
+
+export function storage(settings: Settings): Storage {
+  async function send(path: string, body: BodyInit, contentType: string): Promise<Record<string, unknown>> {
+    const key = settings.serviceKey;
+    if (key === undefined) throw refuse("NOT_CONFIGURED", { details: "SUPABASE_SERVICE_ROLE_KEY" });
+    try {
+      const response = await fetch(`${settings.supabaseUrl}/storage/v1${path}`, {
+        method: "POST",
+        headers: { apikey: key, authorization: `Bearer ${key}`, "content-type": contentType },
+        body,
+        redirect: "manual",
+        signal: AbortSignal.timeout(settings.upstreamMilliseconds),
+      });
+      const text = await response.text();
+      if (!response.ok) throw refuse("STORAGE_FAILED", { details: `Storage answered ${response.status}.` });
+      return JSON.parse(text);
+    } catch (error) {
+      throw error instanceof Refusal
+        ? error
+        : refuse("STORAGE_FAILED", { details: "Storage does not answer." });
+    }
+  }
+
+  /** Storage gives paths below /storage/v1. */
+  function absolute(path: unknown): string {
+    if (typeof path !== "string" || !path.startsWith("/")) {
+      throw refuse("STORAGE_FAILED", { details: "Storage gave no signed path." });
+    }
+    return `${settings.publicUrl}/storage/v1${path}`;
+  }
+
+  const below = ({ bucket, path }: Place) =>
+    `${encodeURIComponent(bucket)}/${path.split("/").map(encodeURIComponent).join("/")}`;
+
+  return {
+    async uploadUrl(place) {
+      return absolute((await send(`/object/upload/sign/${below(place)}`, "{}", "application/json")).url);
+    },
+    async downloadUrl(place, filename) {
+      const body = JSON.stringify({ expiresIn: downloadSeconds });
+      const { signedURL } = await send(`/object/sign/${below(place)}`, body, "application/json");
+      return `${absolute(signedURL)}&download=${encodeURIComponent(filename)}`;
+    },
+    async put(place, bytes, contentType) {
+      await send(`/object/${below(place)}`, bytes, contentType);
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import { forward, Route } from "../../../_shared/route.ts";
+import { artifactId, to } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "GET",
+  path: "/artifacts/{artifact_id}",
+  access: "member",
+  name: "get_artifact",
+  summary: "Shows an artifact with its versions",
+  parameters: { artifact_id: artifactId },
+  query: { version: { type: "integer", minimum: 1 } },
+  answers: { 200: { description: "The artifact", schema: to("Artifact") } },
+  handle: forward("get_artifact"),
+};

@@ -1,0 +1,13 @@
+import { forward, Route } from "../../../_shared/route.ts";
+import { page, paging, runId, to } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "GET",
+  path: "/artifacts",
+  access: "member",
+  name: "list_artifacts",
+  summary: "Lists artifacts",
+  query: { name: { type: "string" }, kind: { type: "string" }, run_id: runId, ...paging },
+  answers: { 200: { description: "Artifacts", schema: page(to("Artifact")) } },
+  handle: forward("list_artifacts"),
+};

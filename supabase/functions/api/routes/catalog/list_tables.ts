@@ -1,0 +1,26 @@
+import { json, passOn, Route } from "../../../_shared/route.ts";
+import { page, to } from "../../shapes.ts";
+
+const pageSize = 100;
+
+export const route: Route = {
+  method: "GET",
+  path: "/catalog/tables",
+  access: "member",
+  name: "list_tables",
+  summary: "Lists the catalog's tables",
+  query: {
+    limit: { type: "integer", minimum: 1, maximum: 1000, default: pageSize },
+    cursor: { type: "integer", minimum: 0, description: "next of the page before" },
+  },
+  answers: { 200: { description: "Tables", schema: page(to("Thing")) } },
+  handle: async (call) => {
+    const limit = Number(call.query.limit ?? pageSize);
+    const offset = Number(call.query.cursor ?? 0);
+    const query = new URLSearchParams({ select: "*", limit: String(limit), offset: String(offset) });
+    const answer = await call.around.database.rows("assets", query, call.member.jwt, call.trace);
+    if (answer.status >= 300) return passOn(answer);
+    const items = JSON.parse(answer.text);
+    return json(200, { items, next: items.length === limit ? offset + limit : null });
+  },
+};

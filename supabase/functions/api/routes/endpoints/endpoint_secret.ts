@@ -1,0 +1,41 @@
+import { refuse } from "../../../_shared/errors.ts";
+import { json, Route } from "../../../_shared/route.ts";
+import { webhookSecret } from "../../../_shared/webhook_secret.ts";
+import { endpointId } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "GET",
+  path: "/endpoints/{endpoint_id}/secret",
+  access: "member",
+  name: "endpoint_secret",
+  summary: "Shows an endpoint's signing secret (admins)",
+  parameters: { endpoint_id: endpointId },
+  answers: {
+    200: {
+      description: "The secret, for any Standard Webhooks library",
+      schema: {
+        type: "object",
+        required: ["endpoint_id", "secret_version", "secret"],
+        properties: {
+          endpoint_id: { type: "string", format: "uuid" },
+          secret_version: { type: "integer" },
+          secret: { type: "string", description: "whsec_…" },
+        },
+      },
+    },
+  },
+  handle: async (call) => {
+    if (call.member.role !== "admin") {
+      throw refuse("ROLE_INSUFFICIENT", { message: "Admins read signing secrets." });
+    }
+    const { masterKey } = call.around.settings;
+    if (masterKey === undefined) throw refuse("NOT_CONFIGURED", { details: "CONTROL_ROOM_MASTER_KEY" });
+    const endpoint = await call.need("get_endpoint", call.everything);
+    const { endpoint_id, secret_version } = endpoint as { endpoint_id: string; secret_version: number };
+    return json(200, {
+      endpoint_id,
+      secret_version,
+      secret: await webhookSecret(masterKey, endpoint_id, secret_version),
+    });
+  },
+};

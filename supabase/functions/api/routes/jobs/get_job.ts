@@ -1,0 +1,14 @@
+import { forward, Route } from "../../../_shared/route.ts";
+import { jobId, to } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "GET",
+  path: "/jobs/{job_id}",
+  access: "member",
+  name: "get_job",
+  summary: "Shows a job",
+  parameters: { job_id: jobId },
+  query: { version: { type: "integer", minimum: 1 } },
+  answers: { 200: { description: "The job", schema: to("Job") } },
+  handle: forward("get_job"),
+};

@@ -1,0 +1,29 @@
+import { refuse } from "../../../_shared/errors.ts";
+import { object } from "../../../_shared/json_text.ts";
+import { passOn, Route } from "../../../_shared/route.ts";
+import { to } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "GET",
+  path: "/lineage",
+  access: "member",
+  name: "lineage_graph",
+  summary: "Walks the graph from a dataset or a job, in Marquez's shape",
+  query: {
+    nodeId: { type: "string", description: "dataset:{namespace}:{name} or job:{namespace}:{name}; required" },
+    depth: { type: "integer", minimum: 0, maximum: 100, default: 5, description: "dataset hops" },
+    direction: { type: "string", enum: ["upstream", "downstream", "both"], default: "both" },
+    as_of: { type: "string", format: "date-time", description: "the graph as the database knew it then" },
+    kinds: { type: "array", items: { type: "string" }, description: "comma-separated" },
+    max_nodes: { type: "integer", minimum: 1, maximum: 10000, default: 2000 },
+    cursor: { type: "string", description: "next of a truncated answer" },
+  },
+  answers: { 200: { description: "The graph", schema: to("Graph") } },
+  handle: async (call) => {
+    const { nodeId, ...rest } = call.query;
+    if (nodeId === undefined) {
+      throw refuse("FIELD_INVALID", { details: "$.nodeId", message: "nodeId is missing." });
+    }
+    return passOn(await call.ask("lineage_graph", object({ node: nodeId, ...rest })));
+  },
+};

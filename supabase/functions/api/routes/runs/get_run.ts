@@ -1,0 +1,13 @@
+import { forward, Route } from "../../../_shared/route.ts";
+import { runId, to } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "GET",
+  path: "/runs/{run_id}",
+  access: "member",
+  name: "get_run",
+  summary: "Shows a run with its tasks, attempts, artifacts and tables",
+  parameters: { run_id: runId },
+  answers: { 200: { description: "The run", schema: to("Run") } },
+  handle: forward("get_run"),
+};

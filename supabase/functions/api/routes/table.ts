@@ -1,0 +1,91 @@
+import { Route } from "../../_shared/route.ts";
+import { route as createJob } from "./jobs/create_job.ts";
+import { route as deleteJob } from "./jobs/delete_job.ts";
+import { route as getJob } from "./jobs/get_job.ts";
+import { route as listJobs } from "./jobs/list_jobs.ts";
+import { route as runJob } from "./jobs/run_job.ts";
+import { route as updateJob } from "./jobs/update_job.ts";
+import { route as cancelRun } from "./runs/cancel_run.ts";
+import { route as getRun } from "./runs/get_run.ts";
+import { route as listRuns } from "./runs/list_runs.ts";
+import { route as runEvents } from "./runs/run_events.ts";
+import { route as runLineage } from "./runs/run_lineage.ts";
+import { route as runLogs } from "./runs/run_logs.ts";
+import { route as submitRuns } from "./runs/submit_runs.ts";
+import { route as completeArtifact } from "./artifacts/complete_artifact.ts";
+import { route as createArtifact } from "./artifacts/create_artifact.ts";
+import { route as deleteArtifact } from "./artifacts/delete_artifact.ts";
+import { route as downloadArtifact } from "./artifacts/download_artifact.ts";
+import { route as getArtifact } from "./artifacts/get_artifact.ts";
+import { route as listArtifacts } from "./artifacts/list_artifacts.ts";
+import { route as columnLineage } from "./lineage/column_lineage.ts";
+import { route as ingestBatch } from "./lineage/ingest_batch.ts";
+import { route as ingestEvent } from "./lineage/ingest_event.ts";
+import { route as lineageGraph } from "./lineage/lineage_graph.ts";
+import { route as listTables } from "./catalog/list_tables.ts";
+import { route as createEndpoint } from "./endpoints/create_endpoint.ts";
+import { route as deleteEndpoint } from "./endpoints/delete_endpoint.ts";
+import { route as endpointSecret } from "./endpoints/endpoint_secret.ts";
+import { route as getEndpoint } from "./endpoints/get_endpoint.ts";
+import { route as listEndpoints } from "./endpoints/list_endpoints.ts";
+import { route as rotateEndpoint } from "./endpoints/rotate_endpoint.ts";
+import { route as listDeliveries } from "./deliveries/list_deliveries.ts";
+import { route as redeliverDelivery } from "./deliveries/redeliver_delivery.ts";
+import { route as replayDeliveries } from "./deliveries/replay_deliveries.ts";
+import { route as attemptInput } from "./attempts/attempt_input.ts";
+import { route as createAttemptArtifact } from "./attempts/create_attempt_artifact.ts";
+import { route as reportAttempt } from "./attempts/report_attempt.ts";
+import { route as createToken } from "./tokens/create_token.ts";
+import { route as listTokens } from "./tokens/list_tokens.ts";
+import { route as revokeToken } from "./tokens/revoke_token.ts";
+import { route as health } from "./health.ts";
+import { route as listEvents } from "./list_events.ts";
+import { route as openapi } from "./openapi.ts";
+import { route as slo } from "./slo.ts";
+
+/** Every verb of the API. The router, the OpenAPI document and the tests read nothing else. */
+export const routes: readonly Route[] = [
+  createJob,
+  deleteJob,
+  getJob,
+  listJobs,
+  runJob,
+  updateJob,
+  cancelRun,
+  getRun,
+  listRuns,
+  runEvents,
+  runLineage,
+  runLogs,
+  submitRuns,
+  completeArtifact,
+  createArtifact,
+  deleteArtifact,
+  downloadArtifact,
+  getArtifact,
+  listArtifacts,
+  columnLineage,
+  ingestBatch,
+  ingestEvent,
+  lineageGraph,
+  listTables,
+  createEndpoint,
+  deleteEndpoint,
+  endpointSecret,
+  getEndpoint,
+  listEndpoints,
+  rotateEndpoint,
+  listDeliveries,
+  redeliverDelivery,
+  replayDeliveries,
+  attemptInput,
+  createAttemptArtifact,
+  reportAttempt,
+  createToken,
+  listTokens,
+  revokeToken,
+  health,
+  listEvents,
+  openapi,
+  slo,
+];

@@ -1,0 +1,380 @@
+import { Schema } from "../_shared/schema.ts";
+
+/** The forms that several routes share, as they stand in the OpenAPI document under `#/components/schemas`. */
+
+const bigint: Schema = { type: "integer", format: "int64" };
+const time: Schema = { type: ["string", "null"], format: "date-time" };
+const text: Schema = { type: ["string", "null"] };
+const milliseconds: Schema = { type: ["integer", "null"], description: "milliseconds" };
+const state: Schema = {
+  type: "string",
+  enum: ["QUEUED", "BLOCKED", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELED", "SKIPPED"],
+};
+const jobType: Schema = {
+  type: "string",
+  enum: ["spark_etl", "diagram_export", "schema_migration", "kb_catalog", "code_validation"],
+};
+const progress: Schema = {
+  type: ["object", "null"],
+  properties: { percent: { type: ["number", "null"] }, message: text },
+};
+const url: Schema = { type: "string", format: "uri" };
+
+export function to(name: keyof typeof shapes): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+export function page(items: Schema): Schema {
+  return {
+    type: "object",
+    required: ["items", "next"],
+    properties: {
+      items: { type: "array", items },
+      next: { type: ["string", "integer", "null"], description: "cursor of the next page" },
+    },
+  };
+}
+
+const submissionFields: Readonly<Record<string, Schema>> = {
+  job_type: jobType,
+  engine: { type: "string", description: "duckdb (default) or spark for spark_etl; else default" },
+  name: { type: "string" },
+  spec: { type: "string", description: "What the run is for, in a sentence or more. Kept with the run." },
+  code: {
+    description:
+      "Absent: generated from the spec by the Continue CLI, where a model is configured and granted.",
+    oneOf: [
+      {
+        type: "object",
+        required: ["files"],
+        properties: { files: { type: "object", additionalProperties: { type: "string" } } },
+      },
+      {
+        type: "object",
+        required: ["artifact_id"],
+        properties: { artifact_id: { type: "string", format: "uuid" } },
+      },
+    ],
+  },
+  params: { type: "object", description: "/job/params.json, as user code sees it" },
+  inputs: {
+    type: "array",
+    items: {
+      type: "object",
+      required: ["name"],
+      properties: {
+        name: { type: "string" },
+        artifact_id: { type: "string", format: "uuid" },
+        table: { type: "string" },
+        uri: { type: "string" },
+      },
+    },
+  },
+  outputs: {
+    type: "array",
+    items: {
+      type: "object",
+      required: ["name"],
+      properties: {
+        name: { type: "string" },
+        table: { type: "string" },
+        layer: { type: "string", enum: ["bronze", "silver", "gold"] },
+        kind: { type: "string" },
+        mode: { type: "string", enum: ["overwrite", "append"] },
+      },
+    },
+  },
+  callbacks: { type: "object", properties: { on_complete: url, on_fail: url, on_progress: url } },
+  secrets: {
+    type: "array",
+    items: { type: "string" },
+    description: "Names granted to the tenant; never values.",
+  },
+  timeout_seconds: { type: "integer", minimum: 1, maximum: 86400, default: 600 },
+  max_retries: { type: "integer", minimum: 0, maximum: 10, default: 3 },
+  priority: { type: "integer" },
+  idempotency_key: {
+    type: "string",
+    description: "The same key gives the same run, with 200 instead of 202.",
+  },
+};
+
+export const shapes = {
+  Error: {
+    type: "object",
+    required: ["code", "message", "details", "hint"],
+    properties: { code: { type: "string" }, message: { type: "string" }, details: text, hint: text },
+  },
+  OneTimeRun: { type: "object", required: ["job_type", "spec"], properties: submissionFields },
+  JobRun: {
+    type: "object",
+    required: ["job_id"],
+    properties: { job_id: bigint, params: { type: "object" }, idempotency_key: { type: "string" } },
+  },
+  Submission: {
+    oneOf: [{ $ref: "#/components/schemas/OneTimeRun" }, { $ref: "#/components/schemas/JobRun" }],
+  },
+  SubmittedRun: {
+    type: "object",
+    required: ["run_id", "state", "url"],
+    properties: { run_id: bigint, state, url },
+  },
+  Attempt: {
+    type: "object",
+    properties: {
+      attempt_id: bigint,
+      number: { type: "integer" },
+      lease: bigint,
+      state: { type: "string", enum: [...state.enum ?? [], "LOST"] },
+      runner: text,
+      termination_code: text,
+      message: text,
+      exit_code: { type: ["integer", "null"] },
+      peak_memory_bytes: { type: ["integer", "null"], format: "int64" },
+      cpu_ms: milliseconds,
+      queued_at: time,
+      started_at: time,
+      finished_at: time,
+    },
+  },
+  TaskRun: {
+    type: "object",
+    properties: {
+      task_run_id: bigint,
+      task_key: { type: "string" },
+      job_type: jobType,
+      state,
+      termination_code: text,
+      termination_message: text,
+      progress,
+      depends_on: { type: ["array", "null"] },
+      attempts: { type: "array", items: { $ref: "#/components/schemas/Attempt" } },
+    },
+  },
+  Run: {
+    type: "object",
+    required: ["run_id", "state"],
+    properties: {
+      run_id: bigint,
+      job_id: { type: ["integer", "null"], format: "int64" },
+      job_version: { type: ["integer", "null"] },
+      job_type: text,
+      engine: text,
+      name: text,
+      state,
+      termination_code: text,
+      termination_message: text,
+      queue_reason: text,
+      progress,
+      created_by: text,
+      times: {
+        type: "object",
+        properties: {
+          created_at: time,
+          started_at: time,
+          finished_at: time,
+          queue_ms: milliseconds,
+          run_ms: milliseconds,
+        },
+      },
+      tasks: { type: "array", items: { $ref: "#/components/schemas/TaskRun" } },
+      artifacts: { type: "array", items: { type: "object" } },
+      tables: { type: "array", items: { type: "object" } },
+      callbacks: { type: ["object", "null"] },
+      spec: { type: ["string", "null"], description: "operators and admins only, as params and code" },
+      params: { type: ["object", "null"] },
+      code: { type: ["object", "null"] },
+      links: { type: "object" },
+    },
+  },
+  Job: {
+    type: "object",
+    required: ["name", "tasks"],
+    properties: {
+      job_id: bigint,
+      version: { type: "integer" },
+      name: { type: "string" },
+      tasks: {
+        type: "array",
+        items: {
+          type: "object",
+          required: ["task_key", "job_type"],
+          properties: {
+            ...submissionFields,
+            task_key: { type: "string" },
+            depends_on: { type: "array" },
+            run_if: { type: "string" },
+          },
+        },
+      },
+      schedule: { type: ["object", "string", "null"] },
+      parameters: { type: ["object", "array", "null"] },
+    },
+  },
+  LogLine: {
+    type: "object",
+    properties: {
+      seq: bigint,
+      at: { type: "string", format: "date-time" },
+      attempt_id: bigint,
+      task_key: text,
+      stream: { type: "string", enum: ["stdout", "stderr", "system"] },
+      line: { type: "string" },
+    },
+  },
+  Event: {
+    type: "object",
+    properties: {
+      seq: bigint,
+      event_id: { type: "string" },
+      type: { type: "string", enum: ["run.completed", "run.failed", "run.progress"] },
+      timestamp: { type: "string", format: "date-time" },
+      data: { type: "object" },
+    },
+  },
+  ArtifactVersion: {
+    type: "object",
+    required: ["artifact_id", "version", "state"],
+    properties: {
+      artifact_id: { type: "string", format: "uuid" },
+      version: { type: "integer" },
+      state: { type: "string", enum: ["PENDING", "READY", "REFUSED"] },
+      size: bigint,
+      upload_url: { ...url, description: "Takes one PUT of the bytes." },
+    },
+  },
+  Artifact: {
+    type: "object",
+    properties: {
+      artifact_id: { type: "string", format: "uuid" },
+      name: { type: "string" },
+      kind: { type: "string" },
+      versions: { type: "array", items: { type: "object" } },
+    },
+  },
+  LineageEvent: {
+    type: "object",
+    description: "An OpenLineage RunEvent, JobEvent or DatasetEvent.",
+    required: ["eventTime", "producer", "schemaURL"],
+    properties: {
+      eventTime: { type: "string", format: "date-time" },
+      producer: { type: "string" },
+      schemaURL: { type: "string" },
+      eventType: { type: "string", enum: ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"] },
+      run: { type: "object" },
+      job: { type: "object" },
+      dataset: { type: "object" },
+      inputs: { type: "array", items: { type: "object" } },
+      outputs: { type: "array", items: { type: "object" } },
+    },
+  },
+  LineageSummary: {
+    type: "object",
+    required: ["status", "summary", "failed_events"],
+    properties: {
+      status: { type: "string", enum: ["success", "partial_success"] },
+      summary: {
+        type: "object",
+        properties: {
+          received: { type: "integer" },
+          successful: { type: "integer" },
+          failed: { type: "integer" },
+          retriable: { type: "integer" },
+          non_retriable: { type: "integer" },
+        },
+      },
+      failed_events: {
+        type: "array",
+        items: { type: "object", properties: { index: { type: "integer" }, reason: { type: "string" } } },
+      },
+    },
+  },
+  Graph: {
+    type: "object",
+    required: ["graph"],
+    properties: {
+      graph: {
+        type: "array",
+        items: {
+          type: "object",
+          required: ["id", "type", "data", "inEdges", "outEdges"],
+          properties: {
+            id: { type: "string", examples: ["dataset:control-room://acme:gold.delays"] },
+            type: { type: "string", enum: ["DATASET", "JOB", "DATASET_FIELD"] },
+            data: { type: ["object", "null"] },
+            inEdges: { type: "array", items: { $ref: "#/components/schemas/Edge" } },
+            outEdges: { type: "array", items: { $ref: "#/components/schemas/Edge" } },
+          },
+        },
+      },
+      truncated: { type: "boolean" },
+      next: text,
+    },
+  },
+  Edge: {
+    type: "object",
+    required: ["origin", "destination"],
+    properties: { origin: { type: "string" }, destination: { type: "string" } },
+  },
+  Endpoint: {
+    type: "object",
+    properties: {
+      endpoint_id: { type: "string", format: "uuid" },
+      url,
+      state: { type: "string" },
+      secret_version: { type: "integer" },
+    },
+  },
+  Delivery: {
+    type: "object",
+    properties: {
+      delivery_id: bigint,
+      endpoint_id: { type: "string", format: "uuid" },
+      event_id: { type: "string" },
+      state: { type: "string" },
+      tries: { type: "integer" },
+    },
+  },
+  AccessToken: {
+    type: "object",
+    properties: {
+      token_id: { type: "string", format: "uuid" },
+      name: { type: "string" },
+      role: { type: "string", enum: ["viewer", "operator", "admin"] },
+      expires_at: time,
+      token: { type: "string", description: "cr_…, shown once" },
+    },
+  },
+  ShortToken: {
+    type: "object",
+    required: ["access_token", "token_type", "expires_in", "expires_at"],
+    properties: {
+      access_token: { type: "string" },
+      token_type: { const: "bearer" },
+      expires_in: { type: "integer", description: "seconds" },
+      expires_at: { type: "integer", description: "seconds since 1970" },
+      tenant_id: { type: "string", format: "uuid" },
+      user_id: { type: "string" },
+      role: { type: "string", enum: ["viewer", "operator", "admin"] },
+    },
+  },
+  Thing: { type: "object" },
+} as const satisfies Record<string, Schema>;
+
+/** Parameters that many paths have. */
+export const runId: Schema = { ...bigint, description: "the run" };
+export const jobId: Schema = { ...bigint, description: "the job" };
+export const attemptId: Schema = { ...bigint, description: "the attempt" };
+export const deliveryId: Schema = { ...bigint, description: "the delivery" };
+export const artifactId: Schema = { type: "string", format: "uuid", description: "the artifact" };
+export const endpointId: Schema = { type: "string", format: "uuid", description: "the endpoint" };
+export const runState = state;
+export const jobTypes = jobType;
+
+/** `?limit=&cursor=` of every list. */
+export const paging = {
+  limit: { type: "integer", minimum: 1, maximum: 1000, description: "items per page" },
+  cursor: { type: "string", description: "next of the page before" },
+} as const satisfies Record<string, Schema>;
+
+export const after: Schema = { ...bigint, minimum: 0, description: "only what comes after this seq" };

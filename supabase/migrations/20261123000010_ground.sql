@@ -1,0 +1,285 @@
+-- ground: roles, default revokes, readers of JWT claims, error codes. Knows nothing.
+--
+-- Every room belongs to app_owner, a NOLOGIN role without BYPASSRLS that nobody in operation is a member of.
+-- A migration becomes a member for its own length: grant, set role, …, set role postgres, revoke.
+
+do $roles$
+declare
+    r text;
+begin
+    foreach r in array array['viewer', 'operator', 'admin', 'app_owner', 'app_system', 'loader'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = r) then
+            execute format('create role %I nologin noinherit', r);
+        end if;
+    end loop;
+    if not exists (select from pg_catalog.pg_roles where rolname = 'runner') then
+        create role runner login noinherit;  -- its password is given by the operator, never by a migration
+    end if;
+end
+$roles$;
+
+-- the chain lets grants and policies be written for `authenticated` once
+alter role viewer inherit;
+alter role operator inherit;
+alter role admin inherit;
+grant authenticated to viewer;
+grant viewer to operator;
+grant operator to admin;
+grant viewer, operator, admin to authenticator;
+-- COPY into staging is the one thing the runner does outside worker.*; it says `set role loader` for it
+grant loader to runner;
+
+grant app_owner, app_system to postgres;
+-- app_system owns the cross-tenant verbs and the tenants' layers; it drops the staging tables it made
+do $layers$
+begin
+    execute format('grant create on database %I to app_owner, app_system', current_database());
+end
+$layers$;
+alter default privileges for role postgres revoke execute on functions from public;
+alter default privileges for role app_owner revoke execute on functions from public;
+alter default privileges for role app_system revoke execute on functions from public;
+
+create schema ground authorization app_owner;
+set role app_owner;
+grant usage on schema ground to anon, authenticated, service_role, app_system, runner, supabase_auth_admin;
+
+-- ---------------------------------------------------------------------------------------------- words
+
+create type ground.member_role as enum ('viewer', 'operator', 'admin');  -- ordered: a later label may more
+
+create domain ground.slug as text check (value ~ '^[a-z][a-z0-9_]{0,40}$');
+create domain ground.label as text check (value ~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$');
+create domain ground.sha256 as text check (value ~ '^[0-9a-f]{64}$');
+
+-- --------------------------------------------------------------------------------------------- errors
+
+create table ground.error_codes (
+    code text primary key check (code ~ '^[A-Z][A-Z0-9_]+$'),
+    status integer not null check (status between 400 and 599),
+    meaning text not null,
+    mend text not null
+);
+comment on table ground.error_codes is 'Every error of ours, on both doors; docs/errors.md is made from it.';
+
+insert into ground.error_codes (code, status, meaning, mend) values
+('TOKEN_MISSING', 401, 'The request carries no bearer token.', 'Send Authorization: Bearer <token>.'),
+('TOKEN_INVALID', 401, 'The token cannot be verified.', 'Get a new token; check signature, algorithm and expiry.'),
+('TENANT_MISSING', 401, 'The token names no tenant.', 'Use a token whose claims carry tenant_id (a UUID) and user_id or sub.'),
+('MEMBERSHIP_MISSING', 403, 'The user is no member of the tenant that the token names.', 'Ask an admin of the tenant for membership.'),
+('ROLE_INSUFFICIENT', 403, 'The member''s role may not do this.', 'Ask an admin of the tenant for the role named in details.'),
+('SERVICE_ONLY', 403, 'Only the platform operator may do this.', 'Call it with the service role.'),
+('RATE_LIMITED', 429, 'Too many requests.', 'Wait for the seconds in Retry-After.'),
+('BODY_INVALID', 400, 'The body is no JSON of the expected form.', 'Send a JSON object with Content-Type: application/json.'),
+('BODY_TOO_LARGE', 413, 'The body is larger than this door accepts.', 'Upload bytes by signed URL, send batches in parts.'),
+('ROUTE_NOT_FOUND', 404, 'There is no such path.', 'See /api/v1/openapi.json.'),
+('METHOD_NOT_ALLOWED', 405, 'The path exists, the method does not.', 'See the Allow header.'),
+('UPSTREAM_UNAVAILABLE', 503, 'A part behind this door does not answer.', 'Try again; GET /api/v1/health tells which part.'),
+('INTERNAL_ERROR', 500, 'A fault of ours.', 'Report the request id; nothing was half-written.'),
+('FIELD_UNKNOWN', 400, 'The request has a field that is not known.', 'Remove or correct the field at the path in details.'),
+('FIELD_INVALID', 400, 'A field has a value that is not allowed.', 'Correct the field at the path in details.'),
+('JOB_TYPE_UNKNOWN', 400, 'There is no such job type.', 'Use one of the job types in the hint.'),
+('ENGINE_UNKNOWN', 400, 'The job type has no such engine.', 'Leave engine out, or use one of the hint.'),
+('SPEC_MISSING', 400, 'Every run carries a spec.', 'Say in a sentence or more what the run is for, in spec.'),
+('CODE_MISSING', 400, 'The job type needs code.', 'Send code.files with a job.py, or code.artifact_id.'),
+('CODE_TOO_LARGE', 413, 'Inline code is larger than 1 MiB.', 'Upload it as an artifact of kind code and name code.artifact_id.'),
+('MODEL_NOT_GRANTED', 422, 'No code was sent and no model that could write it is granted to the tenant.', 'Send code, or ask the platform operator to grant a model.'),
+('SECRET_NOT_GRANTED', 403, 'The tenant was not granted a secret of that name.', 'Ask the platform operator to grant it.'),
+('NETWORK_NOT_GRANTED', 403, 'The tenant was not granted network access for jobs.', 'Ask the platform operator to grant it.'),
+('TIMEOUT_OUT_OF_RANGE', 400, 'timeout_seconds must be a whole number from 1 to 86400.', 'Use a number in that range.'),
+('INPUT_NOT_FOUND', 404, 'An input names an artifact or table that is not there.', 'Upload the artifact first, or run the job that makes the table.'),
+('INPUT_URI_REFUSED', 400, 'Inputs by uri are not open to this job.', 'Upload the bytes as an artifact and name artifact_id.'),
+('CALLBACK_URL_INVALID', 400, 'The callback URL is not an http(s) URL that can be called.', 'Use https://host/path without user, password or fragment.'),
+('CALLBACK_ADDRESS_DENIED', 400, 'The callback URL points at a private or special address.', 'Use a public address, or have an admin allow the network within the platform''s bounds.'),
+('IDEMPOTENCY_KEY_INVALID', 400, 'idempotency_key must be 1 to 128 characters.', 'Use a shorter key.'),
+('RUN_NOT_FOUND', 404, 'The tenant has no such run.', 'Check run_id; GET /api/v1/runs lists yours.'),
+('RUN_FINISHED', 409, 'The run has already ended.', 'Nothing is to be done; submit a new run to run again.'),
+('JOB_NOT_FOUND', 404, 'The tenant has no such job.', 'Check job_id; GET /api/v1/jobs lists yours.'),
+('JOB_NAME_TAKEN', 409, 'A job of that name exists.', 'Choose another name or PATCH the job that has it.'),
+('JOB_GRAPH_INVALID', 400, 'The tasks do not form a graph without cycles.', 'Correct depends_on at the path in details.'),
+('ARTIFACT_NOT_FOUND', 404, 'The tenant has no such artifact.', 'Check artifact_id; GET /api/v1/artifacts lists yours.'),
+('ARTIFACT_TOO_LARGE', 413, 'An artifact may have at most the bytes of the tenant''s limit (50 MiB unless set).', 'Split it, or keep it outside and register where it is.'),
+('ARTIFACT_NOT_READY', 409, 'The artifact has no version that is READY.', 'Wait until the check has ended, or upload it again if it was refused.'),
+('ARTIFACT_STATE_INVALID', 409, 'The artifact version is final and cannot change.', 'Upload a new version.'),
+('ENDPOINT_NOT_FOUND', 404, 'The tenant has no such endpoint.', 'Check endpoint_id; GET /api/v1/endpoints lists yours.'),
+('DELIVERY_NOT_FOUND', 404, 'The tenant has no such delivery.', 'Check the id; GET /api/v1/deliveries lists yours.'),
+('DELIVERY_PENDING', 409, 'The delivery is still under way.', 'Wait until it has ended; then it can be sent again.'),
+('NODE_NOT_FOUND', 404, 'The lineage graph has no such node.', 'Use dataset:{namespace}:{name} or job:{namespace}:{name}.'),
+('NODE_ID_INVALID', 400, 'nodeId is not of the form dataset:{namespace}:{name}.', 'Correct nodeId.'),
+('EVENT_INVALID', 400, 'The lineage event has not the shape of an OpenLineage event.', 'See details for the path; all of eventTime, producer, schemaURL are needed.'),
+('ATTEMPT_TOKEN_INVALID', 401, 'The attempt token is unknown, or its attempt has ended.', 'Stop: the attempt was settled or belongs to someone else.'),
+('CHECK_TOKEN_INVALID', 401, 'The check token is unknown or its check has ended.', 'Claim the upload again.'),
+('INPUT_UNKNOWN', 404, 'The attempt has no input of that name.', 'Use the names in its inputs.'),
+('TENANT_EXISTS', 409, 'A tenant of that slug exists.', 'Choose another slug.'),
+('TENANT_NOT_FOUND', 404, 'There is no such tenant.', 'Check the slug.'),
+('MEMBER_NOT_FOUND', 404, 'The tenant has no such member.', 'Check user_id.'),
+('ACCESS_TOKEN_NOT_FOUND', 404, 'The tenant has no such access token.', 'Check token_id.'),
+('STALE_LEASE', 409, 'The attempt is no longer held under this lease.', 'Discard the work: another runner has it, or it has ended.'),
+('OUTPUT_INVALID', 400, 'An output table cannot be made from the columns that were sent.', 'Correct names and types at the path in details.');
+
+alter table ground.error_codes enable row level security;
+alter table ground.error_codes force row level security;
+create policy "everyone reads the error list" on ground.error_codes for select using (true);
+grant select on ground.error_codes to anon, authenticated, service_role, app_system;
+
+-- PostgREST turns this SQLSTATE into the very body and status, so both doors speak alike.
+create function ground.fail(p_code text, p_details text default null, p_message text default null, p_hint text default null)
+returns void language plpgsql stable set search_path = '' as $$
+declare
+    e ground.error_codes;
+begin
+    select c.* into e from ground.error_codes c where c.code = p_code;
+    if not found then
+        raise exception 'error code % is not listed', p_code;
+    end if;
+    raise sqlstate 'PGRST' using
+        message = json_build_object('code', e.code, 'message', coalesce(p_message, e.meaning),
+                                    'details', p_details, 'hint', coalesce(p_hint, e.mend))::text,
+        detail = json_build_object('status', e.status,
+                                   'headers', case when e.status = 401
+                                              then json_build_object('WWW-Authenticate', 'Bearer')
+                                              else json_build_object() end)::text;
+end
+$$;
+revoke all on function ground.fail(text, text, text, text) from public;
+grant execute on function ground.fail(text, text, text, text) to anon, authenticated, service_role, app_system, runner;
+
+-- --------------------------------------------------------------------------------- readers of claims
+
+-- The claims as PostgREST, Storage and the gateway set them; {} where there are none.
+create function ground.claims()
+returns jsonb language sql stable parallel safe set search_path = '' as $$
+    select coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb
+$$;
+revoke all on function ground.claims() from public;
+grant execute on function ground.claims() to anon, authenticated, service_role, app_system, supabase_auth_admin;
+
+-- What the token claims is a hint; tenancy.tenant_id() says what is true.
+create function ground.claimed_tenant_id()
+returns uuid language plpgsql stable parallel safe set search_path = '' as $$
+declare
+    v jsonb := ground.claims() -> 'tenant_id';
+begin
+    if jsonb_typeof(v) = 'string' and v #>> '{}' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
+        return (v #>> '{}')::uuid;
+    end if;
+    return null;
+end
+$$;
+revoke all on function ground.claimed_tenant_id() from public;
+grant execute on function ground.claimed_tenant_id() to anon, authenticated, service_role, app_system;
+
+create function ground.user_id()
+returns text language plpgsql stable parallel safe set search_path = '' as $$
+declare
+    c jsonb := ground.claims();
+    v jsonb := coalesce(c -> 'user_id', c -> 'sub');
+begin
+    return case when jsonb_typeof(v) = 'string' then nullif(v #>> '{}', '') end;
+end
+$$;
+revoke all on function ground.user_id() from public;
+grant execute on function ground.user_id() to anon, authenticated, service_role, app_system;
+
+-- Two accepted shapes: role is one of ours, or role=authenticated with user_role put in by the hook.
+create function ground.claimed_role()
+returns ground.member_role language plpgsql stable parallel safe set search_path = '' as $$
+declare
+    c jsonb := ground.claims();
+    v text := c ->> 'role';
+begin
+    if v = 'authenticated' then
+        v := c ->> 'user_role';
+    end if;
+    return case when v in ('viewer', 'operator', 'admin') then v::ground.member_role end;
+end
+$$;
+revoke all on function ground.claimed_role() from public;
+grant execute on function ground.claimed_role() to anon, authenticated, service_role, app_system;
+
+-- Sets the HTTP status of the answer; without a web request it does nothing.
+create function ground.answer_status(p_status integer)
+returns void language sql volatile set search_path = '' as $$
+    select set_config('response.status', p_status::text, true)
+$$;
+revoke all on function ground.answer_status(integer) from public;
+grant execute on function ground.answer_status(integer) to anon, authenticated, service_role, app_system;
+
+-- {"items": […], "next": cursor|null}: cursors are the last key of a page, opaque to the caller.
+create function ground.page_limit(p jsonb)
+returns integer language plpgsql stable set search_path = '' as $$
+declare
+    v text := p ->> 'limit';
+begin
+    if v is null then
+        return 100;
+    end if;
+    if v !~ '^[0-9]{1,4}$' or v::integer not between 1 and 1000 then
+        perform ground.fail('FIELD_INVALID', '$.limit', 'limit must be a whole number from 1 to 1000.');
+    end if;
+    return v::integer;
+end
+$$;
+revoke all on function ground.page_limit(jsonb) from public;
+grant execute on function ground.page_limit(jsonb) to authenticated, service_role, app_system;
+
+-- A bigint out of a JSON field, or the listed error with its path.
+create function ground.want_id(p jsonb, p_field text)
+returns bigint language plpgsql stable set search_path = '' as $$
+declare
+    v text := p ->> p_field;
+begin
+    if v is null or v !~ '^[0-9]{1,18}$' then
+        perform ground.fail('FIELD_INVALID', '$.' || p_field, p_field || ' must be a whole number.');
+    end if;
+    return v::bigint;
+end
+$$;
+revoke all on function ground.want_id(jsonb, text) from public;
+grant execute on function ground.want_id(jsonb, text) to anon, authenticated, service_role, app_system;
+
+create function ground.want_uuid(p jsonb, p_field text)
+returns uuid language plpgsql stable set search_path = '' as $$
+declare
+    v text := p ->> p_field;
+begin
+    if v is null or v !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
+        perform ground.fail('FIELD_INVALID', '$.' || p_field, p_field || ' must be a UUID.');
+    end if;
+    return v::uuid;
+end
+$$;
+revoke all on function ground.want_uuid(jsonb, text) from public;
+grant execute on function ground.want_uuid(jsonb, text) to anon, authenticated, service_role, app_system;
+
+-- Refuses fields that nobody reads, with the path of the first one.
+create function ground.refuse_unknown(p jsonb, p_known text[], p_path text default '$')
+returns void language plpgsql stable set search_path = '' as $$
+declare
+    v text;
+begin
+    if jsonb_typeof(p) is distinct from 'object' then
+        perform ground.fail('BODY_INVALID', p_path, 'An object is expected at ' || p_path || '.');
+    end if;
+    select k into v from jsonb_object_keys(p) k where k <> all (p_known) order by k limit 1;
+    if v is not null then
+        perform ground.fail('FIELD_UNKNOWN', p_path || '.' || left(v, 64));
+    end if;
+end
+$$;
+revoke all on function ground.refuse_unknown(jsonb, text[], text) from public;
+grant execute on function ground.refuse_unknown(jsonb, text[], text) to anon, authenticated, service_role, app_system;
+
+-- The guard of every append-only table; the trigger's name says which law was broken.
+create function ground.refuse_change()
+returns trigger language plpgsql set search_path = '' as $$
+begin
+    raise exception using errcode = '42501',
+        message = format('%s: %s of %I.%I is refused', tg_name, tg_op, tg_table_schema, tg_table_name);
+end
+$$;
+revoke all on function ground.refuse_change() from public;
+grant execute on function ground.refuse_change() to app_system;
+
+set role postgres;
+revoke app_owner, app_system from postgres;

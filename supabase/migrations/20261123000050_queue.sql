@@ -1,0 +1,736 @@
+-- queue: runs, task_runs, attempts, leases, slots; submit, claim, renew, settle, reap, cancel; logs, progress.
+-- Law 1: every renew, report and settle matches (attempt, lease, RUNNING). Zero rows = stale. Database time only.
+
+grant app_owner, app_system to postgres;
+create schema queue authorization app_owner;
+set role app_owner;
+grant usage on schema queue to authenticated, service_role, app_system;
+
+create type queue.state as enum (
+    'QUEUED',     -- ready to be claimed; RUNNING -> QUEUED when a lease is lost or a retry waits
+    'BLOCKED',    -- waits for other tasks; BLOCKED -> QUEUED | SKIPPED | CANCELED
+    'RUNNING',    -- QUEUED -> RUNNING by a claim
+    'SUCCEEDED',  -- final
+    'FAILED',     -- final
+    'TIMED_OUT',  -- final
+    'CANCELED',   -- final
+    'SKIPPED',    -- final: its run_if could not come true
+    'LOST'        -- final, attempts only: its leases were lost too often
+);
+
+create table queue.settings (
+    one boolean primary key default true check (one),
+    lease_seconds numeric not null default 15 check (lease_seconds between 0.5 and 3600),
+    heartbeat_seconds numeric not null default 5 check (heartbeat_seconds > 0),
+    poll_seconds numeric not null default 15 check (poll_seconds > 0),
+    max_lost integer not null default 10 check (max_lost >= 0),  -- re-claims of one attempt, apart from the retries
+    deadline_grace_seconds numeric not null default 5,
+    max_log_lines integer not null default 20000,
+    check (heartbeat_seconds < lease_seconds)
+);
+insert into queue.settings default values;
+comment on table queue.settings is 'Internal: the clockwork; tests lower it.';
+
+create table queue.runs (
+    tenant_id uuid not null references tenancy.tenants,
+    id bigint not null generated always as identity,
+    job_id bigint,
+    job_version integer,
+    name text not null,
+    job_type text,
+    state queue.state not null default 'QUEUED',
+    termination_code text,
+    termination_message text,
+    priority smallint not null default 0,
+    idempotency_key text,
+    task_count integer not null default 1,
+    created_by text not null,
+    created_at timestamptz not null default clock_timestamp(),
+    started_at timestamptz,
+    finished_at timestamptz,
+    cancel_requested_at timestamptz,
+    log_seq bigint not null default 0,
+    event_seq bigint not null default 0,
+    traceparent text check (length(traceparent) <= 128),
+    primary key (tenant_id, id),
+    foreign key (tenant_id, job_id, job_version) references job.versions (tenant_id, job_id, version),
+    constraint finished_iff_finished_at
+        check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
+    constraint finished_says_why check (finished_at is null or termination_code is not null)
+) with (fillfactor = 70);
+create unique index runs_are_idempotent on queue.runs (tenant_id, idempotency_key) where idempotency_key is not null;
+create index runs_of_job on queue.runs (tenant_id, job_id, job_version, id) where job_id is not null;
+create index runs_by_finish on queue.runs (tenant_id, finished_at) where finished_at is not null;
+
+create table queue.task_runs (
+    tenant_id uuid not null,
+    id bigint not null generated always as identity,
+    run_id bigint not null,
+    task_key text not null,
+    job_type text not null,
+    engine text not null,
+    state queue.state not null,
+    termination_code text,
+    termination_message text,
+    run_if text not null default 'ALL_SUCCESS',
+    depends_on text[] not null default '{}',
+    max_retries smallint not null,
+    timeout_seconds integer not null,
+    percent smallint not null default 0 check (percent between 0 and 100),
+    progress_message text,
+    output_values jsonb not null default '{}',
+    started_at timestamptz,
+    finished_at timestamptz,
+    primary key (tenant_id, id),
+    unique (tenant_id, run_id, task_key),
+    foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
+    constraint finished_iff_finished_at
+        check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null))
+) with (fillfactor = 70);
+
+create table queue.payloads (
+    tenant_id uuid not null,
+    task_run_id bigint not null,
+    spec text not null,
+    code jsonb,
+    params jsonb not null,
+    inputs jsonb not null,
+    outputs jsonb not null,
+    secrets jsonb not null,
+    network boolean not null default false,
+    primary key (tenant_id, task_run_id),
+    foreign key (tenant_id, task_run_id) references queue.task_runs (tenant_id, id)
+);
+comment on table queue.payloads is 'Confidential: source code, parameters; secrets are names only.';
+
+-- The hot table: only what waits or runs. A settled attempt moves to past_attempts in the settling statement.
+create table queue.live_attempts (
+    tenant_id uuid not null,
+    id bigint not null generated always as identity primary key,
+    run_id bigint not null,
+    task_run_id bigint not null,
+    number smallint not null default 1,
+    requires text not null,  -- job_type/engine: what a runner must offer
+    priority smallint not null default 0,
+    state queue.state not null default 'QUEUED' check (state in ('QUEUED', 'RUNNING')),
+    queued_at timestamptz not null default clock_timestamp(),
+    ready_at timestamptz not null default clock_timestamp(),
+    lease integer not null default 0,
+    lost smallint not null default 0,
+    runner uuid,
+    claimed_at timestamptz,
+    lease_expires_at timestamptz,
+    deadline_at timestamptz,
+    cancel_requested_at timestamptz,
+    token_hash bytea,
+    external_id text check (length(external_id) <= 512),
+    log_lines integer not null default 0,
+    foreign key (tenant_id, task_run_id) references queue.task_runs (tenant_id, id),
+    constraint one_live_attempt_per_task unique (tenant_id, task_run_id),
+    constraint running_means_leased
+        check (state <> 'RUNNING' or (runner is not null and lease > 0 and lease_expires_at is not null and deadline_at is not null))
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_cost_delay = 0);
+create index live_attempts_ready on queue.live_attempts (tenant_id, priority desc, ready_at, id) where state = 'QUEUED';
+create index live_attempts_leased on queue.live_attempts (lease_expires_at) where state = 'RUNNING';
+create index live_attempts_of_run on queue.live_attempts (tenant_id, run_id);
+
+create table queue.past_attempts (
+    tenant_id uuid not null,
+    id bigint not null,
+    run_id bigint not null,
+    task_run_id bigint not null,
+    number smallint not null,
+    requires text not null,
+    priority smallint not null,
+    state queue.state not null check (state not in ('QUEUED', 'RUNNING', 'BLOCKED')),
+    queued_at timestamptz not null,
+    ready_at timestamptz not null,
+    lease integer not null,
+    lost smallint not null,
+    runner uuid,
+    claimed_at timestamptz,
+    deadline_at timestamptz,
+    external_id text,
+    finished_at timestamptz not null,
+    termination_code text not null,
+    message text,
+    exit_code integer,
+    peak_memory_bytes bigint,
+    cpu_ms bigint,
+    primary key (id, finished_at)
+) partition by range (finished_at);
+create table queue.past_attempts_rest partition of queue.past_attempts default;
+create index past_attempts_of_task on queue.past_attempts (tenant_id, task_run_id);
+create index past_attempts_of_run on queue.past_attempts (tenant_id, run_id);
+
+-- One word for both: what waits, runs and ran.
+create view queue.attempts with (security_invoker = true) as
+select tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner,
+       claimed_at as started_at, lease_expires_at, deadline_at, cancel_requested_at, external_id,
+       null::timestamptz as finished_at, null::text as termination_code, null::text as message,
+       null::integer as exit_code, null::bigint as peak_memory_bytes, null::bigint as cpu_ms
+from queue.live_attempts
+union all
+select tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner,
+       claimed_at, null, deadline_at, null, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms
+from queue.past_attempts;
+
+-- One counter row per tenant: locked by claim and settle, so the limit is exact.
+create table queue.slots (
+    tenant_id uuid primary key references tenancy.tenants,
+    running integer not null default 0 check (running >= 0),
+    served_at timestamptz not null default clock_timestamp()
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
+
+create table queue.logs (
+    tenant_id uuid not null,
+    run_id bigint not null,
+    seq bigint not null,
+    at timestamptz not null,
+    attempt_id bigint not null,
+    task_run_id bigint not null,
+    stream text not null check (stream in ('stdout', 'stderr', 'system')),
+    line text not null check (length(line) <= 16384),
+    primary key (tenant_id, run_id, seq)
+);
+comment on table queue.logs is 'Confidential: what the job said; secrets are redacted by the runner.';
+
+create table queue.runners (
+    instance uuid primary key,
+    name text not null,
+    offers text[] not null,
+    capacity integer not null,
+    version text not null,
+    sandbox jsonb not null default '{}',
+    started_at timestamptz not null default clock_timestamp(),
+    seen_at timestamptz not null default clock_timestamp(),
+    stopped_at timestamptz
+) with (fillfactor = 50);
+comment on table queue.runners is 'Internal: who claims, and what it offers.';
+
+-- ------------------------------------------------------------------------------------- row security
+
+alter table queue.settings enable row level security;
+alter table queue.settings force row level security;
+alter table queue.runs enable row level security;
+alter table queue.runs force row level security;
+alter table queue.task_runs enable row level security;
+alter table queue.task_runs force row level security;
+alter table queue.payloads enable row level security;
+alter table queue.payloads force row level security;
+alter table queue.live_attempts enable row level security;
+alter table queue.live_attempts force row level security;
+alter table queue.past_attempts enable row level security;
+alter table queue.past_attempts force row level security;
+alter table queue.past_attempts_rest enable row level security;
+alter table queue.past_attempts_rest force row level security;
+alter table queue.slots enable row level security;
+alter table queue.slots force row level security;
+alter table queue.logs enable row level security;
+alter table queue.logs force row level security;
+alter table queue.runners enable row level security;
+alter table queue.runners force row level security;
+
+create policy "members see their runs" on queue.runs for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()));
+create policy "members see their task runs" on queue.task_runs for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()));
+create policy "members see their waiting and running attempts" on queue.live_attempts for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()));
+create policy "members see their past attempts" on queue.past_attempts for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()));
+create policy "operators see code and parameters" on queue.payloads for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.role()) >= 'operator');
+create policy "operators see logs" on queue.logs for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.role()) >= 'operator');
+
+create policy "doors keep the caller's runs" on queue.runs for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's task runs" on queue.task_runs for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's payloads" on queue.payloads for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's attempts" on queue.live_attempts for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's past attempts" on queue.past_attempts for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's logs" on queue.logs for select to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors see the runners" on queue.runners for select to app_owner using (true);
+
+create policy "the worker reads settings" on queue.settings for all to app_system using (true) with check (true);
+create policy "the worker keeps runs" on queue.runs for all to app_system using (true) with check (true);
+create policy "the worker keeps task runs" on queue.task_runs for all to app_system using (true) with check (true);
+create policy "the worker keeps payloads" on queue.payloads for all to app_system using (true) with check (true);
+create policy "the worker keeps attempts" on queue.live_attempts for all to app_system using (true) with check (true);
+create policy "the worker keeps past attempts" on queue.past_attempts for all to app_system using (true) with check (true);
+create policy "the worker keeps past attempts" on queue.past_attempts_rest for all to app_system using (true) with check (true);
+create policy "the worker keeps slots" on queue.slots for all to app_system using (true) with check (true);
+create policy "the worker keeps logs" on queue.logs for all to app_system using (true) with check (true);
+create policy "the worker keeps runners" on queue.runners for all to app_system using (true) with check (true);
+
+grant select (tenant_id, id, job_id, job_version, name, job_type, state, termination_code, termination_message, priority, task_count,
+              created_by, created_at, started_at, finished_at, cancel_requested_at) on queue.runs to authenticated;
+grant select on queue.task_runs, queue.payloads, queue.past_attempts, queue.logs to authenticated;
+grant select (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner, claimed_at,
+              lease_expires_at, deadline_at, cancel_requested_at, external_id) on queue.live_attempts to authenticated;
+grant select on queue.attempts to authenticated;
+grant select, insert, update on queue.settings, queue.runs, queue.task_runs, queue.slots, queue.runners to app_system;
+grant select, insert on queue.payloads, queue.past_attempts, queue.logs to app_system;
+grant select, insert, update, delete on queue.live_attempts to app_system;
+grant select on queue.attempts to app_system;
+
+-- ------------------------------------------------------------------------------------------- submit
+
+create function queue.is_final(p_state queue.state)
+returns boolean language sql immutable parallel safe set search_path = '' as $$
+    select p_state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED', 'LOST')
+$$;
+revoke all on function queue.is_final(queue.state) from public;
+grant execute on function queue.is_final(queue.state) to authenticated, app_system;
+
+-- A checked submission becomes one run; the same idempotency key gives the run that is there (fresh = false).
+create function queue.submit(p_tenant uuid, p_user text, p jsonb, out run_id bigint, out state queue.state, out fresh boolean)
+language plpgsql set search_path = '' as $$
+declare
+    v_tasks jsonb := p -> 'tasks';
+begin
+    fresh := true;
+    insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, created_by, traceparent)
+    values (p_tenant, (p ->> 'job_id')::bigint, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
+            p ->> 'idempotency_key', jsonb_array_length(v_tasks), p_user, p ->> 'traceparent')
+    on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
+    returning r.id, r.state into run_id, state;
+    if run_id is null then
+        fresh := false;
+        select r.id, r.state into run_id, state from queue.runs r
+        where r.tenant_id = p_tenant and r.idempotency_key = p ->> 'idempotency_key';
+        return;
+    end if;
+    with task as (
+        select t, array(select coalesce(d ->> 'task_key', d #>> '{}') from jsonb_array_elements(t -> 'depends_on') d) as depends_on
+        from jsonb_array_elements(v_tasks) t
+    ), made as (
+        insert into queue.task_runs as k (tenant_id, run_id, task_key, job_type, engine, state, run_if, depends_on, max_retries, timeout_seconds)
+        select p_tenant, submit.run_id, t ->> 'task_key', t ->> 'job_type', t ->> 'engine',
+               case when depends_on = '{}' then 'QUEUED' else 'BLOCKED' end::queue.state,
+               t ->> 'run_if', depends_on, (t ->> 'max_retries')::smallint, (t ->> 'timeout_seconds')::integer
+        from task
+        returning k.id, k.task_key, k.job_type, k.engine, k.state
+    ), filled as (
+        insert into queue.payloads (tenant_id, task_run_id, spec, code, params, inputs, outputs, secrets, network)
+        select p_tenant, made.id, t ->> 'spec', nullif(t -> 'code', 'null'), t -> 'params', t -> 'inputs', t -> 'outputs', t -> 'secrets',
+               (t ->> 'network')::boolean
+        from made join task on t ->> 'task_key' = made.task_key
+    )
+    insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
+    select p_tenant, submit.run_id, made.id, made.job_type || '/' || made.engine, (p ->> 'priority')::smallint
+    from made where made.state = 'QUEUED';
+    notify control_room_attempts;
+end
+$$;
+revoke all on function queue.submit(uuid, text, jsonb) from public;
+grant execute on function queue.submit(uuid, text, jsonb) to app_system;
+
+-- -------------------------------------------------------------------------------------------- claim
+
+-- One statement decides: tenants with free slots in the order they were last served, k ready attempts of each.
+create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
+returns table (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint,
+               requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text)
+language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := clock_timestamp();
+    v_lease interval;
+begin
+    select make_interval(secs => s.lease_seconds) into v_lease from queue.settings s;
+    return query
+    with free as materialized (
+        select s.tenant_id, l.max_running - s.running as k, s.served_at
+        from queue.slots s join tenancy.limits l on l.tenant_id = s.tenant_id
+        where s.running < l.max_running
+          and exists (select from queue.live_attempts a
+                      where a.tenant_id = s.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers))
+        order by s.served_at limit p_limit
+        for update of s skip locked
+    ), ready as materialized (
+        select f.served_at, f.tenant_id, a.id, row_number() over (partition by f.tenant_id order by a.rank) as turn
+        from free f cross join lateral (
+            select x.id, row_number() over () as rank from (
+                select a.id from queue.live_attempts a
+                where a.tenant_id = f.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers)
+                order by a.priority desc, a.ready_at, a.id
+                limit least(f.k, p_limit) for update skip locked) x) a
+    ), picked as materialized (
+        select id, tenant_id from ready order by turn, served_at, id limit p_limit
+    ), counted as (
+        update queue.slots s set running = s.running + n.n, served_at = v_now
+        from (select tenant_id, count(*)::integer as n from picked group by tenant_id) n
+        where s.tenant_id = n.tenant_id
+    ), claimed as (
+        update queue.live_attempts a
+        set state = 'RUNNING', lease = a.lease + 1, runner = p_instance, claimed_at = v_now, lease_expires_at = v_now + v_lease,
+            -- an adopted attempt keeps its deadline: its work may still live outside
+            deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
+                               else v_now + make_interval(secs => t.timeout_seconds) end,
+            token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || x.secret, 'UTF8'))
+        from picked p
+        cross join lateral (select p.id as pid, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret) x,
+             queue.task_runs t
+        where a.id = p.id and t.tenant_id = a.tenant_id and t.id = a.task_run_id
+        returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.deadline_at, a.lease_expires_at,
+                  'crat_' || a.id || '_' || a.lease || '_' || x.secret as token, a.external_id
+    ), tasks as (
+        update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, v_now)
+        from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and t.state = 'QUEUED'
+    ), runs as (
+        update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, v_now)
+        from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and r.state = 'QUEUED'
+    )
+    select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.lease_expires_at, c.token, c.external_id
+    from claimed c;
+end
+$$;
+revoke all on function queue.claim(uuid, text[], integer) from public;
+grant execute on function queue.claim(uuid, text[], integer) to app_system;
+
+-- True while the attempt is held under this very lease; locks it until the transaction ends.
+create function queue.hold(p_attempt bigint, p_lease integer)
+returns queue.live_attempts language sql volatile set search_path = '' as $$
+    select a from queue.live_attempts a where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING' for update
+$$;
+revoke all on function queue.hold(bigint, integer) from public;
+grant execute on function queue.hold(bigint, integer) to app_system;
+
+-- ----------------------------------------------------------------------------------- renew and report
+
+-- The heartbeat of one runner: all its leases in one update, progress riding on it. Past deadline + grace nothing renews.
+create function queue.renew(p_instance uuid, p_items jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_answer jsonb;
+begin
+    with item as materialized (
+        select i.attempt_id, i.lease, i.percent, i.message
+        from jsonb_to_recordset(p_items) as i (attempt_id bigint, lease integer, percent integer, message text)
+    ), held as (
+        update queue.live_attempts a set lease_expires_at = v_now + make_interval(secs => s.lease_seconds)
+        from item i, queue.settings s
+        where a.id = i.attempt_id and a.lease = i.lease and a.state = 'RUNNING' and a.runner = p_instance
+          and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
+        returning a.id, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
+    ), progress as (
+        update queue.task_runs t
+        set percent = greatest(t.percent, least(h.percent, 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
+        from held h
+        where h.percent is not null and t.tenant_id = h.tenant_id and t.id = h.task_run_id
+    ), seen as (
+        update queue.runners r set seen_at = v_now where r.instance = p_instance and r.seen_at < v_now - interval '1 second'
+    )
+    select jsonb_agg(jsonb_build_object('attempt_id', i.attempt_id, 'lease', i.lease, 'held', h.id is not null,
+               'cancel', h.cancel_requested_at is not null, 'overdue', coalesce(h.deadline_at < v_now, false),
+               'lease_expires_at', h.lease_expires_at))
+    into v_answer from item i left join held h on h.id = i.attempt_id;
+    return coalesce(v_answer, '[]');
+end
+$$;
+revoke all on function queue.renew(uuid, jsonb) from public;
+grant execute on function queue.renew(uuid, jsonb) to app_system;
+
+-- Progress, log lines and the outside's own id, under the fence. The log numbers are gapless: the run's row is locked for them.
+create function queue.report(p_attempt bigint, p_lease integer, p_percent integer, p_message text, p_external_id text, p_logs jsonb,
+                             out held boolean, out cancel boolean, out tenant_id uuid, out run_id bigint, out advanced boolean)
+language plpgsql set search_path = '' as $$
+declare
+    a queue.live_attempts := queue.hold(p_attempt, p_lease);
+    v_count integer := coalesce(jsonb_array_length(p_logs), 0);
+    v_max integer;
+    v_last bigint;
+begin
+    held := a.id is not null;
+    cancel := a.cancel_requested_at is not null;
+    tenant_id := a.tenant_id;
+    run_id := a.run_id;
+    advanced := false;
+    if not held then
+        return;
+    end if;
+    if p_percent is not null or p_message is not null then
+        update queue.task_runs t
+        set percent = greatest(t.percent, least(greatest(p_percent, 0), 100)), progress_message = coalesce(left(p_message, 500), t.progress_message)
+        where t.tenant_id = a.tenant_id and t.id = a.task_run_id
+          and (p_percent > t.percent or p_message is distinct from t.progress_message);
+        advanced := found;
+    end if;
+    if p_external_id is not null and a.external_id is distinct from p_external_id then
+        update queue.live_attempts x set external_id = p_external_id where x.id = a.id;
+    end if;
+    if v_count > 0 then
+        select s.max_log_lines into v_max from queue.settings s;
+        v_count := least(v_count, greatest(v_max - a.log_lines, 0));
+        if v_count > 0 then
+            update queue.live_attempts x set log_lines = x.log_lines + v_count where x.id = a.id;
+            update queue.runs r set log_seq = r.log_seq + v_count
+            where r.tenant_id = a.tenant_id and r.id = a.run_id returning r.log_seq into v_last;
+            insert into queue.logs (tenant_id, run_id, seq, at, attempt_id, task_run_id, stream, line)
+            select a.tenant_id, a.run_id, v_last - v_count + l.ord, coalesce((l.x ->> 'at')::timestamptz, clock_timestamp()), a.id, a.task_run_id,
+                   coalesce(l.x ->> 'stream', 'stdout'),
+                   case when a.log_lines + l.ord = v_max then '[log truncated here; the whole log is an artifact of the run]'
+                        else left(l.x ->> 'line', 16384) end
+            from jsonb_array_elements(p_logs) with ordinality l(x, ord) where l.ord <= v_count;
+        end if;
+    end if;
+end
+$$;
+revoke all on function queue.report(bigint, integer, integer, text, text, jsonb) from public;
+grant execute on function queue.report(bigint, integer, integer, text, text, jsonb) to app_system;
+
+-- ------------------------------------------------------------------------------------------- settle
+
+-- Retry delays 1, 2, 4 … s (at most 5 min) with up to 25 % of jitter.
+create function queue.backoff(p_number integer)
+returns interval language sql volatile set search_path = '' as $$
+    select make_interval(secs => least(power(2, p_number - 1), 300) * (1 + random() * 0.25))
+$$;
+revoke all on function queue.backoff(integer) from public;
+grant execute on function queue.backoff(integer) to app_system;
+
+-- After a task ended: dependents wake or are skipped, and a run whose tasks have all ended ends.
+create function queue.advance(p_tenant uuid, p_run bigint)
+returns queue.state language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_run queue.runs;
+    v_moved integer;
+    v_state queue.state;
+    v_code text;
+    v_message text;
+begin
+    -- the run's row is the lock of its graph: two tasks that end together advance one after the other
+    select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
+    if queue.is_final(v_run.state) then
+        return v_run.state;
+    end if;
+    if v_run.task_count > 1 then
+        loop
+            with due as (
+                select k.id,
+                       count(*) filter (where d.state = 'SUCCEEDED') as good,
+                       count(*) filter (where d.state in ('FAILED', 'TIMED_OUT', 'CANCELED')) as bad,
+                       count(*) filter (where d.state = 'SKIPPED') as skipped, count(*) as n
+                from queue.task_runs k
+                join queue.task_runs d on d.tenant_id = k.tenant_id and d.run_id = k.run_id and d.task_key = any (k.depends_on)
+                where k.tenant_id = p_tenant and k.run_id = p_run and k.state = 'BLOCKED'
+                group by k.id
+                having bool_and(queue.is_final(d.state))
+            ), decided as (
+                update queue.task_runs k
+                set state = case when v.go and v_run.cancel_requested_at is null then 'QUEUED' else 'SKIPPED' end::queue.state,
+                    finished_at = case when v.go and v_run.cancel_requested_at is null then null else v_now end,
+                    termination_code = case when v.go and v_run.cancel_requested_at is null then null
+                                            when v.bad > 0 or v.skipped > 0 then 'UPSTREAM_FAILED' else 'EXCLUDED' end
+                from (select due.*, case k.run_if when 'ALL_SUCCESS' then due.good = due.n
+                                                  when 'ALL_DONE' then true
+                                                  when 'NONE_FAILED' then due.bad = 0
+                                                  when 'AT_LEAST_ONE_SUCCESS' then due.good > 0
+                                                  when 'ALL_FAILED' then due.bad = due.n
+                                                  when 'AT_LEAST_ONE_FAILED' then due.bad > 0 end as go
+                      from due join queue.task_runs k on k.tenant_id = p_tenant and k.id = due.id) v
+                where k.tenant_id = p_tenant and k.id = v.id
+                returning k.id, k.state, k.job_type, k.engine
+            ), queued as (
+                insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
+                select p_tenant, p_run, d.id, d.job_type || '/' || d.engine, v_run.priority from decided d where d.state = 'QUEUED'
+            )
+            select count(*) into v_moved from decided;
+            exit when v_moved = 0;
+            notify control_room_attempts;
+        end loop;
+    end if;
+    if exists (select from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.finished_at is null) then
+        return v_run.state;
+    end if;
+    select k.state, k.termination_code, k.termination_message into v_state, v_code, v_message
+    from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run
+    order by (k.state = 'FAILED') desc, (k.state = 'TIMED_OUT') desc, (k.state = 'CANCELED') desc, (k.state = 'SUCCEEDED') desc, k.finished_at
+    limit 1;
+    if v_run.cancel_requested_at is not null and v_state in ('SKIPPED', 'SUCCEEDED') and v_run.task_count > 1
+       and exists (select from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.state <> 'SUCCEEDED') then
+        v_state := 'CANCELED';
+        v_code := 'USER_CANCELED';
+    end if;
+    update queue.runs r
+    set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = v_now,
+        started_at = coalesce(r.started_at, case when v_state <> 'CANCELED' then v_now end)
+    where r.tenant_id = p_tenant and r.id = p_run;
+    return v_state;
+end
+$$;
+revoke all on function queue.advance(uuid, bigint) from public;
+grant execute on function queue.advance(uuid, bigint) to app_system;
+
+-- One attempt ends under its fence: the hot row moves to history, the task ends or waits for its retry, the run advances.
+create function queue.settle(p_attempt bigint, p_lease integer, p_outcome jsonb,
+                             out settled boolean, out tenant_id uuid, out run_id bigint, out task_run_id bigint, out run_state queue.state)
+language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    a queue.live_attempts;
+    t queue.task_runs;
+    v_state queue.state := (p_outcome ->> 'state')::queue.state;
+    v_code text := coalesce(p_outcome ->> 'termination_code', case p_outcome ->> 'state' when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end);
+    v_message text := left(p_outcome ->> 'message', 4000);
+    v_retry boolean;
+begin
+    delete from queue.live_attempts x where x.id = p_attempt and x.lease = p_lease and x.state = 'RUNNING' returning x.* into a;
+    settled := a.id is not null;
+    if not settled then
+        return;
+    end if;
+    tenant_id := a.tenant_id;
+    run_id := a.run_id;
+    task_run_id := a.task_run_id;
+    update queue.slots s set running = s.running - 1 where s.tenant_id = a.tenant_id;
+    insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner,
+        claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
+    values (a.tenant_id, a.id, a.run_id, a.task_run_id, a.number, a.requires, a.priority, v_state, a.queued_at, a.ready_at, a.lease, a.lost, a.runner,
+        a.claimed_at, a.deadline_at, a.external_id, v_now, v_code, v_message,
+        (p_outcome ->> 'exit_code')::integer, (p_outcome ->> 'peak_memory_bytes')::bigint, (p_outcome ->> 'cpu_ms')::bigint);
+    select k.* into t from queue.task_runs k where k.tenant_id = a.tenant_id and k.id = a.task_run_id;
+    v_retry := v_state = 'FAILED' and coalesce((p_outcome ->> 'retryable')::boolean, false)
+               and a.number <= t.max_retries and a.cancel_requested_at is null;
+    if v_retry then
+        insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
+        values (a.tenant_id, a.run_id, a.task_run_id, a.number + 1, a.requires, a.priority,
+                v_now + case when p_outcome ? 'retry_after_ms' then make_interval(secs => least((p_outcome ->> 'retry_after_ms')::numeric / 1000, 3600))
+                             else queue.backoff(a.number) end);
+        update queue.task_runs k set state = 'QUEUED', termination_message = v_message where k.tenant_id = a.tenant_id and k.id = a.task_run_id;
+        select r.state into run_state from queue.runs r where r.tenant_id = a.tenant_id and r.id = a.run_id;
+        return;
+    end if;
+    if v_state = 'LOST' then
+        v_state := 'FAILED';
+    end if;
+    if v_state = 'SUCCEEDED' then
+        v_message := null;
+    end if;
+    if t.run_id is not null and not exists (select from queue.runs r where r.tenant_id = a.tenant_id and r.id = a.run_id and r.task_count > 1) then
+        -- the usual run of one task: both rows in one round, no graph to walk
+        update queue.runs r set state = v_state, termination_code = v_code, termination_message = v_message, finished_at = v_now
+        where r.tenant_id = a.tenant_id and r.id = a.run_id;
+        run_state := v_state;
+    end if;
+    update queue.task_runs k
+    set state = v_state, termination_code = v_code, termination_message = v_message, finished_at = v_now,
+        percent = case when v_state = 'SUCCEEDED' then 100 else k.percent end, output_values = coalesce(p_outcome -> 'values', '{}')
+    where k.tenant_id = a.tenant_id and k.id = a.task_run_id;
+    if run_state is null then
+        run_state := queue.advance(a.tenant_id, a.run_id);
+    end if;
+end
+$$;
+revoke all on function queue.settle(bigint, integer, jsonb) from public;
+grant execute on function queue.settle(bigint, integer, jsonb) to app_system;
+
+-- ------------------------------------------------------------------------------------ release and reap
+
+-- A lease that is given back (drain) or has run out: the same attempt waits again, its next claim has a higher lease.
+create function queue.requeue(p_attempt bigint, p_lease integer, p_lost boolean)
+returns boolean language plpgsql set search_path = '' as $$
+declare
+    v_tenant uuid;
+    v_task bigint;
+begin
+    update queue.live_attempts a
+    set state = 'QUEUED', ready_at = clock_timestamp(), runner = null, lease_expires_at = null, token_hash = null,
+        lost = a.lost + p_lost::integer
+    where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING'
+    returning a.tenant_id, a.task_run_id into v_tenant, v_task;
+    if not found then
+        return false;
+    end if;
+    update queue.slots s set running = s.running - 1 where s.tenant_id = v_tenant;
+    update queue.task_runs t set state = 'QUEUED' where t.tenant_id = v_tenant and t.id = v_task;
+    notify control_room_attempts;
+    return true;
+end
+$$;
+revoke all on function queue.requeue(bigint, integer, boolean) from public;
+grant execute on function queue.requeue(bigint, integer, boolean) to app_system;
+
+-- Leases that ran out, oldest first, locked so that two reapers never meet; the door decides each one's end.
+create function queue.expired(p_limit integer)
+returns setof queue.live_attempts language sql volatile set search_path = '' as $$
+    select a.* from queue.live_attempts a
+    where a.state = 'RUNNING' and a.lease_expires_at < clock_timestamp()
+    order by a.lease_expires_at limit p_limit for update skip locked
+$$;
+revoke all on function queue.expired(integer) from public;
+grant execute on function queue.expired(integer) to app_system;
+
+-- ------------------------------------------------------------------------------------------- cancel
+
+-- What waits ends at once; what runs is told to stop and settles itself. Returns the run's state after it.
+create function queue.cancel(p_tenant uuid, p_run bigint, p_by text)
+returns queue.state language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_run queue.runs;
+begin
+    -- attempts first, then the run: the order in which a claim takes them, so the two never wait for each other
+    perform from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run order by a.id for update;
+    select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
+    if not found then
+        perform ground.fail('RUN_NOT_FOUND');
+    elsif queue.is_final(v_run.state) then
+        perform ground.fail('RUN_FINISHED', 'state ' || v_run.state);
+    end if;
+    update queue.runs r set cancel_requested_at = coalesce(r.cancel_requested_at, v_now) where r.tenant_id = p_tenant and r.id = p_run;
+    with gone as (
+        delete from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED' returning a.*
+    ), kept as (
+        insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
+            finished_at, termination_code, message)
+        select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, 'CANCELED', g.queued_at, g.ready_at, g.lease, g.lost,
+            v_now, 'USER_CANCELED', 'canceled by ' || p_by from gone g
+    )
+    update queue.task_runs t
+    set state = 'CANCELED', finished_at = v_now, termination_code = 'USER_CANCELED', termination_message = 'canceled by ' || p_by
+    where t.tenant_id = p_tenant and t.run_id = p_run and t.state in ('QUEUED', 'BLOCKED');
+    update queue.live_attempts a set cancel_requested_at = v_now
+    where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'RUNNING' and a.cancel_requested_at is null;
+    if found then
+        perform pg_notify('control_room_cancel', p_run::text);
+    end if;
+    return queue.advance(p_tenant, p_run);
+end
+$$;
+revoke all on function queue.cancel(uuid, bigint, text) from public;
+grant execute on function queue.cancel(uuid, bigint, text) to app_system;
+
+-- Why a run waits, in a sentence; null when it does not.
+create function queue.reason(p_tenant uuid, p_run bigint)
+returns text language sql stable set search_path = '' as $$
+    select case
+        when not exists (select from queue.runners r where r.stopped_at is null and r.seen_at > clock_timestamp() - interval '2 minutes'
+                                                       and a.requires = any (r.offers)) then 'no runner offers ' || a.requires
+        when a.ready_at > clock_timestamp() then 'retry ' || a.number - 1 || ' waits until ' || to_char(a.ready_at at time zone 'UTC', 'HH24:MI:SS"Z"')
+        when s.running >= l.max_running then 'tenant limit reached: ' || s.running || ' of ' || l.max_running || ' attempts are running'
+        else 'waits for a free runner' end
+    from queue.live_attempts a
+    left join queue.slots s on s.tenant_id = a.tenant_id
+    left join tenancy.limits l on l.tenant_id = a.tenant_id
+    where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED'
+    order by a.ready_at limit 1
+$$;
+revoke all on function queue.reason(uuid, bigint) from public;
+grant execute on function queue.reason(uuid, bigint) to app_system;
+
+create policy "doors see the caller's slots" on queue.slots for select to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors read settings" on queue.settings for select to app_owner using (true);
+
+set role postgres;
+revoke app_owner, app_system from postgres;

@@ -1,0 +1,468 @@
+-- lineage: datasets, jobs, edges, columns, raw events; append-only. Retiring sets deleted_at; observing again inserts.
+
+grant app_owner, app_system to postgres;
+create schema lineage authorization app_owner;
+set role app_owner;
+grant usage on schema lineage to authenticated, service_role, app_system;
+
+create table lineage.datasets (
+    tenant_id uuid not null references tenancy.tenants,
+    id bigint not null generated always as identity,
+    namespace text not null check (length(namespace) between 1 and 4096),
+    name text not null check (length(name) between 1 and 4096),
+    key uuid not null generated always as (md5(namespace || chr(31) || name)::uuid) stored,  -- names may outgrow an index row
+    fields jsonb,
+    created_at timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, id)
+);
+create unique index datasets_have_one_name on lineage.datasets (tenant_id, key);
+
+create table lineage.jobs (
+    tenant_id uuid not null references tenancy.tenants,
+    id bigint not null generated always as identity,
+    namespace text not null check (length(namespace) between 1 and 4096),
+    name text not null check (length(name) between 1 and 4096),
+    key uuid not null generated always as (md5(namespace || chr(31) || name)::uuid) stored,
+    created_at timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, id)
+);
+create unique index jobs_have_one_name on lineage.jobs (tenant_id, key);
+
+create table lineage.events (
+    tenant_id uuid not null references tenancy.tenants,
+    id bigint not null generated always as identity,
+    received_at timestamptz not null default clock_timestamp(),
+    digest bytea not null check (length(digest) = 32),
+    run_id bigint,
+    event jsonb not null,
+    primary key (tenant_id, id)
+);
+create unique index replays_are_idempotent on lineage.events (tenant_id, digest);
+create index events_of_run on lineage.events (tenant_id, run_id) where run_id is not null;
+comment on table lineage.events is 'The events as they came, unknown facets included.';
+
+create table lineage.edges (
+    tenant_id uuid not null,
+    id bigint not null generated always as identity,
+    src bigint not null,
+    dst bigint not null,
+    job_id bigint not null,
+    method text not null check (method in ('sql', 'plan', 'catalog', 'event', 'artifact', 'manual')),
+    run_id bigint,
+    txid xid8 not null default pg_current_xact_id(),
+    created_at timestamptz not null default clock_timestamp(),
+    deleted_at timestamptz,
+    deleted_by text,
+    deleted_reason text,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, src) references lineage.datasets (tenant_id, id),
+    foreign key (tenant_id, dst) references lineage.datasets (tenant_id, id),
+    foreign key (tenant_id, job_id) references lineage.jobs (tenant_id, id),
+    constraint retired_says_who check ((deleted_at is null) = (deleted_by is null))
+);
+create unique index one_live_edge on lineage.edges (tenant_id, src, dst, job_id) where deleted_at is null;
+create index edges_forward on lineage.edges (tenant_id, src) include (dst) where deleted_at is null;
+create index edges_backward on lineage.edges (tenant_id, dst) include (src) where deleted_at is null;
+create index edges_forward_ever on lineage.edges (tenant_id, src) include (dst, created_at, deleted_at);
+create index edges_backward_ever on lineage.edges (tenant_id, dst) include (src, created_at, deleted_at);
+create index edges_of_job on lineage.edges (tenant_id, job_id);
+
+create table lineage.column_edges (
+    tenant_id uuid not null,
+    id bigint not null generated always as identity,
+    src bigint not null,
+    src_field text not null check (length(src_field) <= 1024),
+    dst bigint not null,
+    dst_field text not null check (length(dst_field) <= 1024),
+    job_id bigint not null,
+    type text not null default 'DIRECT' check (type in ('DIRECT', 'INDIRECT')),
+    subtype text,
+    run_id bigint,
+    created_at timestamptz not null default clock_timestamp(),
+    deleted_at timestamptz,
+    deleted_by text,
+    deleted_reason text,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, src) references lineage.datasets (tenant_id, id),
+    foreign key (tenant_id, dst) references lineage.datasets (tenant_id, id),
+    foreign key (tenant_id, job_id) references lineage.jobs (tenant_id, id),
+    constraint retired_says_who check ((deleted_at is null) = (deleted_by is null))
+);
+create unique index one_live_column_edge on lineage.column_edges
+    (tenant_id, dst, md5(dst_field), src, md5(src_field), job_id, type) where deleted_at is null;
+create index column_edges_forward on lineage.column_edges (tenant_id, src) where deleted_at is null;
+create index column_edges_of_job on lineage.column_edges (tenant_id, job_id);
+
+-- Which job reads and writes what: holds nodes that have no edge yet (a job that only writes).
+create table lineage.job_io (
+    tenant_id uuid not null,
+    job_id bigint not null,
+    dataset_id bigint not null,
+    direction text not null check (direction in ('in', 'out')),
+    created_at timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, job_id, dataset_id, direction),
+    foreign key (tenant_id, job_id) references lineage.jobs (tenant_id, id),
+    foreign key (tenant_id, dataset_id) references lineage.datasets (tenant_id, id)
+);
+create index job_io_of_dataset on lineage.job_io (tenant_id, dataset_id);
+
+-- Each further sighting of an edge, with the run that showed it; time partitions are dropped by retention.
+create table lineage.observations (
+    tenant_id uuid not null,
+    edge_id bigint not null,
+    observed_at timestamptz not null default clock_timestamp(),
+    run_id bigint,
+    event_id bigint,
+    primary key (tenant_id, edge_id, observed_at)
+) partition by range (observed_at);
+create table lineage.observations_rest partition of lineage.observations default;
+create index observations_of_run on lineage.observations (tenant_id, run_id);
+
+-- Law 3: no role's DML deletes, truncates or rewrites an edge.
+create function lineage.refuse_rewrite()
+returns trigger language plpgsql set search_path = '' as $$
+begin
+    if old.deleted_at is null and new.deleted_at is not null
+       and (to_jsonb(new) - array['deleted_at', 'deleted_by', 'deleted_reason'])
+         = (to_jsonb(old) - array['deleted_at', 'deleted_by', 'deleted_reason']) then
+        return new;
+    end if;
+    raise exception using errcode = '42501', message = tg_name || ': an edge is only ever retired';
+end
+$$;
+revoke all on function lineage.refuse_rewrite() from public;
+
+create trigger edges_are_append_only before update on lineage.edges for each row execute function lineage.refuse_rewrite();
+create trigger edges_are_never_deleted before delete on lineage.edges for each row execute function ground.refuse_change();
+create trigger edges_are_never_truncated before truncate on lineage.edges for each statement execute function ground.refuse_change();
+create trigger column_edges_are_append_only before update on lineage.column_edges for each row execute function lineage.refuse_rewrite();
+create trigger column_edges_are_never_deleted before delete on lineage.column_edges for each row execute function ground.refuse_change();
+create trigger column_edges_are_never_truncated before truncate on lineage.column_edges for each statement execute function ground.refuse_change();
+create trigger events_are_append_only before update or delete on lineage.events for each row execute function ground.refuse_change();
+create trigger events_are_never_truncated before truncate on lineage.events for each statement execute function ground.refuse_change();
+alter table lineage.edges enable always trigger edges_are_append_only;
+alter table lineage.edges enable always trigger edges_are_never_deleted;
+alter table lineage.edges enable always trigger edges_are_never_truncated;
+alter table lineage.column_edges enable always trigger column_edges_are_append_only;
+alter table lineage.column_edges enable always trigger column_edges_are_never_deleted;
+alter table lineage.column_edges enable always trigger column_edges_are_never_truncated;
+alter table lineage.events enable always trigger events_are_append_only;
+alter table lineage.events enable always trigger events_are_never_truncated;
+
+do $rls$
+declare
+    t text;
+begin
+    foreach t in array array['datasets', 'jobs', 'events', 'edges', 'column_edges', 'job_io', 'observations', 'observations_rest'] loop
+        execute format('alter table lineage.%I enable row level security', t);
+        execute format('alter table lineage.%I force row level security', t);
+        execute format('create policy "members see their lineage" on lineage.%I for select to authenticated
+                        using (tenant_id = (select tenancy.tenant_id()))', t);
+        execute format('create policy "doors keep the caller''s lineage" on lineage.%I for all to app_owner
+                        using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()))', t);
+        execute format('create policy "the worker keeps lineage" on lineage.%I for all to app_system using (true) with check (true)', t);
+        execute format('grant select, insert on lineage.%I to app_system', t);
+        if t <> 'observations_rest' then
+            execute format('grant select on lineage.%I to authenticated', t);
+        end if;
+    end loop;
+end
+$rls$;
+grant update (deleted_at, deleted_by, deleted_reason) on lineage.edges, lineage.column_edges to app_system;
+grant update (fields) on lineage.datasets to app_system;
+
+-- ------------------------------------------------------------------------------------------- ingest
+
+create function lineage.normal_namespace(p text)
+returns text language sql immutable parallel safe set search_path = '' as $$
+    select regexp_replace(p, '^postgresql://', 'postgres://')
+$$;
+revoke all on function lineage.normal_namespace(text) from public;
+grant execute on function lineage.normal_namespace(text) to authenticated, app_system;
+
+create function lineage.dataset_id(p_tenant uuid, p_namespace text, p_name text, p_fields jsonb default null)
+returns bigint language plpgsql set search_path = '' as $$
+declare
+    v_ns text := lineage.normal_namespace(p_namespace);
+    v_id bigint;
+    v_fields jsonb;
+begin
+    select d.id, d.fields into v_id, v_fields from lineage.datasets d
+    where d.tenant_id = p_tenant and d.key = md5(v_ns || chr(31) || p_name)::uuid;
+    if v_id is null then
+        insert into lineage.datasets as d (tenant_id, namespace, name, fields) values (p_tenant, v_ns, p_name, p_fields)
+        on conflict (tenant_id, key) do nothing returning d.id into v_id;
+        if v_id is null then  -- someone else was quicker
+            select d.id into v_id from lineage.datasets d
+            where d.tenant_id = p_tenant and d.key = md5(v_ns || chr(31) || p_name)::uuid;
+        end if;
+    elsif p_fields is not null and p_fields is distinct from v_fields then
+        update lineage.datasets d set fields = p_fields where d.tenant_id = p_tenant and d.id = v_id;
+    end if;
+    return v_id;
+end
+$$;
+revoke all on function lineage.dataset_id(uuid, text, text, jsonb) from public;
+grant execute on function lineage.dataset_id(uuid, text, text, jsonb) to app_system;
+
+create function lineage.job_id(p_tenant uuid, p_namespace text, p_name text)
+returns bigint language plpgsql set search_path = '' as $$
+declare
+    v_id bigint;
+begin
+    select j.id into v_id from lineage.jobs j where j.tenant_id = p_tenant and j.key = md5(p_namespace || chr(31) || p_name)::uuid;
+    if v_id is null then
+        insert into lineage.jobs as j (tenant_id, namespace, name) values (p_tenant, p_namespace, p_name)
+        on conflict (tenant_id, key) do nothing returning j.id into v_id;
+        if v_id is null then
+            select j.id into v_id from lineage.jobs j where j.tenant_id = p_tenant and j.key = md5(p_namespace || chr(31) || p_name)::uuid;
+        end if;
+    end if;
+    return v_id;
+end
+$$;
+revoke all on function lineage.job_id(uuid, text, text) from public;
+grant execute on function lineage.job_id(uuid, text, text) to app_system;
+
+-- The shape fault of an OpenLineage event with its path, or null.
+create function lineage.fault(e jsonb)
+returns text language plpgsql immutable set search_path = '' as $$
+declare
+    v text;
+    d jsonb;
+    i integer;
+begin
+    if jsonb_typeof(e) is distinct from 'object' then
+        return '$: an event is an object';
+    end if;
+    foreach v in array array['eventTime', 'producer', 'schemaURL'] loop
+        if jsonb_typeof(e -> v) is distinct from 'string' then
+            return '$.' || v || ': is required';
+        end if;
+    end loop;
+    if e ->> 'eventTime' !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$' then
+        return '$.eventTime: is no ISO 8601 time';
+    end if;
+    if not (e ? 'job' or e ? 'dataset') then
+        return '$: has neither job nor dataset';
+    end if;
+    if e ? 'run' and (jsonb_typeof(e #> '{run,runId}') is distinct from 'string'
+                      or e #>> '{run,runId}' !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$') then
+        return '$.run.runId: is no UUID';
+    end if;
+    foreach v in array array['job', 'dataset'] loop
+        if e ? v and (coalesce(length(e -> v ->> 'namespace'), 0) not between 1 and 4096 or coalesce(length(e -> v ->> 'name'), 0) not between 1 and 4096) then
+            return '$.' || v || ': needs namespace and name of 1 to 4096 characters';
+        end if;
+    end loop;
+    foreach v in array array['inputs', 'outputs'] loop
+        continue when not e ? v or jsonb_typeof(e -> v) = 'null';
+        if jsonb_typeof(e -> v) <> 'array' then
+            return '$.' || v || ': is no array';
+        end if;
+        i := 0;
+        for d in select * from jsonb_array_elements(e -> v) loop
+            if jsonb_typeof(d) <> 'object' or coalesce(length(d ->> 'namespace'), 0) not between 1 and 4096
+               or coalesce(length(d ->> 'name'), 0) not between 1 and 4096 then
+                return format('$.%s[%s]: needs namespace and name of 1 to 4096 characters', v, i);
+            end if;
+            i := i + 1;
+        end loop;
+    end loop;
+    return null;
+end
+$$;
+revoke all on function lineage.fault(jsonb) from public;
+grant execute on function lineage.fault(jsonb) to app_system;
+
+-- One event -> raw row, nodes, edges, column edges, sightings. Returns the fault, or null. A replay changes nothing.
+create function lineage.record(p_tenant uuid, e jsonb, p_run bigint default null, p_method text default 'event')
+returns text language plpgsql set search_path = '' as $$
+declare
+    v_fault text := lineage.fault(e);
+    v_event bigint;
+    v_job bigint;
+    v_in bigint[] := '{}';
+    v_out bigint[] := '{}';
+    d jsonb;
+    f record;
+    s jsonb;
+    v_dst bigint;
+    v_src bigint;
+begin
+    if v_fault is not null then
+        return v_fault;
+    end if;
+    insert into lineage.events as x (tenant_id, digest, run_id, event)
+    values (p_tenant, sha256(convert_to(e::text, 'UTF8')), p_run, e)
+    on conflict (tenant_id, digest) do nothing returning x.id into v_event;
+    if v_event is null then
+        return null;
+    end if;
+    if e ? 'dataset' then
+        perform lineage.dataset_id(p_tenant, e #>> '{dataset,namespace}', e #>> '{dataset,name}', e #> '{dataset,facets,schema,fields}');
+    end if;
+    if not e ? 'job' then
+        return null;
+    end if;
+    v_job := lineage.job_id(p_tenant, e #>> '{job,namespace}', e #>> '{job,name}');
+    for d in select x from jsonb_array_elements(coalesce(nullif(e -> 'inputs', 'null'), '[]')) x order by x ->> 'namespace', x ->> 'name' loop
+        v_in := v_in || lineage.dataset_id(p_tenant, d ->> 'namespace', d ->> 'name', d #> '{facets,schema,fields}');
+    end loop;
+    for d in select x from jsonb_array_elements(coalesce(nullif(e -> 'outputs', 'null'), '[]')) x order by x ->> 'namespace', x ->> 'name' loop
+        v_dst := lineage.dataset_id(p_tenant, d ->> 'namespace', d ->> 'name', d #> '{facets,schema,fields}');
+        v_out := v_out || v_dst;
+        if jsonb_typeof(d #> '{facets,columnLineage,fields}') = 'object' then
+            for f in select key, value from jsonb_each(d #> '{facets,columnLineage,fields}') loop
+                continue when jsonb_typeof(f.value -> 'inputFields') is distinct from 'array';
+                for s in select x from jsonb_array_elements(f.value -> 'inputFields') x loop
+                    continue when s ->> 'namespace' is null or s ->> 'name' is null or s ->> 'field' is null;
+                    v_src := lineage.dataset_id(p_tenant, s ->> 'namespace', s ->> 'name');
+                    insert into lineage.column_edges (tenant_id, src, src_field, dst, dst_field, job_id, type, subtype, run_id)
+                    values (p_tenant, v_src, left(s ->> 'field', 1024), v_dst, left(f.key, 1024), v_job,
+                            case when s #>> '{transformations,0,type}' = 'INDIRECT' then 'INDIRECT' else 'DIRECT' end,
+                            s #>> '{transformations,0,subtype}', p_run)
+                    on conflict (tenant_id, dst, md5(dst_field), src, md5(src_field), job_id, type) where deleted_at is null do nothing;
+                end loop;
+            end loop;
+        end if;
+    end loop;
+    insert into lineage.job_io (tenant_id, job_id, dataset_id, direction)
+    select p_tenant, v_job, x, 'in' from unnest(v_in) x union select p_tenant, v_job, x, 'out' from unnest(v_out) x
+    on conflict do nothing;
+    with pair as (
+        select distinct i as src, o as dst from unnest(v_in) i cross join unnest(v_out) o
+    ), made as (
+        insert into lineage.edges (tenant_id, src, dst, job_id, method, run_id)
+        select p_tenant, src, dst, v_job, p_method, p_run from pair
+        on conflict (tenant_id, src, dst, job_id) where deleted_at is null do nothing
+        returning id
+    )
+    insert into lineage.observations (tenant_id, edge_id, run_id, event_id)
+    select p_tenant, x.id, p_run, v_event
+    from (select id from made
+          union
+          select g.id from lineage.edges g join pair on g.src = pair.src and g.dst = pair.dst
+          where g.tenant_id = p_tenant and g.job_id = v_job and g.deleted_at is null) x
+    on conflict do nothing;
+    return null;
+end
+$$;
+revoke all on function lineage.record(uuid, jsonb, bigint, text) from public;
+grant execute on function lineage.record(uuid, jsonb, bigint, text) to app_system;
+
+-- ---------------------------------------------------------------------------------------- questions
+-- Readers run as the caller: row security keeps them inside the tenant.
+
+-- namespaces and names may both hold colons: every split is tried against what is there
+create function lineage.find_dataset(p_node text)
+returns bigint language plpgsql stable set search_path = '' as $$
+declare
+    v_rest text := substr(p_node, 9);
+    v_id bigint;
+begin
+    if p_node is null or p_node not like 'dataset:%:%' or length(p_node) > 8500 then
+        perform ground.fail('NODE_ID_INVALID', left(p_node, 200));
+    end if;
+    select d.id into v_id
+    from lineage.datasets d
+    where d.tenant_id = (select tenancy.tenant_id())
+      and d.key = any (array(
+          select md5(lineage.normal_namespace(left(v_rest, n - 1)) || chr(31) || substr(v_rest, n + 1))::uuid
+          from generate_series(2, length(v_rest) - 1) n where substr(v_rest, n, 1) = ':'))
+    limit 1;
+    return v_id;
+end
+$$;
+revoke all on function lineage.find_dataset(text) from public;
+grant execute on function lineage.find_dataset(text) to authenticated;
+
+-- Breadth first; EXCEPT hashes where `<> all (visited)` would scan. Order is stable, so a page is an offset.
+create function lineage.walk(p_start bigint[], p_direction text, p_depth integer, p_as_of timestamptz, p_max integer)
+returns bigint[] language plpgsql stable set search_path = '' as $$
+declare
+    v_tenant uuid := tenancy.tenant_id();
+    v_front bigint[];
+    v_seen bigint[] := p_start;
+    v_next bigint[];
+    v_way text;
+    v_from integer;
+    i integer;
+begin
+    foreach v_way in array case p_direction when 'both' then array['upstream', 'downstream'] else array[p_direction] end loop
+        v_front := p_start;
+        i := 0;
+        while i < p_depth and cardinality(v_front) > 0 and cardinality(v_seen) < p_max loop
+            i := i + 1;
+            if v_way = 'upstream' and p_as_of is null then
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                    select e.src as n from lineage.edges e where e.tenant_id = v_tenant and e.dst = any (v_front) and e.deleted_at is null
+                    except select unnest(v_seen)) x;
+            elsif v_way = 'upstream' then
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                    select e.src as n from lineage.edges e where e.tenant_id = v_tenant and e.dst = any (v_front)
+                      and e.created_at <= p_as_of and (e.deleted_at is null or e.deleted_at > p_as_of)
+                    except select unnest(v_seen)) x;
+            elsif p_as_of is null then
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                    select e.dst as n from lineage.edges e where e.tenant_id = v_tenant and e.src = any (v_front) and e.deleted_at is null
+                    except select unnest(v_seen)) x;
+            else
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                    select e.dst as n from lineage.edges e where e.tenant_id = v_tenant and e.src = any (v_front)
+                      and e.created_at <= p_as_of and (e.deleted_at is null or e.deleted_at > p_as_of)
+                    except select unnest(v_seen)) x;
+            end if;
+            v_front := v_next;
+            v_seen := v_seen || v_next;
+        end loop;
+    end loop;
+    return v_seen;
+end
+$$;
+revoke all on function lineage.walk(bigint[], text, integer, timestamptz, integer) from public;
+grant execute on function lineage.walk(bigint[], text, integer, timestamptz, integer) to authenticated;
+
+-- Nodes and the edges among them in Marquez's shape: dataset -> job -> dataset.
+create function lineage.hydrate(p_nodes bigint[], p_as_of timestamptz)
+returns jsonb language sql stable set search_path = '' as $$
+    with d as materialized (
+        select x.id, 'dataset:' || x.namespace || ':' || x.name as node, x.namespace, x.name, x.fields
+        from lineage.datasets x where x.tenant_id = (select tenancy.tenant_id()) and x.id = any (p_nodes)
+    ), e as materialized (
+        select g.src, g.dst, g.job_id from lineage.edges g
+        where g.tenant_id = (select tenancy.tenant_id()) and g.src = any (p_nodes) and g.dst = any (p_nodes)
+          and case when p_as_of is null then g.deleted_at is null
+                   else g.created_at <= p_as_of and (g.deleted_at is null or g.deleted_at > p_as_of) end
+    ), io as materialized (
+        select job_id, src as dataset_id, 'in' as way from e union select job_id, dst, 'out' from e
+        union
+        select o.job_id, o.dataset_id, o.direction from lineage.job_io o  -- a source has no edge into it, but a job that made it
+        where o.tenant_id = (select tenancy.tenant_id()) and o.dataset_id = any (p_nodes) and p_as_of is null
+          and not exists (select from lineage.edges g where g.tenant_id = o.tenant_id and g.job_id = o.job_id)
+    ), j as materialized (
+        select x.id, 'job:' || x.namespace || ':' || x.name as node, x.namespace, x.name
+        from lineage.jobs x where x.tenant_id = (select tenancy.tenant_id()) and x.id in (select job_id from io)
+    ), arrow as materialized (
+        select distinct case io.way when 'in' then d.node else j.node end as origin, case io.way when 'in' then j.node else d.node end as destination
+        from io join d on d.id = io.dataset_id join j on j.id = io.job_id
+    ), ins as (
+        select destination as node, jsonb_agg(jsonb_build_object('origin', origin, 'destination', destination) order by origin) as arrows from arrow group by 1
+    ), outs as (
+        select origin as node, jsonb_agg(jsonb_build_object('origin', origin, 'destination', destination) order by destination) as arrows from arrow group by 1
+    ), nodes as (
+        select node, 'DATASET' as type, jsonb_build_object('id', jsonb_build_object('namespace', namespace, 'name', name), 'type', 'DB_TABLE',
+                   'namespace', namespace, 'name', name, 'fields', coalesce(fields, '[]')) as data from d
+        union all
+        select node, 'JOB', jsonb_build_object('id', jsonb_build_object('namespace', namespace, 'name', name), 'type', 'BATCH',
+                   'namespace', namespace, 'name', name) from j
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('id', n.node, 'type', n.type, 'data', n.data,
+               'inEdges', coalesce(i.arrows, '[]'), 'outEdges', coalesce(o.arrows, '[]')) order by n.node), '[]')
+    from nodes n left join ins i on i.node = n.node left join outs o on o.node = n.node
+$$;
+revoke all on function lineage.hydrate(bigint[], timestamptz) from public;
+grant execute on function lineage.hydrate(bigint[], timestamptz) to authenticated;
+
+set role postgres;
+revoke app_owner, app_system from postgres;

@@ -1,0 +1,204 @@
+-- catalog: the tenants' layers (bronze, silver, gold) and the tables in them; how an output is published.
+-- Layers belong to app_system, who alone writes; every table carries tenant_id and row security, so exposing one is safe.
+
+grant app_owner, app_system to postgres;
+create schema catalog authorization app_owner;
+create schema staging authorization app_system;
+set role app_owner;
+grant usage on schema catalog to authenticated, service_role, app_system;
+
+create type catalog.layer as enum ('bronze', 'silver', 'gold');
+
+create table catalog.assets (
+    tenant_id uuid not null references tenancy.tenants,
+    id bigint not null generated always as identity,
+    layer catalog.layer not null,
+    schema_name text not null,
+    name text not null,
+    columns jsonb not null default '[]',
+    row_count bigint,
+    classification text not null default 'internal' check (classification in ('internal', 'confidential')),
+    comment text,
+    published_by_run bigint,
+    published_at timestamptz,
+    created_at timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, id),
+    unique (tenant_id, layer, name)
+);
+alter table catalog.assets enable row level security;
+alter table catalog.assets force row level security;
+create policy "members see their assets" on catalog.assets for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()));
+create policy "doors see the caller's assets" on catalog.assets for select to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()));
+create policy "the worker keeps assets" on catalog.assets for all to app_system using (true) with check (true);
+grant select on catalog.assets to authenticated;
+grant select, insert, update on catalog.assets to app_system;
+
+set role postgres;
+grant create on schema catalog to app_system;
+set role app_system;
+grant usage on schema staging to loader;
+
+create function catalog.schema_of(p_slug text, p_layer text)
+returns text language sql immutable set search_path = '' as $$
+    select p_layer || '_' || p_slug
+$$;
+revoke all on function catalog.schema_of(text, text) from public;
+grant execute on function catalog.schema_of(text, text) to authenticated;
+
+-- The three schemas of a tenant. Viewers may reach gold; the row policies of the others ask for operator.
+create function catalog.open_layers(p_slug text)
+returns void language plpgsql set search_path = '' as $$
+declare
+    v_layer text;
+begin
+    foreach v_layer in array array['bronze', 'silver', 'gold'] loop
+        execute format('create schema if not exists %I', catalog.schema_of(p_slug, v_layer));
+        execute format('grant usage on schema %I to authenticated', catalog.schema_of(p_slug, v_layer));
+    end loop;
+end
+$$;
+revoke all on function catalog.open_layers(text) from public;
+
+create function catalog.columns_of(p_table regclass)
+returns jsonb language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod)) order by a.attnum), '[]')
+    from pg_catalog.pg_attribute a
+    where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attname <> 'tenant_id'
+$$;
+revoke all on function catalog.columns_of(regclass) from public;
+
+create function catalog.column_type(p text)
+returns text language plpgsql immutable set search_path = '' as $$
+begin
+    if lower(p) ~ '^(boolean|bigint|integer|smallint|double precision|real|numeric|numeric\([0-9]{1,3}, ?[0-9]{1,3}\)|text|date|timestamp|timestamptz|time|uuid|jsonb|bytea)$' then
+        return lower(p);
+    end if;
+    return null;
+end
+$$;
+revoke all on function catalog.column_type(text) from public;
+
+-- An empty table for COPY, keyed by (attempt, lease): what a lost lease loaded is never published.
+create function catalog.open_staging(p_name text, p_columns jsonb)
+returns text language plpgsql set search_path = '' as $$
+declare
+    c jsonb;
+    i integer := 0;
+    v_list text[] := '{}';
+    v_names text[] := '{}';
+begin
+    if jsonb_typeof(p_columns) is distinct from 'array' or jsonb_array_length(p_columns) not between 1 and 1500 then
+        perform ground.fail('OUTPUT_INVALID', '$.columns', '1 to 1500 columns are needed.');
+    end if;
+    for c in select * from jsonb_array_elements(p_columns) loop
+        if coalesce(c ->> 'name', '') !~ '^[^[:cntrl:]]{1,63}$' or octet_length(c ->> 'name') > 63
+           or c ->> 'name' = any (v_names || array['tenant_id', 'tableoid', 'xmin', 'xmax', 'cmin', 'cmax', 'ctid'])
+           or catalog.column_type(c ->> 'type') is null then
+            perform ground.fail('OUTPUT_INVALID', format('$.columns[%s]: %s %s', i, left(c ->> 'name', 80), left(c ->> 'type', 80)));
+        end if;
+        v_names := v_names || (c ->> 'name');
+        v_list := v_list || format('%I %s', c ->> 'name', catalog.column_type(c ->> 'type'));
+        i := i + 1;
+    end loop;
+    execute format('drop table if exists staging.%I', p_name);
+    execute format('create unlogged table staging.%I (%s)', p_name, array_to_string(v_list, ', '));
+    -- staging is seen by loader alone; row security stands so that no lint and no later grant can open it
+    execute format('alter table staging.%I enable row level security', p_name);
+    execute format('create policy "the loader fills and reads" on staging.%I for all to loader using (true) with check (true)', p_name);
+    execute format('grant select, insert on staging.%I to loader', p_name);
+    return 'staging.' || quote_ident(p_name);
+end
+$$;
+revoke all on function catalog.open_staging(text, jsonb) from public;
+
+create function catalog.drop_staging(p_pattern text)
+returns integer language plpgsql set search_path = '' as $$
+declare
+    v record;
+    n integer := 0;
+begin
+    for v in select c.relname from pg_catalog.pg_class c
+             where c.relnamespace = 'staging'::regnamespace and c.relkind = 'r' and c.relname ~ p_pattern loop
+        execute format('drop table if exists staging.%I', v.relname);
+        n := n + 1;
+    end loop;
+    return n;
+end
+$$;
+revoke all on function catalog.drop_staging(text) from public;
+
+-- Staging -> layer table, inside the settling transaction. Overwrite may change the columns; append may not.
+create function catalog.publish(p_tenant uuid, p_slug text, p_staging text, p_layer text, p_table text, p_mode text, p_run bigint)
+returns bigint language plpgsql set search_path = '' as $$
+declare
+    v_schema text := catalog.schema_of(p_slug, p_layer);
+    v_from regclass := ('staging.' || quote_ident(p_staging))::regclass;
+    v_to regclass := to_regclass(format('%I.%I', v_schema, p_table));
+    v_columns jsonb := catalog.columns_of(v_from);
+    v_names text := (select string_agg(quote_ident(c ->> 'name'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord));
+    v_rows bigint;
+begin
+    perform pg_advisory_xact_lock(hashtextextended(v_schema || '.' || p_table, 0));
+    if v_to is not null and catalog.columns_of(v_to) <> v_columns then
+        if p_mode = 'append' then
+            raise exception using errcode = '42804', message = format('%s.%s has other columns than the output; append needs the same', p_layer, p_table);
+        end if;
+        execute format('drop table %s', v_to);  -- refused by Postgres while views depend on it, and said so
+        v_to := null;
+    end if;
+    if v_to is null then
+        execute format('create table %I.%I (%s, tenant_id uuid not null default %L check (tenant_id = %L))', v_schema, p_table,
+            (select string_agg(format('%I %s', c ->> 'name', c ->> 'type'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord)),
+            p_tenant, p_tenant);
+        execute format('alter table %I.%I enable row level security', v_schema, p_table);
+        execute format('alter table %I.%I force row level security', v_schema, p_table);
+        execute format('create policy "the worker publishes" on %I.%I for all to app_system using (true) with check (true)', v_schema, p_table);
+        execute format('create policy %I on %I.%I for select to authenticated using (tenant_id = (select tenancy.tenant_id())%s)',
+            case p_layer when 'gold' then 'members read gold' else 'operators read ' || p_layer end, v_schema, p_table,
+            case p_layer when 'gold' then '' else ' and (select tenancy.role()) >= ''operator''' end);
+        execute format('grant select on %I.%I to authenticated', v_schema, p_table);
+    elsif p_mode = 'overwrite' then
+        execute format('delete from %I.%I where true', v_schema, p_table);
+    end if;
+    execute format('insert into %I.%I (%s) select %s from %s', v_schema, p_table, v_names, v_names, v_from);
+    get diagnostics v_rows = row_count;
+    execute format('drop table %s', v_from);
+    insert into catalog.assets as a (tenant_id, layer, schema_name, name, columns, row_count, published_by_run, published_at)
+    values (p_tenant, p_layer::catalog.layer, v_schema, p_table, v_columns, v_rows, p_run, clock_timestamp())
+    on conflict (tenant_id, layer, name) do update
+    set columns = excluded.columns, published_by_run = excluded.published_by_run, published_at = excluded.published_at,
+        row_count = case p_mode when 'append' then coalesce(a.row_count, 0) + v_rows else v_rows end;
+    return v_rows;
+end
+$$;
+revoke all on function catalog.publish(uuid, text, text, text, text, text, bigint) from public;
+
+-- A copy of a layer table for a job's input: what the attempt reads is one snapshot, without tenant_id.
+create function catalog.stage_input(p_slug text, p_layer text, p_table text, p_name text)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    v_from regclass := to_regclass(format('%I.%I', catalog.schema_of(p_slug, p_layer), p_table));
+    v_columns jsonb;
+    v_rows bigint;
+begin
+    if v_from is null then
+        perform ground.fail('INPUT_NOT_FOUND', p_layer || '.' || p_table);
+    end if;
+    v_columns := catalog.columns_of(v_from);
+    execute format('drop table if exists staging.%I', p_name);
+    execute format('create unlogged table staging.%I as select %s from %s', p_name,
+        (select string_agg(quote_ident(c ->> 'name'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord)), v_from);
+    get diagnostics v_rows = row_count;
+    execute format('alter table staging.%I enable row level security', p_name);
+    execute format('create policy "the loader reads" on staging.%I for select to loader using (true)', p_name);
+    execute format('grant select on staging.%I to loader', p_name);
+    return jsonb_build_object('table', 'staging.' || quote_ident(p_name), 'columns', v_columns, 'rows', v_rows);
+end
+$$;
+revoke all on function catalog.stage_input(text, text, text, text) from public;
+
+set role postgres;
+revoke create on schema catalog from app_system;
+revoke app_owner, app_system from postgres;

@@ -1,0 +1,438 @@
+-- callback: endpoints, events, deliveries: the outbox. Law 2: outbox rows commit with the state change they tell of.
+-- No secret is stored: signing keys are derived from the master key, the endpoint's id and its secret version.
+
+grant app_owner, app_system to postgres;
+create schema callback authorization app_owner;
+set role app_owner;
+grant usage on schema callback to authenticated, service_role, app_system;
+
+create type callback.delivery_state as enum (
+    'PENDING',     -- waits for next_at; RUNNING -> PENDING after a failure or a lost lease
+    'RUNNING',     -- PENDING -> RUNNING: a sender holds it under a lease
+    'DELIVERED',   -- final: the receiver said 2xx
+    'DEAD',        -- final: every try failed; can be replayed
+    'GONE'         -- final: the endpoint said 410, or was deleted
+);
+
+create table callback.allowed_networks (
+    id bigint not null generated always as identity primary key,
+    tenant_id uuid references tenancy.tenants,  -- null: the platform's bound
+    network cidr not null,
+    created_at timestamptz not null default now(),
+    created_by text not null
+);
+create unique index allowed_networks_once on callback.allowed_networks (coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), network);
+create index allowed_networks_of_tenant on callback.allowed_networks (tenant_id);
+comment on table callback.allowed_networks is 'Private networks that callbacks may reach: an admin''s row counts only inside a row of the platform.';
+
+create table callback.endpoints (
+    tenant_id uuid not null references tenancy.tenants,
+    id uuid not null default gen_random_uuid(),
+    url text not null check (length(url) between 8 and 2048),
+    events text[] not null default '{}' check (events <@ array['run.completed', 'run.failed', 'run.progress']),  -- empty: only runs that name it
+    description text check (length(description) <= 500),
+    secret_version integer not null default 1,
+    created_by text not null,
+    created_at timestamptz not null default now(),
+    disabled_at timestamptz,
+    disabled_reason text,
+    deleted_at timestamptz,
+    primary key (tenant_id, id)
+);
+create unique index endpoints_have_one_url on callback.endpoints (tenant_id, md5(url)) where deleted_at is null;
+
+-- What a run asked for: callbacks.on_complete, on_fail, on_progress.
+create table callback.subscriptions (
+    tenant_id uuid not null,
+    run_id bigint not null,
+    type text not null check (type in ('run.completed', 'run.failed', 'run.progress')),
+    endpoint_id uuid not null,
+    primary key (tenant_id, run_id, type, endpoint_id),
+    foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
+    foreign key (tenant_id, endpoint_id) references callback.endpoints (tenant_id, id)
+);
+create index subscriptions_of_endpoint on callback.subscriptions (tenant_id, endpoint_id);
+
+create table callback.events (
+    tenant_id uuid not null,
+    id text not null default 'evt_' || replace(gen_random_uuid()::text, '-', ''),
+    run_id bigint not null,
+    seq bigint not null check (seq > 0),
+    type text not null check (type in ('run.completed', 'run.failed', 'run.progress')),
+    at timestamptz not null default clock_timestamp(),
+    data jsonb not null,
+    primary key (tenant_id, id),
+    unique (tenant_id, run_id, seq),
+    foreign key (tenant_id, run_id) references queue.runs (tenant_id, id)
+);
+create unique index one_terminal_event_per_run on callback.events (tenant_id, run_id) where type in ('run.completed', 'run.failed');
+
+create table callback.deliveries (
+    tenant_id uuid not null,
+    id bigint not null generated always as identity,
+    event_id text not null,
+    endpoint_id uuid not null,
+    url text not null,
+    secret_version integer not null,
+    state callback.delivery_state not null default 'PENDING',
+    tries integer not null default 0,
+    next_at timestamptz not null default clock_timestamp(),
+    lease integer not null default 0,
+    lease_expires_at timestamptz,
+    runner uuid,
+    last_status integer,
+    last_error text check (length(last_error) <= 500),
+    created_at timestamptz not null default clock_timestamp(),
+    first_tried_at timestamptz,
+    finished_at timestamptz,
+    primary key (tenant_id, id),
+    unique (tenant_id, event_id, endpoint_id),
+    foreign key (tenant_id, event_id) references callback.events (tenant_id, id),
+    foreign key (tenant_id, endpoint_id) references callback.endpoints (tenant_id, id),
+    constraint finished_iff_finished_at check ((state in ('DELIVERED', 'DEAD', 'GONE')) = (finished_at is not null))
+) with (fillfactor = 70);
+create index deliveries_due on callback.deliveries (next_at) where state = 'PENDING';
+create index deliveries_leased on callback.deliveries (lease_expires_at) where state = 'RUNNING';
+create index deliveries_of_endpoint on callback.deliveries (tenant_id, endpoint_id, id);
+
+do $rls$
+declare
+    t text;
+begin
+    foreach t in array array['endpoints', 'subscriptions', 'events', 'deliveries'] loop
+        execute format('alter table callback.%I enable row level security', t);
+        execute format('alter table callback.%I force row level security', t);
+        execute format('create policy "members see their callbacks" on callback.%I for select to authenticated
+                        using (tenant_id = (select tenancy.tenant_id()))', t);
+        execute format('create policy "doors keep the caller''s callbacks" on callback.%I for all to app_owner
+                        using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()))', t);
+        execute format('create policy "the worker keeps callbacks" on callback.%I for all to app_system using (true) with check (true)', t);
+        execute format('grant select on callback.%I to authenticated', t);
+        execute format('grant select, insert, update on callback.%I to app_system', t);
+    end loop;
+end
+$rls$;
+alter table callback.allowed_networks enable row level security;
+alter table callback.allowed_networks force row level security;
+create policy "admins see what is allowed" on callback.allowed_networks for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.role()) = 'admin');
+create policy "doors keep what the caller allows" on callback.allowed_networks for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()) or tenant_id is null)
+    with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "the platform keeps its bounds" on callback.allowed_networks for all to app_system using (true) with check (true);
+grant select on callback.allowed_networks to authenticated;
+grant select, insert, delete on callback.allowed_networks to app_system;
+
+create trigger events_are_append_only before update or delete on callback.events for each row execute function ground.refuse_change();
+create trigger events_are_never_truncated before truncate on callback.events for each statement execute function ground.refuse_change();
+alter table callback.events enable always trigger events_are_append_only;
+alter table callback.events enable always trigger events_are_never_truncated;
+
+-- --------------------------------------------------------------------------------------- addresses
+
+-- Networks that the public internet has no business in; the sender checks what names resolve to, this what is literal.
+create function callback.is_special(p inet)
+returns boolean language sql immutable parallel safe set search_path = '' as $$
+    select p <<= any (array[
+        '0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24', '192.0.2.0/24',
+        '192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '240.0.0.0/4',
+        '::/96', '::ffff:0:0/96', '64:ff9b::/96', '64:ff9b:1::/48', '100::/64', '2001::/32', '2001:2::/48', '2001:db8::/32', '2002::/16',
+        '3fff::/20', '5f00::/16', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8']::inet[])
+$$;
+revoke all on function callback.is_special(inet) from public;
+grant execute on function callback.is_special(inet) to app_system;
+
+-- A literal address as resolvers read it: dotted, short, decimal, octal or hex; null for a name.
+create function callback.literal_address(p_host text)
+returns inet language plpgsql immutable set search_path = '' as $$
+declare
+    v text := rtrim(lower(p_host), '.');
+    v_parts text[];
+    v_part text;
+    v_numbers bigint[] := '{}';
+    v_n bigint;
+    v_value bigint := 0;
+    c text;
+    i integer;
+begin
+    if v like '[%]' then
+        begin
+            return regexp_replace(btrim(v, '[]'), '%.*$', '')::inet;
+        exception when others then
+            return '::'::inet;  -- unreadable in brackets: treated as special
+        end;
+    end if;
+    v_parts := string_to_array(v, '.');
+    if cardinality(v_parts) not between 1 and 4 then
+        return null;
+    end if;
+    foreach v_part in array v_parts loop
+        if v_part ~ '^0x[0-9a-f]{0,16}$' then
+            v_n := 0;
+            foreach c in array regexp_split_to_array(substr(v_part, 3), '') loop
+                exit when c = '';
+                v_n := least(v_n * 16 + strpos('0123456789abcdef', c) - 1, 4294967296);
+            end loop;
+        elsif v_part ~ '^0[0-7]{1,20}$' then
+            v_n := 0;
+            foreach c in array regexp_split_to_array(v_part, '') loop
+                v_n := least(v_n * 8 + c::bigint, 4294967296);
+            end loop;
+        elsif v_part ~ '^[0-9]{1,18}$' then
+            v_n := v_part::bigint;
+        else
+            return null;
+        end if;
+        v_numbers := v_numbers || v_n;
+    end loop;
+    i := cardinality(v_numbers);
+    if v_numbers[i] >= (256::bigint ^ (5 - i))::bigint or exists (select from unnest(v_numbers[1:i - 1]) n where n > 255) then
+        return '0.0.0.0'::inet;  -- out of range: nothing good resolves it
+    end if;
+    for n in 1 .. i - 1 loop
+        v_value := v_value + v_numbers[n] * (256::bigint ^ (4 - n))::bigint;
+    end loop;
+    v_value := v_value + v_numbers[i];
+    return '0.0.0.0'::inet + v_value;
+end
+$$;
+revoke all on function callback.literal_address(text) from public;
+grant execute on function callback.literal_address(text) to app_system;
+
+-- An admin's network counts only inside the platform's; platform rows open nothing by themselves except loopback (local stack).
+create function callback.allowed(p_tenant uuid)
+returns cidr[] language sql stable set search_path = '' as $$
+    select coalesce(array_agg(distinct n), '{}') from (
+        select b.network as n from callback.allowed_networks b where b.tenant_id is null and b.network <<= any (array['127.0.0.0/8', '::1/128']::cidr[])
+        union
+        select a.network from callback.allowed_networks a
+        where a.tenant_id = p_tenant
+          and exists (select from callback.allowed_networks b where b.tenant_id is null and a.network <<= b.network)) x
+$$;
+revoke all on function callback.allowed(uuid) from public;
+grant execute on function callback.allowed(uuid) to app_system;
+
+create function callback.check_url(p_tenant uuid, p_url text, p_path text)
+returns text language plpgsql stable set search_path = '' as $$
+declare
+    v_host text;
+    v_port text;
+    v_address inet;
+begin
+    if p_url is null or length(p_url) > 2048 or p_url ~ '[[:cntrl:][:space:]\\]' or p_url !~* '^https?://[^/?#@]+(/[^#]*|\?[^#]*)?$' then
+        perform ground.fail('CALLBACK_URL_INVALID', p_path);
+    end if;
+    v_host := substring(p_url from '^[A-Za-z]+://(\[[^\]]*\]|[^/?#:]*)');
+    v_port := substring(p_url from '^[A-Za-z]+://(?:\[[^\]]*\]|[^/?#:]*):([^/?#]*)');
+    if v_host is null or v_host = '' or (v_port is not null and v_port !~ '^[0-9]{1,5}$') or length(v_host) > 253
+       or (v_host !~ '^\[' and v_host !~ '^[A-Za-z0-9._-]+$') then
+        perform ground.fail('CALLBACK_URL_INVALID', p_path);
+    end if;
+    v_address := callback.literal_address(v_host);
+    if v_address is null and lower(rtrim(v_host, '.')) ~ '(^|\.)localhost$' then
+        v_address := '127.0.0.1';
+    end if;
+    if v_address is not null and callback.is_special(v_address) and not v_address <<= any (callback.allowed(p_tenant)::inet[]) then
+        perform ground.fail('CALLBACK_ADDRESS_DENIED', p_path);
+    end if;
+    return p_url;
+end
+$$;
+revoke all on function callback.check_url(uuid, text, text) from public;
+grant execute on function callback.check_url(uuid, text, text) to app_system;
+
+-- --------------------------------------------------------------------------------------- the outbox
+
+-- {on_complete, on_fail, on_progress} -> (type, url) pairs, every URL checked before anything is written.
+create function callback.check_callbacks(p_tenant uuid, p jsonb, p_path text default '$.callbacks')
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    f record;
+begin
+    perform ground.refuse_unknown(p, array['on_complete', 'on_fail', 'on_progress'], p_path);
+    for f in select key, value from jsonb_each(p) loop
+        if jsonb_typeof(f.value) <> 'string' then
+            perform ground.fail('CALLBACK_URL_INVALID', p_path || '.' || f.key);
+        end if;
+        perform callback.check_url(p_tenant, f.value #>> '{}', p_path || '.' || f.key);
+    end loop;
+    return p;
+end
+$$;
+revoke all on function callback.check_callbacks(uuid, jsonb, text) from public;
+grant execute on function callback.check_callbacks(uuid, jsonb, text) to app_system;
+
+-- An ad-hoc URL is an endpoint that only the runs that name it speak to.
+create function callback.endpoint_for(p_tenant uuid, p_user text, p_url text)
+returns uuid language plpgsql set search_path = '' as $$
+declare
+    v_id uuid;
+begin
+    select e.id into v_id from callback.endpoints e where e.tenant_id = p_tenant and md5(e.url) = md5(p_url) and e.deleted_at is null;
+    if v_id is null then
+        insert into callback.endpoints as e (tenant_id, url, created_by) values (p_tenant, p_url, p_user)
+        on conflict (tenant_id, md5(url)) where deleted_at is null do update set url = excluded.url
+        returning e.id into v_id;
+    end if;
+    return v_id;
+end
+$$;
+revoke all on function callback.endpoint_for(uuid, text, text) from public;
+grant execute on function callback.endpoint_for(uuid, text, text) to app_system;
+
+create function callback.subscribe(p_tenant uuid, p_user text, p_run bigint, p jsonb)
+returns void language sql volatile set search_path = '' as $$
+    insert into callback.subscriptions (tenant_id, run_id, type, endpoint_id)
+    select p_tenant, p_run, t.type, callback.endpoint_for(p_tenant, p_user, p ->> t.field)
+    from (values ('on_complete', 'run.completed'), ('on_fail', 'run.failed'), ('on_progress', 'run.progress')) t (field, type)
+    where p ? t.field
+    on conflict do nothing
+$$;
+revoke all on function callback.subscribe(uuid, text, bigint, jsonb) from public;
+grant execute on function callback.subscribe(uuid, text, bigint, jsonb) to app_system;
+
+-- One event of a run with its per-run seq, and one delivery for each endpoint that wants it.
+create function callback.emit(p_tenant uuid, p_run bigint, p_type text, p_data jsonb)
+returns text language plpgsql set search_path = '' as $$
+declare
+    v_seq bigint;
+    v_event text;
+begin
+    update queue.runs r set event_seq = r.event_seq + 1 where r.tenant_id = p_tenant and r.id = p_run returning r.event_seq into v_seq;
+    insert into callback.events as e (tenant_id, run_id, seq, type, data)
+    values (p_tenant, p_run, v_seq, p_type, p_data || jsonb_build_object('seq', v_seq))
+    returning e.id into v_event;
+    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, secret_version, state, finished_at)
+    select p_tenant, v_event, e.id, e.url, e.secret_version,
+           case when e.disabled_at is null then 'PENDING' else 'GONE' end::callback.delivery_state,
+           case when e.disabled_at is not null then clock_timestamp() end
+    from callback.endpoints e
+    where e.tenant_id = p_tenant and e.deleted_at is null
+      and (p_type = any (e.events)
+           or exists (select from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = p_type and s.endpoint_id = e.id));
+    if found then
+        notify control_room_deliveries;
+    end if;
+    return v_event;
+end
+$$;
+revoke all on function callback.emit(uuid, bigint, text, jsonb) from public;
+grant execute on function callback.emit(uuid, bigint, text, jsonb) to app_system;
+
+-- The one terminal event of a run: exactly one, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
+create function callback.announce(p_tenant uuid, p_run bigint)
+returns void language plpgsql set search_path = '' as $$
+declare
+    r queue.runs;
+begin
+    select x.* into r from queue.runs x where x.tenant_id = p_tenant and x.id = p_run;
+    perform callback.emit(p_tenant, p_run, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,
+        jsonb_build_object('run_id', r.id, 'job_id', r.job_id, 'job_type', r.job_type, 'name', r.name, 'state', r.state,
+            'termination_code', r.termination_code, 'termination_message', left(r.termination_message, 500),
+            'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at, 'url', '/api/v1/runs/' || r.id));
+end
+$$;
+revoke all on function callback.announce(uuid, bigint) from public;
+grant execute on function callback.announce(uuid, bigint) to app_system;
+
+-- Progress is an event only where somebody asked for it.
+create function callback.announce_progress(p_tenant uuid, p_run bigint)
+returns void language plpgsql set search_path = '' as $$
+declare
+    r record;
+begin
+    if not exists (select from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = 'run.progress')
+       and not exists (select from callback.endpoints e where e.tenant_id = p_tenant and e.deleted_at is null and 'run.progress' = any (e.events)) then
+        return;
+    end if;
+    select x.job_id, x.job_type, x.name, x.state,
+           (select avg(t.percent)::integer from queue.task_runs t where t.tenant_id = p_tenant and t.run_id = p_run) as percent,
+           (select t.progress_message from queue.task_runs t where t.tenant_id = p_tenant and t.run_id = p_run and t.state = 'RUNNING' limit 1) as message
+    into r from queue.runs x where x.tenant_id = p_tenant and x.id = p_run and not queue.is_final(x.state);
+    if found then
+        perform callback.emit(p_tenant, p_run, 'run.progress', jsonb_build_object('run_id', p_run, 'job_id', r.job_id, 'job_type', r.job_type,
+            'name', r.name, 'state', r.state, 'percent', r.percent, 'message', r.message, 'url', '/api/v1/runs/' || p_run));
+    end if;
+end
+$$;
+revoke all on function callback.announce_progress(uuid, bigint) from public;
+grant execute on function callback.announce_progress(uuid, bigint) to app_system;
+
+-- -------------------------------------------------------------------------------------- the senders
+
+create function callback.claim(p_instance uuid, p_limit integer, p_lease interval)
+returns setof callback.deliveries language sql volatile set search_path = '' as $$
+    with due as materialized (
+        select d.tenant_id, d.id from callback.deliveries d
+        where d.state = 'PENDING' and d.next_at <= clock_timestamp()
+        order by d.next_at limit p_limit for update skip locked
+    )
+    update callback.deliveries d
+    set state = 'RUNNING', lease = d.lease + 1, tries = d.tries + 1, runner = p_instance, lease_expires_at = clock_timestamp() + p_lease,
+        first_tried_at = coalesce(d.first_tried_at, clock_timestamp())
+    from due where d.tenant_id = due.tenant_id and d.id = due.id
+    returning d.*
+$$;
+revoke all on function callback.claim(uuid, integer, interval) from public;
+grant execute on function callback.claim(uuid, integer, interval) to app_system;
+
+-- Standard Webhooks' example schedule: 10 tries over about 75 h, with up to 10 % of jitter; Retry-After replaces it (1 s … 1 h).
+create function callback.delay(p_tries integer, p_retry_after numeric)
+returns interval language sql volatile set search_path = '' as $$
+    select case when p_retry_after is not null then make_interval(secs => least(greatest(p_retry_after, 1), 3600))
+                else (array['5 seconds', '5 minutes', '30 minutes', '2 hours', '5 hours', '10 hours', '14 hours', '20 hours', '24 hours']::interval[])[least(p_tries, 9)]
+                     * (1 + random() * 0.1) end
+$$;
+revoke all on function callback.delay(integer, numeric) from public;
+grant execute on function callback.delay(integer, numeric) to app_system;
+
+create function callback.settle(p_delivery bigint, p_lease integer, p jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    d callback.deliveries;
+    v_state callback.delivery_state;
+begin
+    select x.* into d from callback.deliveries x where x.id = p_delivery and x.lease = p_lease and x.state = 'RUNNING' for update;
+    if not found then
+        return jsonb_build_object('delivery_id', p_delivery, 'settled', false, 'reason', 'stale');
+    end if;
+    v_state := case p ->> 'result' when 'delivered' then 'DELIVERED' when 'gone' then 'GONE'
+                                   else case when d.tries >= 10 then 'DEAD' else 'PENDING' end end::callback.delivery_state;
+    update callback.deliveries x
+    set state = v_state, last_status = (p ->> 'status')::integer, last_error = left(p ->> 'error', 500), lease_expires_at = null, runner = null,
+        next_at = case when v_state = 'PENDING' then clock_timestamp() + callback.delay(d.tries, (p ->> 'retry_after_seconds')::numeric) else x.next_at end,
+        finished_at = case when v_state <> 'PENDING' then clock_timestamp() end
+    where x.tenant_id = d.tenant_id and x.id = d.id;
+    if v_state = 'GONE' then
+        update callback.endpoints e set disabled_at = clock_timestamp(), disabled_reason = 'the endpoint answered 410 Gone'
+        where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.disabled_at is null;
+        update callback.deliveries x set state = 'GONE', finished_at = clock_timestamp()
+        where x.tenant_id = d.tenant_id and x.endpoint_id = d.endpoint_id and x.state = 'PENDING';
+    end if;
+    return jsonb_build_object('delivery_id', p_delivery, 'settled', true, 'state', v_state);
+end
+$$;
+revoke all on function callback.settle(bigint, integer, jsonb) from public;
+grant execute on function callback.settle(bigint, integer, jsonb) to app_system;
+create index deliveries_by_id on callback.deliveries (id);
+
+-- A sender that died between sending and saying so: the try counts, the delivery waits again (a duplicate, never a loss).
+create function callback.reap()
+returns integer language plpgsql set search_path = '' as $$
+declare
+    n integer;
+begin
+    update callback.deliveries d
+    set state = case when d.tries >= 10 then 'DEAD' else 'PENDING' end::callback.delivery_state,
+        finished_at = case when d.tries >= 10 then clock_timestamp() end,
+        next_at = clock_timestamp(), runner = null, lease_expires_at = null, last_error = 'the sender was lost'
+    where d.state = 'RUNNING' and d.lease_expires_at < clock_timestamp();
+    get diagnostics n = row_count;
+    return n;
+end
+$$;
+revoke all on function callback.reap() from public;
+grant execute on function callback.reap() to app_system;
+
+set role postgres;
+revoke app_owner, app_system from postgres;

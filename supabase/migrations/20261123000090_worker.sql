@@ -1,0 +1,390 @@
+-- worker: the runner's door. The role `runner` may execute these verbs and nothing else.
+-- Each verb composes the rooms in one transaction; each is fenced by (attempt, lease).
+
+grant app_owner, app_system to postgres;
+create schema worker authorization app_system;
+set role app_system;
+grant usage on schema worker to runner;
+
+-- Says who claims and what it offers; answers with the clockwork.
+create function worker.register(p jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+begin
+    insert into queue.runners as r (instance, name, offers, capacity, version, sandbox)
+    values ((p ->> 'instance')::uuid, left(p ->> 'name', 200), array(select jsonb_array_elements_text(p -> 'offers')),
+            (p ->> 'capacity')::integer, coalesce(p ->> 'version', '?'), coalesce(p -> 'sandbox', '{}'))
+    on conflict (instance) do update
+    set offers = excluded.offers, capacity = excluded.capacity, sandbox = excluded.sandbox, seen_at = clock_timestamp(), stopped_at = null;
+    return (select jsonb_build_object('lease_seconds', s.lease_seconds, 'heartbeat_seconds', s.heartbeat_seconds,
+                                      'poll_seconds', s.poll_seconds, 'deadline_grace_seconds', s.deadline_grace_seconds)
+            from queue.settings s);
+end
+$$;
+comment on function worker.register(jsonb) is 'A runner introduces itself: {name, instance, offers, capacity, version, sandbox} -> the clockwork.';
+revoke all on function worker.register(jsonb) from public;
+grant execute on function worker.register(jsonb) to runner;
+
+create function worker.farewell(p_instance uuid)
+returns void language sql security definer set search_path = '' as $$
+    update queue.runners r set stopped_at = clock_timestamp() where r.instance = p_instance
+$$;
+comment on function worker.farewell(uuid) is 'A runner that stopped in good order.';
+revoke all on function worker.farewell(uuid) from public;
+grant execute on function worker.farewell(uuid) to runner;
+
+create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
+returns setof jsonb language sql security definer set search_path = '' as $$
+    select jsonb_build_object(
+        'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
+        'task_key', t.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', t.job_type, 'engine', t.engine,
+        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', p.spec, 'code', p.code, 'params', p.params, 'inputs', p.inputs,
+        'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', t.timeout_seconds,
+        'deadline_at', c.deadline_at, 'lease_expires_at', c.lease_expires_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
+        'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent,
+        'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
+    from queue.claim(p_instance, p_offers, p_limit) c
+    join queue.task_runs t on t.tenant_id = c.tenant_id and t.id = c.task_run_id
+    join queue.payloads p on p.tenant_id = c.tenant_id and p.task_run_id = c.task_run_id
+    join queue.runs r on r.tenant_id = c.tenant_id and r.id = c.run_id
+    join tenancy.tenants n on n.id = c.tenant_id
+    join tenancy.limits l on l.tenant_id = c.tenant_id
+$$;
+comment on function worker.claim_attempts(uuid, text[], integer) is 'Up to p_limit ready attempts that fit the offers, leased to this runner.';
+revoke all on function worker.claim_attempts(uuid, text[], integer) from public;
+grant execute on function worker.claim_attempts(uuid, text[], integer) to runner;
+
+create function worker.renew_leases(p_instance uuid, p_items jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_answer jsonb := queue.renew(p_instance, p_items);
+begin
+    perform callback.announce_progress(a.tenant_id, a.run_id)
+    from jsonb_to_recordset(p_items) i (attempt_id bigint, lease integer, percent integer)
+    join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
+    where i.percent is not null;
+    return v_answer;
+end
+$$;
+comment on function worker.renew_leases(uuid, jsonb) is 'The heartbeat: all leases of a runner in one update, progress riding on it.';
+revoke all on function worker.renew_leases(uuid, jsonb) from public;
+grant execute on function worker.renew_leases(uuid, jsonb) to runner;
+
+create function worker.report(p_items jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    i record;
+    v record;
+    v_answer jsonb := '[]';
+begin
+    for i in select * from jsonb_to_recordset(p_items)
+             as x (attempt_id bigint, lease integer, percent integer, message text, external_id text, logs jsonb) order by x.attempt_id loop
+        select * into v from queue.report(i.attempt_id, i.lease, i.percent, i.message, i.external_id, i.logs);
+        if v.advanced then
+            perform callback.announce_progress(v.tenant_id, v.run_id);
+        end if;
+        v_answer := v_answer || jsonb_build_array(jsonb_build_object('attempt_id', i.attempt_id, 'held', v.held, 'cancel', v.cancel));
+    end loop;
+    return v_answer;
+end
+$$;
+comment on function worker.report(jsonb) is 'Progress, log lines and external ids of running attempts; held=false means stale: stop.';
+revoke all on function worker.report(jsonb) from public;
+grant execute on function worker.report(jsonb) to runner;
+
+create function worker.open_output(p_attempt bigint, p_lease integer, p_name text, p_columns jsonb)
+returns text language plpgsql security definer set search_path = '' as $$
+declare
+    a queue.live_attempts := queue.hold(p_attempt, p_lease);
+begin
+    if a.id is null then
+        perform ground.fail('STALE_LEASE');
+    end if;
+    return catalog.open_staging(format('o%s_%s_%s', a.id, a.lease, substr(md5(p_name), 1, 12)), p_columns);
+end
+$$;
+comment on function worker.open_output(bigint, integer, text, jsonb) is 'An empty staging table keyed by (attempt, lease), for COPY as loader.';
+revoke all on function worker.open_output(bigint, integer, text, jsonb) from public;
+grant execute on function worker.open_output(bigint, integer, text, jsonb) to runner;
+
+create function worker.open_input(p_attempt bigint, p_lease integer, p_name text)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    a queue.live_attempts := queue.hold(p_attempt, p_lease);
+    v_table text;
+begin
+    if a.id is null then
+        perform ground.fail('STALE_LEASE');
+    end if;
+    select i ->> 'table' into v_table
+    from queue.payloads p cross join jsonb_array_elements(p.inputs) i
+    where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id and i ->> 'name' = p_name and i ? 'table';
+    if v_table is null then
+        perform ground.fail('INPUT_UNKNOWN', left(p_name, 128));
+    end if;
+    return (select catalog.stage_input(t.slug, split_part(v_table, '.', 1), split_part(v_table, '.', 2),
+                                       format('i%s_%s_%s', a.id, a.lease, substr(md5(p_name), 1, 12)))
+            from tenancy.tenants t where t.id = a.tenant_id);
+end
+$$;
+comment on function worker.open_input(bigint, integer, text) is 'A snapshot of a layer table that the attempt named as input, for COPY as loader.';
+revoke all on function worker.open_input(bigint, integer, text) from public;
+grant execute on function worker.open_input(bigint, integer, text) to runner;
+
+-- settle -> publish -> artifacts -> lineage -> outbox: all of one attempt, or nothing of it
+create function worker.settle_one(p_item jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    o jsonb := p_item -> 'outcome';
+    a queue.live_attempts := queue.hold((p_item ->> 'attempt_id')::bigint, (p_item ->> 'lease')::integer);
+    v record;
+    x jsonb;
+    v_slug text;
+begin
+    if a.id is null then
+        return jsonb_build_object('attempt_id', p_item -> 'attempt_id', 'settled', false, 'reason', 'stale');
+    end if;
+    if o ->> 'state' = 'SUCCEEDED' then
+        select t.slug into v_slug from tenancy.tenants t where t.id = a.tenant_id;
+        for x in select * from jsonb_array_elements(coalesce(o -> 'tables', '[]')) loop
+            -- the layer and table come from what was submitted, never from what was run
+            perform catalog.publish(a.tenant_id, v_slug, replace(x ->> 'staging', 'staging.', ''), d ->> 'layer', d ->> 'table',
+                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id)
+            from queue.payloads p cross join jsonb_array_elements(p.outputs) d
+            where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id and d ->> 'name' = x ->> 'name' and d ? 'table'
+              and replace(x ->> 'staging', 'staging.', '') like format('o%s\_%s\_%%', a.id, a.lease);
+        end loop;
+    end if;
+    for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
+        perform artifact.judge(a.tenant_id, (x ->> 'artifact_id')::uuid, (x ->> 'version')::integer, x ->> 'verdict',
+                               (x ->> 'size')::bigint, x ->> 'sha256', x -> 'findings')
+        from artifact.versions w
+        where w.tenant_id = a.tenant_id and w.artifact_id = (x ->> 'artifact_id')::uuid and w.version = (x ->> 'version')::integer
+          and w.attempt_id = a.id and w.lease = a.lease;
+    end loop;
+    for x in select * from jsonb_array_elements(coalesce(o -> 'lineage', '[]')) loop
+        perform lineage.record(a.tenant_id, x, a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql'));
+    end loop;
+    select * into v from queue.settle(a.id, a.lease, o);
+    if queue.is_final(v.run_state) then
+        perform callback.announce(v.tenant_id, v.run_id);
+    end if;
+    return jsonb_build_object('attempt_id', a.id, 'settled', v.settled, 'run_state', v.run_state);
+end
+$$;
+revoke all on function worker.settle_one(jsonb) from public;
+
+-- A batch is one transaction; an item that fails ends FAILED by itself and does not sink the others.
+create function worker.settle_attempts(p_instance uuid, p_items jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    i jsonb;
+    v_answer jsonb := '[]';
+    v_fault text;
+begin
+    for i in select x from jsonb_array_elements(p_items) x order by (x ->> 'attempt_id')::bigint loop
+        begin
+            v_answer := v_answer || jsonb_build_array(worker.settle_one(i));
+        exception
+            when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
+                raise;
+            when others then
+                v_fault := sqlerrm;
+                v_answer := v_answer || jsonb_build_array(worker.settle_one(jsonb_build_object(
+                    'attempt_id', i -> 'attempt_id', 'lease', i -> 'lease',
+                    'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', false,
+                        'message', 'the outcome could not be recorded: ' || left(v_fault, 500),
+                        'exit_code', i #> '{outcome,exit_code}', 'peak_memory_bytes', i #> '{outcome,peak_memory_bytes}',
+                        'cpu_ms', i #> '{outcome,cpu_ms}')))
+                    || jsonb_build_object('reason', 'publish_failed'));
+        end;
+    end loop;
+    return v_answer;
+end
+$$;
+comment on function worker.settle_attempts(uuid, jsonb) is 'Ends attempts: state, tables, artifacts, lineage, history and outbox in one transaction; settled=false means stale.';
+revoke all on function worker.settle_attempts(uuid, jsonb) from public;
+grant execute on function worker.settle_attempts(uuid, jsonb) to runner;
+
+create function worker.release_attempts(p_instance uuid, p_items jsonb)
+returns jsonb language sql security definer set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('attempt_id', i.attempt_id, 'released', queue.requeue(i.attempt_id, i.lease, false))), '[]')
+    from jsonb_to_recordset(p_items) i (attempt_id bigint, lease integer)
+$$;
+comment on function worker.release_attempts(uuid, jsonb) is 'Gives attempts back (drain) without spending a retry or a loss.';
+revoke all on function worker.release_attempts(uuid, jsonb) from public;
+grant execute on function worker.release_attempts(uuid, jsonb) to runner;
+
+-- Leases that ran out: the same attempt waits again, or ends by deadline, by cancel, or as LOST.
+create function worker.reap(p_limit integer default 100)
+returns integer language plpgsql set search_path = '' as $$
+declare
+    a queue.live_attempts;
+    v_max integer := (select s.max_lost from queue.settings s);
+    v_outcome jsonb;
+    v record;
+    n integer := 0;
+begin
+    for a in select * from queue.expired(p_limit) loop
+        n := n + 1;
+        v_outcome := case
+            when a.cancel_requested_at is not null then
+                '{"state": "CANCELED", "termination_code": "USER_CANCELED", "message": "canceled; its runner was lost"}'
+            when a.deadline_at < clock_timestamp() then
+                '{"state": "TIMED_OUT", "termination_code": "DEADLINE_EXCEEDED", "message": "past its deadline; its runner was lost"}'
+            when a.lost >= v_max then
+                '{"state": "LOST", "termination_code": "RUNNER_LOST", "message": "its runners were lost too often"}'
+        end::jsonb;
+        if v_outcome is null then
+            perform queue.requeue(a.id, a.lease, true);
+        else
+            select * into v from queue.settle(a.id, a.lease, v_outcome);
+            if queue.is_final(v.run_state) then
+                perform callback.announce(v.tenant_id, v.run_id);
+            end if;
+        end if;
+        perform catalog.drop_staging(format('^[io]%s_%s_', a.id, a.lease));
+    end loop;
+    return n;
+end
+$$;
+revoke all on function worker.reap(integer) from public;
+
+-- Housekeeping of every runner, all of it safe to do twice: reap, deliveries of lost senders, stale staging, expired uploads.
+create function worker.tick(p_instance uuid)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_reaped integer := worker.reap();
+    v_deliveries integer := callback.reap();
+    v record;
+begin
+    update queue.runners r set seen_at = clock_timestamp() where r.instance = p_instance;
+    update queue.runners r set stopped_at = clock_timestamp() where r.stopped_at is null and r.seen_at < clock_timestamp() - interval '10 minutes';
+    -- a staging table whose lease is over has no reader any more
+    for v in select c.relname, substring(c.relname from '^[io](\d+)_')::bigint as attempt, substring(c.relname from '^[io]\d+_(\d+)_')::integer as lease
+             from pg_catalog.pg_class c where c.relnamespace = 'staging'::regnamespace and c.relkind = 'r' and c.relname ~ '^[io]\d+_\d+_' loop
+        if not exists (select from queue.live_attempts a where a.id = v.attempt and a.lease = v.lease) then
+            execute format('drop table if exists staging.%I', v.relname);
+        end if;
+    end loop;
+    update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
+    where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
+    return (select jsonb_build_object('reaped', v_reaped, 'deliveries_reaped', v_deliveries,
+        'depth', (select count(*) from queue.live_attempts a where a.state = 'QUEUED'),
+        'due_in_ms', (select greatest(0, extract(epoch from least(
+                (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
+                (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.ready_at > clock_timestamp()),
+                (select min(d.next_at) from callback.deliveries d where d.state = 'PENDING')) - clock_timestamp()) * 1000)::bigint)));
+end
+$$;
+comment on function worker.tick(uuid) is 'Reaps lost leases and senders, clears staging; answers with when to come again.';
+revoke all on function worker.tick(uuid) from public;
+grant execute on function worker.tick(uuid) to runner;
+
+-- --------------------------------------------------------------------------------- uploads of people
+
+create function worker.claim_uploads(p_instance uuid, p_limit integer)
+returns setof jsonb language sql security definer set search_path = '' as $$
+    with due as materialized (
+        select w.tenant_id, w.artifact_id, w.version from artifact.versions w
+        where w.state = 'PENDING' and w.uploaded_at is not null and w.attempt_id is null
+          and (w.check_expires_at is null or w.check_expires_at < clock_timestamp())
+        order by w.uploaded_at limit p_limit for update skip locked
+    )
+    update artifact.versions w
+    set check_lease = w.check_lease + 1, check_expires_at = clock_timestamp() + interval '2 minutes',
+        check_token_hash = sha256(convert_to('crck_' || x.secret, 'UTF8'))
+    from due d
+    cross join lateral (select d.version as v, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret) x,
+         artifact.artifacts a
+    where w.tenant_id = d.tenant_id and w.artifact_id = d.artifact_id and w.version = d.version
+      and a.tenant_id = d.tenant_id and a.id = d.artifact_id
+    returning jsonb_build_object('artifact_id', w.artifact_id, 'version', w.version, 'tenant_id', w.tenant_id, 'bucket', 'artifacts', 'path', w.path,
+        'size', w.size, 'sha256', w.sha256, 'kind', a.kind, 'name', a.name, 'content_type', w.content_type, 'lease', w.check_lease,
+        'token', 'crck_' || x.secret)
+$$;
+comment on function worker.claim_uploads(uuid, integer) is 'Uploaded versions whose bytes wait for the check.';
+revoke all on function worker.claim_uploads(uuid, integer) from public;
+grant execute on function worker.claim_uploads(uuid, integer) to runner;
+
+create function worker.judge_uploads(p_items jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    i record;
+    v_done boolean;
+    v_answer jsonb := '[]';
+begin
+    for i in select * from jsonb_to_recordset(p_items) x (artifact_id uuid, version integer, tenant_id uuid, lease integer, verdict text,
+                                                          size bigint, sha256 text, findings jsonb) loop
+        select artifact.judge(i.tenant_id, i.artifact_id, i.version, i.verdict, i.size, i.sha256, i.findings) into v_done
+        from artifact.versions w
+        where w.tenant_id = i.tenant_id and w.artifact_id = i.artifact_id and w.version = i.version and w.check_lease = i.lease for update;
+        v_answer := v_answer || jsonb_build_array(jsonb_build_object('artifact_id', i.artifact_id, 'version', i.version, 'judged', coalesce(v_done, false)));
+    end loop;
+    return v_answer;
+end
+$$;
+comment on function worker.judge_uploads(jsonb) is 'PENDING -> READY | REFUSED with findings (line and rule, never the secret).';
+revoke all on function worker.judge_uploads(jsonb) from public;
+grant execute on function worker.judge_uploads(jsonb) to runner;
+
+-- ---------------------------------------------------------------------------------------- deliveries
+
+create function worker.claim_deliveries(p_instance uuid, p_limit integer)
+returns setof jsonb language sql security definer set search_path = '' as $$
+    select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
+        'secret_version', d.secret_version, 'event_id', e.id, 'type', e.type, 'try', d.tries,
+        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text,
+        'allow', (select coalesce(jsonb_agg(n), '[]') from unnest(callback.allowed(d.tenant_id)) n))
+    from callback.claim(p_instance, p_limit, interval '60 seconds') d
+    join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+$$;
+comment on function worker.claim_deliveries(uuid, integer) is 'Due deliveries, leased to this sender; body is signed and sent byte for byte.';
+revoke all on function worker.claim_deliveries(uuid, integer) from public;
+grant execute on function worker.claim_deliveries(uuid, integer) to runner;
+
+create function worker.settle_deliveries(p_items jsonb)
+returns jsonb language sql security definer set search_path = '' as $$
+    select coalesce(jsonb_agg(callback.settle((i ->> 'delivery_id')::bigint, (i ->> 'lease')::integer, i)), '[]')
+    from jsonb_array_elements(p_items) i
+$$;
+comment on function worker.settle_deliveries(jsonb) is 'What became of deliveries: delivered, failed (tried again later) or gone.';
+revoke all on function worker.settle_deliveries(jsonb) from public;
+grant execute on function worker.settle_deliveries(jsonb) to runner;
+
+-- RLS hides in silence: a runner proves at start that submit, claim and settle work, and leaves nothing behind.
+create function worker.canary(p_instance uuid)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_tenant uuid;
+    v_run bigint;
+    v record;
+    v_settled jsonb;
+    v_state text := 'nothing done';
+begin
+    begin
+        v_tenant := tenancy.create_tenant('canary_' || substr(md5(p_instance::text), 1, 12), 'canary');
+        insert into queue.slots (tenant_id) values (v_tenant);
+        select s.run_id into v_run from queue.submit(v_tenant, 'canary', jsonb_build_object('name', 'canary', 'job_type', 'spark_etl', 'priority', 0,
+            'tasks', jsonb_build_array(jsonb_build_object('task_key', 'execute', 'job_type', 'spark_etl', 'engine', 'canary', 'spec', 'canary',
+                'params', '{}'::jsonb, 'inputs', '[]'::jsonb, 'outputs', '[]'::jsonb, 'secrets', '[]'::jsonb, 'network', false,
+                'timeout_seconds', 60, 'max_retries', 0, 'depends_on', '[]'::jsonb, 'run_if', 'ALL_SUCCESS')))) s;
+        select * into v from queue.claim(p_instance, array['spark_etl/canary'], 1);
+        if v.run_id is distinct from v_run then
+            v_state := 'the claim did not see the submitted run';
+            raise exception using errcode = 'CRCAN';
+        end if;
+        v_settled := worker.settle_one(jsonb_build_object('attempt_id', v.attempt_id, 'lease', v.lease, 'outcome', jsonb_build_object('state', 'SUCCEEDED')));
+        v_state := coalesce(v_settled ->> 'run_state', 'not settled');
+        raise exception using errcode = 'CRCAN';  -- takes all of it back
+    exception when sqlstate 'CRCAN' then
+        null;
+    end;
+    return jsonb_build_object('ok', v_state = 'SUCCEEDED', 'state', v_state);
+end
+$$;
+comment on function worker.canary(uuid) is 'Submits, claims and settles one run and takes it all back: {ok, state}.';
+revoke all on function worker.canary(uuid) from public;
+grant execute on function worker.canary(uuid) to runner;
+
+set role postgres;
+revoke app_owner, app_system from postgres;
