@@ -6,6 +6,7 @@ A plain asyncio protocol with httptools: a general client costs several times th
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -46,8 +47,7 @@ class Link(asyncio.Protocol):
     # -- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from asyncio's
         self.alive = True
 
     def data_received(self, data: bytes) -> None:

@@ -15,10 +15,10 @@ from typing import cast, get_args
 
 import psycopg
 
-from dev.stack import lifecycle, services, state, tenants, tokens
+from dev.stack import lifecycle, npm, services, state, tenants, tokens
 from dev.stack.errors import StackError
 from dev.stack.lifecycle import Wanted
-from dev.stack.state import CLONE, SERVICES, SERVICES_WITH_PORT, Layout, Service
+from dev.stack.state import CLONE, SERVICES, SERVICES_WITH_PORT, Layout, Service, home
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,9 +52,10 @@ def _up(place: Layout, arguments: argparse.Namespace) -> int:
 
 def _up_supabase() -> int:
     """The full stack of Supabase's own CLI, for whoever has Docker."""
-    supabase = shutil.which("supabase")
+    fetched = home() / "supabase" / npm.SUPABASE / "supabase"
+    supabase = shutil.which("supabase") or (str(fetched) if fetched.exists() else None)
     if supabase is None:
-        raise StackError("the Supabase CLI is not installed", "run npm install --global supabase")
+        raise StackError("the Supabase CLI is not installed", "run scripts/setup --supabase-cli")
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "info"], capture_output=True, check=False).returncode != 0:
         raise StackError(

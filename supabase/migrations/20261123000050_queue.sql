@@ -425,11 +425,14 @@ begin
         update queue.task_runs t
         set percent = greatest(t.percent, least(h.percent, 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
         from held h
-        where h.percent is not null and t.tenant_id = h.tenant_id and t.id = h.task_run_id
+        where t.tenant_id = h.tenant_id and t.id = h.task_run_id
+          and (h.percent > t.percent or (h.message is not null and h.message is distinct from t.progress_message))
+        returning t.id
     ), seen as (
         update queue.runners r set seen_at = v_now where r.instance = p_instance and r.seen_at < v_now - interval '1 second'
     )
     select jsonb_agg(jsonb_build_object('attempt_id', i.attempt_id, 'lease', i.lease, 'held', h.id is not null,
+               'advanced', exists (select from progress g where g.id = h.task_run_id),
                'cancel', h.cancel_requested_at is not null, 'overdue', coalesce(h.deadline_at < v_now, false),
                'lease_expires_at', h.lease_expires_at))
     into v_answer from item i left join held h on h.id = i.attempt_id;

@@ -104,9 +104,7 @@ begin
     end loop;
     execute format('drop table if exists staging.%I', p_name);
     execute format('create unlogged table staging.%I (%s)', p_name, array_to_string(v_list, ', '));
-    -- staging is seen by loader alone; row security stands so that no lint and no later grant can open it
-    execute format('alter table staging.%I enable row level security', p_name);
-    execute format('create policy "the loader fills and reads" on staging.%I for all to loader using (true) with check (true)', p_name);
+    -- no row security: COPY FROM refuses it. Nobody but loader may use the schema, and the table is gone at settlement
     execute format('grant select, insert on staging.%I to loader', p_name);
     return 'staging.' || quote_ident(p_name);
 end
@@ -191,8 +189,6 @@ begin
     execute format('create unlogged table staging.%I as select %s from %s', p_name,
         (select string_agg(quote_ident(c ->> 'name'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord)), v_from);
     get diagnostics v_rows = row_count;
-    execute format('alter table staging.%I enable row level security', p_name);
-    execute format('create policy "the loader reads" on staging.%I for select to loader using (true)', p_name);
     execute format('grant select on staging.%I to loader', p_name);
     return jsonb_build_object('table', 'staging.' || quote_ident(p_name), 'columns', v_columns, 'rows', v_rows);
 end

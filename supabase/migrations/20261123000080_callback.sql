@@ -329,7 +329,7 @@ begin
     perform callback.emit(p_tenant, p_run, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,
         jsonb_build_object('run_id', r.id, 'job_id', r.job_id, 'job_type', r.job_type, 'name', r.name, 'state', r.state,
             'termination_code', r.termination_code, 'termination_message', left(r.termination_message, 500),
-            'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at, 'url', '/api/v1/runs/' || r.id));
+            'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at, 'url', '/functions/v1/api/v1/runs/' || r.id));
 end
 $$;
 revoke all on function callback.announce(uuid, bigint) from public;
@@ -351,7 +351,7 @@ begin
     into r from queue.runs x where x.tenant_id = p_tenant and x.id = p_run and not queue.is_final(x.state);
     if found then
         perform callback.emit(p_tenant, p_run, 'run.progress', jsonb_build_object('run_id', p_run, 'job_id', r.job_id, 'job_type', r.job_type,
-            'name', r.name, 'state', r.state, 'percent', r.percent, 'message', r.message, 'url', '/api/v1/runs/' || p_run));
+            'name', r.name, 'state', r.state, 'percent', r.percent, 'message', r.message, 'url', '/functions/v1/api/v1/runs/' || p_run));
     end if;
 end
 $$;

@@ -59,9 +59,9 @@ declare
     v_answer jsonb := queue.renew(p_instance, p_items);
 begin
     perform callback.announce_progress(a.tenant_id, a.run_id)
-    from jsonb_to_recordset(p_items) i (attempt_id bigint, lease integer, percent integer)
+    from jsonb_to_recordset(v_answer) i (attempt_id bigint, lease integer, advanced boolean)
     join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
-    where i.percent is not null;
+    where i.advanced;
     return v_answer;
 end
 $$;

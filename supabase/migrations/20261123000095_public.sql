@@ -145,7 +145,7 @@ begin
             where w.tenant_id = r.tenant_id and w.run_id = r.id and w.state in ('READY', 'REFUSED')),
         'tables', (select coalesce(jsonb_agg(jsonb_build_object('layer', c.layer, 'schema', c.schema_name, 'table', c.name, 'rows', c.row_count) order by c.layer, c.name), '[]')
             from catalog.assets c where c.tenant_id = r.tenant_id and c.published_by_run = r.id),
-        'callbacks', (select coalesce(jsonb_object_agg(replace(s.type, 'run.', 'on_'), e.url), '{}')
+        'callbacks', (select coalesce(jsonb_object_agg(case s.type when 'run.completed' then 'on_complete' when 'run.failed' then 'on_fail' else 'on_progress' end, e.url), '{}')
             from callback.subscriptions s join callback.endpoints e on e.tenant_id = s.tenant_id and e.id = s.endpoint_id
             where s.tenant_id = r.tenant_id and s.run_id = r.id),
         'url', '/functions/v1/api/v1/runs/' || r.id);

@@ -21,6 +21,6 @@ export const route: Route = {
     const answer = await call.around.database.rows("assets", query, call.member.jwt, call.trace);
     if (answer.status >= 300) return passOn(answer);
     const items = JSON.parse(answer.text);
-    return json(200, { items, next: items.length === limit ? offset + limit : null });
+    return json(200, { items, next: items.length === limit ? String(offset + limit) : null });
   },
 };

@@ -3,10 +3,15 @@ import { Rehearsal } from "../../rehearsal.ts";
 
 Deno.test("a range goes to replay_deliveries as it came", async () => {
   await using it = new Rehearsal();
-  it.fake.on("replay_deliveries", { status: 202, body: {"count": 3} });
+  it.fake.on("replay_deliveries", { status: 202, body: { "count": 3 } });
 
-  const response = await it.ask("POST", "/deliveries/replay", { body: {"endpoint_id": "22222222-2222-4222-8222-222222222222"} });
+  const response = await it.ask("POST", "/deliveries/replay", {
+    body: { "endpoint_id": "22222222-2222-4222-8222-222222222222" },
+  });
 
-  deepStrictEqual([202, {"count": 3}], [response.status, await response.json()]);
-  deepStrictEqual({"endpoint_id": "22222222-2222-4222-8222-222222222222"}, it.fake.last("replay_deliveries").json);
+  deepStrictEqual([202, { "count": 3 }], [response.status, await response.json()]);
+  deepStrictEqual(
+    { "endpoint_id": "22222222-2222-4222-8222-222222222222" },
+    it.fake.last("replay_deliveries").json,
+  );
 });

@@ -3,10 +3,13 @@ import { Rehearsal } from "../../rehearsal.ts";
 
 Deno.test("the endpoint of the path is asked for", async () => {
   await using it = new Rehearsal();
-  it.fake.on("get_endpoint", { status: 200, body: {"ok": true} });
+  it.fake.on("get_endpoint", { status: 200, body: { "ok": true } });
 
   const response = await it.ask("GET", "/endpoints/22222222-2222-4222-8222-222222222222");
 
-  deepStrictEqual([200, {"ok": true}], [response.status, await response.json()]);
-  deepStrictEqual({"endpoint_id": "22222222-2222-4222-8222-222222222222"}, it.fake.last("get_endpoint").json);
+  deepStrictEqual([200, { "ok": true }], [response.status, await response.json()]);
+  deepStrictEqual(
+    { "endpoint_id": "22222222-2222-4222-8222-222222222222" },
+    it.fake.last("get_endpoint").json,
+  );
 });

@@ -3,10 +3,10 @@ import { Rehearsal } from "../../rehearsal.ts";
 
 Deno.test("endpoints are listed in pages", async () => {
   await using it = new Rehearsal();
-  it.fake.on("list_endpoints", { status: 200, body: {"items": [], "next": null} });
+  it.fake.on("list_endpoints", { status: 200, body: { "items": [], "next": null } });
 
   const response = await it.ask("GET", "/endpoints?limit=5");
 
-  deepStrictEqual([200, {"items": [], "next": null}], [response.status, await response.json()]);
-  deepStrictEqual({"limit": 5}, it.fake.last("list_endpoints").json);
+  deepStrictEqual([200, { "items": [], "next": null }], [response.status, await response.json()]);
+  deepStrictEqual({ "limit": 5 }, it.fake.last("list_endpoints").json);
 });

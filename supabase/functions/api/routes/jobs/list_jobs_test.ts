@@ -3,10 +3,10 @@ import { Rehearsal } from "../../rehearsal.ts";
 
 Deno.test("known query keys go to list_jobs, others are ignored", async () => {
   await using it = new Rehearsal();
-  it.fake.on("list_jobs", { status: 200, body: {"items": [], "next": null} });
+  it.fake.on("list_jobs", { status: 200, body: { "items": [], "next": null } });
 
   const response = await it.ask("GET", "/jobs?limit=10&cursor=c&apikey=x");
 
-  deepStrictEqual([200, {"items": [], "next": null}], [response.status, await response.json()]);
-  deepStrictEqual({"limit": 10, "cursor": "c"}, it.fake.last("list_jobs").json);
+  deepStrictEqual([200, { "items": [], "next": null }], [response.status, await response.json()]);
+  deepStrictEqual({ "limit": 10, "cursor": "c" }, it.fake.last("list_jobs").json);
 });

@@ -1,0 +1,219 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { attemptToken, Rehearsal, someId, token } from "./rehearsal.ts";
+import { routes } from "./routes/table.ts";
+
+/** An address of the route, with ids that fit. */
+function address(path: string): string {
+  return path.replace(
+    /\{(\w+)\}/g,
+    (_, name) => ["artifact_id", "endpoint_id", "token_id"].includes(name) ? someId : "7",
+  );
+}
+
+for (const { method, path, access } of routes) {
+  if (access === "public") continue;
+
+  Deno.test(`${method} ${path} refuses a request without a token, unheard`, async () => {
+    await using it = new Rehearsal();
+
+    const response = await it.ask(method, address(path), { bearer: null });
+
+    deepStrictEqual([401, "TOKEN_MISSING", 0], [
+      response.status,
+      (await response.json()).code,
+      it.fake.seen.length,
+    ]);
+    ok(response.headers.get("www-authenticate")?.startsWith("Bearer"));
+  });
+
+  Deno.test(`${method} ${path} refuses the other kind of token`, async () => {
+    await using it = new Rehearsal();
+    const bearer = access === "member" ? attemptToken : await token();
+
+    const response = await it.ask(method, address(path), { bearer });
+
+    deepStrictEqual([401, 0], [response.status, it.fake.seen.length]);
+  });
+
+  Deno.test(`${method} ${path} passes the database's refusal on as it is`, async () => {
+    await using it = new Rehearsal();
+    const body = { code: "SOME_CODE", message: "m", details: "d", hint: null };
+    for (
+      const name of [...routes.map((route) => route.name), "attempt_report", "attempt_artifact", "assets"]
+    ) {
+      it.fake.on(name, { status: 409, body });
+    }
+    for (const name of ["lineage_ingest", "artifact_download", "attempt_input", "run_events"]) {
+      it.fake.on(name, { status: 409, body });
+    }
+    const bearer = access === "attempt" ? attemptToken : await token({ role: "admin" });
+    const kind = routes.find((route) => route.method === method && route.path === path)?.body?.kind;
+    const sent = kind === undefined ? {} : { body: kind === "array" ? [] : {} };
+
+    const response = await it.ask(method, `${address(path)}?nodeId=dataset:a:b`, { bearer, ...sent });
+
+    deepStrictEqual([409, body], [response.status, await response.json()]);
+  });
+}
+
+Deno.test("every verb has its own file, its place in the table, and its test beside it", async () => {
+  const files: string[] = [];
+  const walk = async (folder: URL): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory) await walk(new URL(`${name}/`, folder));
+      else files.push(new URL(name, folder).pathname);
+    }
+  };
+  await walk(new URL("routes/", import.meta.url));
+  const texts = await Promise.all(files.map(async (file) => [file, await Deno.readTextFile(file)] as const));
+  const verbs = texts.filter(([, text]) => text.includes("export const route:")).map(([file]) => file);
+
+  strictEqual(routes.length, verbs.length);
+  deepStrictEqual([], verbs.filter((file) => !files.includes(file.replace(/\.ts$/, "_test.ts"))));
+});
+
+Deno.test("every answer carries a request id, nosniff and no-store, and may be read by any origin", async () => {
+  await using it = new Rehearsal();
+
+  const { headers } = await it.ask("GET", "/nowhere");
+
+  deepStrictEqual(
+    ["nosniff", "no-store", "*"],
+    ["x-content-type-options", "cache-control", "access-control-allow-origin"].map((name) =>
+      headers.get(name)
+    ),
+  );
+  ok(headers.get("x-request-id"));
+  strictEqual(null, headers.get("access-control-allow-credentials"));
+});
+
+Deno.test("the caller's request id and trace reach the database", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("get_run", { status: 200, body: {} });
+  const headers = { "x-request-id": "my-id", traceparent: "00-1-2-01" };
+
+  const response = await it.ask("GET", "/runs/1", { headers });
+
+  const seen = it.fake.last("get_run").headers;
+  deepStrictEqual(["my-id", "my-id", "00-1-2-01"], [
+    response.headers.get("x-request-id"),
+    seen.get("x-request-id"),
+    seen.get("traceparent"),
+  ]);
+});
+
+Deno.test("a request id that is no id is replaced", async () => {
+  await using it = new Rehearsal();
+
+  const response = await it.ask("GET", "/nowhere", { headers: { "x-request-id": 'x"}{' } });
+
+  ok(/^[\w-]{36}$/.test(response.headers.get("x-request-id") ?? ""));
+});
+
+for (const path of ["/api/v1/health", "/api/v1/health/", "/functions/v1/api/v1/health"]) {
+  Deno.test(`${path} is the same route`, async () => {
+    await using it = new Rehearsal();
+    it.fake.on("health", { status: 200, body: {} });
+
+    strictEqual(200, (await it.door(new Request(`http://edge.local${path}`))).status);
+  });
+}
+
+for (
+  const path of ["/", "/api", "/api/v1", "/api/v1/", "/api/v2/health", "/other/v1/health", "/api/v1//health"]
+) {
+  Deno.test(`${path} is no route`, async () => {
+    await using it = new Rehearsal();
+
+    const response = await it.door(new Request(`http://edge.local${path}`));
+
+    deepStrictEqual([404, "ROUTE_NOT_FOUND"], [response.status, (await response.json()).code]);
+  });
+}
+
+Deno.test("a wrong method is 405 with Allow", async () => {
+  await using it = new Rehearsal();
+
+  const response = await it.ask("PUT", "/jobs/run");
+
+  deepStrictEqual([405, "POST, OPTIONS"], [response.status, response.headers.get("allow")]);
+});
+
+Deno.test("HEAD is GET without a body", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("get_run", { status: 200, body: { run_id: 1 } });
+
+  const response = await it.ask("HEAD", "/runs/1");
+
+  deepStrictEqual([200, ""], [response.status, await response.text()]);
+});
+
+Deno.test("a browser's preflight is answered without a token", async () => {
+  await using it = new Rehearsal();
+  const headers = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization,x-mine",
+  };
+
+  const response = await it.ask("OPTIONS", "/jobs/run", { bearer: null, headers });
+
+  deepStrictEqual([204, "POST, OPTIONS", "authorization,x-mine"], [
+    response.status,
+    response.headers.get("access-control-allow-methods"),
+    response.headers.get("access-control-allow-headers"),
+  ]);
+});
+
+for (
+  const path of [
+    "/runs/abc",
+    "/runs/1.5",
+    "/runs/99999999999999999999",
+    "/artifacts/1",
+    "/runs?limit=0",
+    "/runs?limit=x",
+  ]
+) {
+  Deno.test(`${path} is FIELD_INVALID before the database is asked`, async () => {
+    await using it = new Rehearsal();
+
+    const response = await it.ask("GET", path);
+
+    deepStrictEqual([400, "FIELD_INVALID", 0], [
+      response.status,
+      (await response.json()).code,
+      it.fake.seen.length,
+    ]);
+  });
+}
+
+Deno.test("a body of 2 MiB is too large before the database is asked", async () => {
+  await using it = new Rehearsal();
+
+  const response = await it.ask("POST", "/jobs/run", { body: { spec: "x".repeat(2 * 1024 * 1024) } });
+
+  deepStrictEqual([413, "BODY_TOO_LARGE", 0], [
+    response.status,
+    (await response.json()).code,
+    it.fake.seen.length,
+  ]);
+});
+
+Deno.test("a fault of ours is a 500 in the one shape, and tells nothing of itself", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("run_job", { status: 202, body: {} });
+  it.fake.on("run_lineage", () => new Response("no JSON", { status: 200 }));
+  const log = console.error;
+  const logged: string[] = [];
+  console.error = (text: string) => logged.push(text);
+  try {
+    const response = await it.ask("GET", "/runs/1/lineage?format=dot", { headers: { "x-request-id": "r1" } });
+
+    const body = await response.json();
+    deepStrictEqual([500, "INTERNAL_ERROR", "request r1"], [response.status, body.code, body.details]);
+    strictEqual("r1", JSON.parse(logged[0] ?? "{}").request_id);
+    ok(!logged.join().includes("Bearer"));
+  } finally {
+    console.error = log;
+  }
+});
