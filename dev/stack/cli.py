@@ -43,10 +43,11 @@ def _up(place: Layout, arguments: argparse.Namespace) -> int:
     if arguments.supabase:
         return _up_supabase()
     lifecycle.up(place, _wanted(arguments), print)
-    ports = lifecycle.status(place)
-    if ports["gateway"].state == "running":
-        print(f"\n  SUPABASE_URL  {services.url({'gateway': ports['gateway'].port or 0})}")
-    print(f'  {"state":<12}  {place.root}\n  next          eval "$(scripts/stack env)"')
+    gateway = lifecycle.status(place)["gateway"]
+    if gateway.state == "running":
+        print(f"url        http://127.0.0.1:{gateway.port}")
+    name = f" --name {arguments.name}" if arguments.name else ""
+    print(f'next       eval "$(scripts/stack env{name})"')
     return 0
 
 

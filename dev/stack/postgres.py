@@ -26,6 +26,7 @@ from dev.stack.state import CLONE, Daemon, Layout, home
 Connection = psycopg.Connection[tuple[object, ...]]
 
 MAJORS = (15, 17)
+SYSTEM_BINARIES = "/usr/lib/postgresql/{major}/bin"
 SUPERUSER = "supabase_admin"
 BASELINE = CLONE / "dev" / "baseline"
 START_SECONDS = 60.0
@@ -89,7 +90,7 @@ def find_binaries(major: int) -> Path:
     """The folder with initdb and postgres of that major: the system's, else the one scripts/setup fetched."""
     if major not in MAJORS:
         raise StackError(f"Postgres {major} is not supported", f"choose one of {', '.join(map(str, MAJORS))}")
-    for folder in (Path(f"/usr/lib/postgresql/{major}/bin"), home() / "postgres" / str(major) / "bin"):
+    for folder in (Path(SYSTEM_BINARIES.format(major=major)), home() / "postgres" / str(major) / "bin"):
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
     raise StackError(f"there is no Postgres {major} on this machine", f"run scripts/setup --postgres {major}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
+import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,7 @@ from dev.stack import edge, tokens
 from dev.stack.errors import StackError
 from dev.stack.postgres import SUPERUSER, Server
 from dev.stack.process import Command
-from dev.stack.state import CLONE, Layout, Service, home, port_is_free
+from dev.stack.state import CLONE, Layout, Service, home
 
 LOOPBACK = "127.0.0.0/8"
 
@@ -143,15 +145,25 @@ def ready(service: Service, place: Layout, ports: Mapping[Service, int]) -> bool
     """Whether the service answers now. The caller knows already that its process is alive."""
     match service:
         case "gateway":
-            return _answers_http(ports["gateway"], "/")
+            return _answers_http(ports["gateway"], "/health")
         case "functions":
             return _answers_http(ports["functions"], "/_ready")
         case "runner":
             return place.health_file.exists()
         case "postgres":
-            return not port_is_free(ports["postgres"])
+            return _answers_postgres(ports["postgres"])
         case _:
             assert_never(service)
+
+
+def _answers_postgres(port: int) -> bool:
+    """Asks for TLS and goes away: answered before any login, and never logged."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(struct.pack("!ii", 8, 80877103))
+            return connection.recv(1) in {b"S", b"N"}
+    except OSError:
+        return False
 
 
 def _answers_http(port: int, path: str) -> bool:

@@ -209,12 +209,14 @@ def choose_ports(
     """
     chosen: dict[Service, int] = {}
     start = int(hashlib.sha256(str(place.root).encode()).hexdigest(), 16) % len(PORT_RANGE)
-    candidates = iter(PORT_RANGE[(start + step) % len(PORT_RANGE)] for step in range(len(PORT_RANGE)))
+    in_turn = (PORT_RANGE[(start + step) % len(PORT_RANGE)] for step in range(len(PORT_RANGE)))
+    settled = {*wanted.values(), *known.values()}
+    candidates = (port for port in in_turn if port not in settled and port_is_free(port))
     for service in SERVICES_WITH_PORT:
         if service in wanted:
             chosen[service] = wanted[service]
         elif service in known:
             chosen[service] = known[service]
         else:
-            chosen[service] = next(port for port in candidates if port_is_free(port))
+            chosen[service] = next(candidates)
     return chosen

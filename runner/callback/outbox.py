@@ -21,10 +21,11 @@ from runner.store.session import Backoff
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 32
+AT_ONCE = 128
 PER_ENDPOINT = 4
-#: How many may be claimed and not yet settled. Their lease is 60 s: waiting must not outlive it.
-CLAIMED = 64
+#: What waits behind an endpoint that is at its bound is sent within two rounds: a delivery's lease is 60 s, and
+#: waiting must not outlive it. More than that goes out at once.
+WAIT_PER_ENDPOINT = 8
 SETTLE_AT_MOST = 100
 MAX_UNSETTLED = 1000
 
@@ -70,7 +71,7 @@ class Outbox:
         backoff = Backoff()
         while not self._stopping:
             self._wake.clear()
-            room = CLAIMED - self.outstanding
+            room = AT_ONCE - self.outstanding
             claimed: list[Delivery] = []
             if room > 0:
                 try:
@@ -87,10 +88,9 @@ class Outbox:
             if len(claimed) == room > 0:
                 continue
             await self._sleep()
-        for queue in self._waiting.values():
-            queue.clear()  # never sent by us: their leases run out and somebody else sends them
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._start()
         self._settle_wake.set()
 
     async def _sleep(self) -> None:
@@ -102,7 +102,7 @@ class Outbox:
 
     def _start(self) -> None:
         for endpoint, queue in list(self._waiting.items()):
-            while queue and self._sending[endpoint] < PER_ENDPOINT and len(self._tasks) < AT_ONCE:
+            while queue and (self._sending[endpoint] < PER_ENDPOINT or len(queue) > WAIT_PER_ENDPOINT):
                 self._sending[endpoint] += 1
                 task = asyncio.create_task(self._send(queue.popleft()))
                 self._tasks.add(task)

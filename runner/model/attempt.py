@@ -44,14 +44,14 @@ class Output:
     table: str | None = None
     layer: str | None = None
     kind: str | None = None
-    mode: str = "overwrite"
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
 
-    `timeout_seconds` counts from the claim. `secrets` are names; their values come from the runner's
+    `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash. `secrets` are names; their values come from the runner's
     environment. `token` opens the attempt door of the edge function and nothing else.
     """
 
@@ -67,6 +67,7 @@ class Attempt:
     engine: str
     requires: str
     timeout_seconds: float
+    remaining_ms: int | None = None
     spec: str | None = None
     code: Code | None = None
     params: JsonObject = field(default_factory=dict)

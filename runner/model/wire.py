@@ -8,10 +8,11 @@ Writing: `outcome_form` and the small `*_form` functions give dictionaries; `dum
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar, assert_never
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner.model.attempt import Attempt, Key
 from runner.model.outcome import (
@@ -35,7 +36,7 @@ T = TypeVar("T")
 class Form(BaseModel):
     """A read-only answer; fields that a newer database adds are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class Terms(Form):
@@ -102,8 +103,7 @@ class Upload(Form):
     sha256: str | None = None
     kind: str | None = None
     content_type: str | None = None
-    download_url: str | None = None
-    token: str | None = None
+    token: str = Field(default="", repr=False)
 
 
 class Delivery(Form):
@@ -118,7 +118,7 @@ class Delivery(Form):
     event_id: str
     type: str
     body: str
-    try_number: int = 1
+    try_number: int = Field(default=1, alias="try")
     allow: tuple[str, ...] = ()
     previous_secret_version: int | None = None
 
@@ -226,8 +226,11 @@ def settle_form(key: Key, outcome: Outcome) -> JsonObject:
 
 
 def dump(value: Any) -> str:
-    """JSON text that jsonb accepts: NUL characters and lone surrogates are replaced."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    """JSON text that jsonb accepts: NUL, lone surrogates and numbers that are none are replaced."""
+    try:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = "\\ud"
     if "\\u0000" in text or "\\ud" in text:
         text = json.dumps(_clean(value), separators=(",", ":"), allow_nan=False)
     return text
@@ -287,5 +290,7 @@ def _clean(value: Any) -> Any:
             return {_clean(str(key)): _clean(each) for key, each in value.items()}
         case list() | tuple():
             return [_clean(each) for each in value]
+        case float() if not math.isfinite(value):
+            return None
         case _:
             return value

@@ -150,6 +150,10 @@ class Store(Protocol):
         """Write results of callbacks down."""
         ...
 
+    async def farewell(self) -> None:
+        """Say that this runner stops in good order."""
+        ...
+
     async def canary(self) -> JsonObject:
         """Prove that submit, claim and settle work under row level security."""
         ...

@@ -36,13 +36,15 @@ PASSING = frozenset(
     }
 )
 #: A cut network is noticed within half a minute, even by a connection that only listens.
-PATIENCE: dict[str, Any] = {
+CONNECTION: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
     "connect_timeout": 10,
 }
+#: How long one statement may take before its connection is given up. The server may still commit it.
+PATIENCE_SECONDS = 30.0
 
 
 class _RawJson(Loader):
@@ -83,7 +85,7 @@ async def connect(conninfo: str, name: str) -> AsyncConnection[tuple[Any, ...]]:
     """A new connection in autocommit mode. Raises StoreUnavailable, or StoreRefused for bad credentials."""
     try:
         connection = await AsyncConnection.connect(
-            conninfo, autocommit=True, application_name=f"control-room {name}", **PATIENCE
+            conninfo, autocommit=True, application_name=f"control-room {name}", **CONNECTION
         )
     except psycopg.Error as error:
         raise _translated(error) from error
@@ -96,17 +98,22 @@ async def connect(conninfo: str, name: str) -> AsyncConnection[tuple[Any, ...]]:
 class Lane:
     """One connection, opened when first needed, thrown away when it fails."""
 
-    def __init__(self, conninfo: str, name: str) -> None:
+    def __init__(self, conninfo: str, name: str, *, patience: float = PATIENCE_SECONDS) -> None:
         self._conninfo = conninfo
         self._name = name
+        self._patience = patience
         self._lock = asyncio.Lock()
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
 
     async def rows(self, query: LiteralString, parameters: Sequence[Any] = ()) -> list[Any]:
         """The first column of every row. Raises StoreUnavailable (try again) or StoreRefused."""
-        async with self._lock, self._guarded() as connection:
-            cursor = await connection.execute(query, parameters)
-            return [row[0] for row in await cursor.fetchall()]
+        async with self._lock:
+            try:
+                async with asyncio.timeout(self._patience), self._guarded() as connection:
+                    cursor = await connection.execute(query, parameters)
+                    return [row[0] for row in await cursor.fetchall()]
+            except TimeoutError as error:
+                raise StoreUnavailable(f"no answer within {self._patience:g} s") from error
 
     async def value(self, query: LiteralString, parameters: Sequence[Any] = ()) -> Any:
         """The one value of the one row."""

@@ -9,7 +9,7 @@ from typing import Any
 from runner.model import wire
 from runner.model.attempt import Attempt, Key
 from runner.model.collected import Column
-from runner.model.outcome import Outcome
+from runner.model.outcome import Outcome, Succeeded
 from runner.store.base import (
     DeliveryResult,
     Heartbeat,
@@ -20,15 +20,20 @@ from runner.store.base import (
 )
 from runner.store.session import Lane
 
+#: A heartbeat that takes longer than this is tried again on a new connection, while the lease still lives.
+CUSTODY_SECONDS = 6.0
+PUBLISH_SECONDS = 1800.0
+
 
 class Verbs:
     """See `store.base.Store` for what each method promises."""
 
     def __init__(self, conninfo: str, instance: str) -> None:
+        self._conninfo = conninfo
         self._instance = instance
         self._claims = Lane(conninfo, "claims")
         self._settles = Lane(conninfo, "settles")
-        self._custody = Lane(conninfo, "custody")
+        self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS)
         self._errands = Lane(conninfo, "errands")
 
     async def close(self) -> None:
@@ -77,9 +82,17 @@ class Verbs:
     async def settle_attempts(self, items: Sequence[tuple[Key, Outcome]]) -> list[wire.Settlement]:
         """worker.settle_attempts"""
         forms = [wire.settle_form(key, outcome) for key, outcome in items]
-        answer = await self._settles.value(
-            "select worker.settle_attempts(%s::uuid, %s::jsonb)", [self._instance, wire.dump(forms)]
-        )
+        # Publishing a table may take minutes: on a connection of its own, so that no other settle waits for it.
+        lane = self._settles
+        if any(isinstance(outcome, Succeeded) and outcome.tables for _, outcome in items):
+            lane = Lane(self._conninfo, "publishing", patience=PUBLISH_SECONDS)
+        try:
+            answer = await lane.value(
+                "select worker.settle_attempts(%s::uuid, %s::jsonb)", [self._instance, wire.dump(forms)]
+            )
+        finally:
+            if lane is not self._settles:
+                await lane.close()
         return wire.read_list(wire.Settlement, answer)
 
     async def release_attempts(self, keys: Sequence[Key]) -> None:
@@ -92,7 +105,7 @@ class Verbs:
     async def open_output(self, key: Key, name: str, columns: Sequence[Column]) -> str:
         """worker.open_output"""
         staging = await self._errands.value(
-            "select worker.open_output(%s::bigint, %s::bigint, %s::text, %s::jsonb)",
+            "select worker.open_output(%s::bigint, %s::int, %s::text, %s::jsonb)",
             [key.attempt_id, key.lease, name, wire.dump([asdict(each) for each in columns])],
         )
         return str(staging)
@@ -100,7 +113,7 @@ class Verbs:
     async def open_input(self, key: Key, name: str) -> wire.StagedInput:
         """worker.open_input"""
         answer = await self._errands.value(
-            "select worker.open_input(%s::bigint, %s::bigint, %s::text)", [key.attempt_id, key.lease, name]
+            "select worker.open_input(%s::bigint, %s::int, %s::text)", [key.attempt_id, key.lease, name]
         )
         return wire.read_one(wire.StagedInput, answer)
 
@@ -146,6 +159,10 @@ class Verbs:
         items = [{k: v for k, v in asdict(each).items() if v is not None} for each in results]
         answer = await self._errands.value("select worker.settle_deliveries(%s::jsonb)", [wire.dump(items)])
         return wire.read_list(wire.DeliverySettlement, answer)
+
+    async def farewell(self) -> None:
+        """worker.farewell"""
+        await self._custody.value("select worker.farewell(%s::uuid)", [self._instance])
 
     async def canary(self) -> JsonObject:
         """worker.canary"""

@@ -326,7 +326,7 @@ begin
     insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
     select p_tenant, submit.run_id, made.id, made.job_type || '/' || made.engine, (p ->> 'priority')::smallint
     from made where made.state = 'QUEUED';
-    notify control_room_attempts;
+    perform ground.wake('control_room_attempts');
 end
 $$;
 revoke all on function queue.submit(uuid, text, jsonb) from public;
@@ -549,7 +549,7 @@ begin
             )
             select count(*) into v_moved from decided;
             exit when v_moved = 0;
-            notify control_room_attempts;
+            perform ground.wake('control_room_attempts');
         end loop;
     end if;
     if exists (select from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.finished_at is null) then
@@ -656,7 +656,7 @@ begin
     end if;
     update queue.slots s set running = s.running - 1 where s.tenant_id = v_tenant;
     update queue.task_runs t set state = 'QUEUED' where t.tenant_id = v_tenant and t.id = v_task;
-    notify control_room_attempts;
+    perform ground.wake('control_room_attempts');
     return true;
 end
 $$;

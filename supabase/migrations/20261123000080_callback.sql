@@ -311,7 +311,7 @@ begin
       and (p_type = any (e.events)
            or exists (select from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = p_type and s.endpoint_id = e.id));
     if found then
-        notify control_room_deliveries;
+        perform ground.wake('control_room_deliveries');
     end if;
     return v_event;
 end

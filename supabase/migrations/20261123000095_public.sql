@@ -427,7 +427,7 @@ begin
         perform ground.fail('ARTIFACT_NOT_FOUND');
     elsif w.state = 'PENDING' and w.uploaded_at is null then
         update artifact.versions v set uploaded_at = now() where v.tenant_id = w.tenant_id and v.artifact_id = w.artifact_id and v.version = w.version;
-        notify control_room_uploads;
+        perform ground.wake('control_room_uploads');
     end if;
     perform ground.answer_status(202);
     return jsonb_build_object('artifact_id', w.artifact_id, 'version', w.version, 'state', w.state);
@@ -894,7 +894,7 @@ begin
     end if;
     update callback.deliveries x set state = 'PENDING', tries = 0, next_at = clock_timestamp(), finished_at = null
     where x.tenant_id = v_member.tenant_id and x.id = v_id;
-    notify control_room_deliveries;
+    perform ground.wake('control_room_deliveries');
     perform audit.append(v_member.tenant_id, 'delivery.redeliver', 'delivery', v_id::text);
     perform ground.answer_status(202);
     return jsonb_build_object('delivery_id', v_id, 'state', 'PENDING');
@@ -922,7 +922,7 @@ begin
       and (not p ? 'until' or d.created_at < (p ->> 'until')::timestamptz)
       and (not p ? 'endpoint_id' or d.endpoint_id = ground.want_uuid(p, 'endpoint_id'));
     get diagnostics n = row_count;
-    notify control_room_deliveries;
+    perform ground.wake('control_room_deliveries');
     perform audit.append(v_member.tenant_id, 'delivery.replay', 'delivery', 'range', p || jsonb_build_object('count', n));
     perform ground.answer_status(202);
     return jsonb_build_object('replayed', n);

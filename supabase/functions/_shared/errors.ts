@@ -43,6 +43,11 @@ export const edgeErrors = {
     meaning: "The attempt token is unknown, or its attempt has ended.",
     mend: "Stop: the attempt was settled or belongs to someone else.",
   },
+  CHECK_TOKEN_INVALID: {
+    status: 401,
+    meaning: "The check token is unknown or its check has ended.",
+    mend: "Claim the upload again.",
+  },
   TENANT_MISSING: {
     status: 401,
     meaning: "The token names no tenant.",

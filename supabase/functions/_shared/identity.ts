@@ -26,7 +26,13 @@ export interface Attempt {
   readonly attemptId: string;
 }
 
-export type Caller = Member | Attempt;
+/** A runner that checks the bytes of one upload. Only the database can tell whether it still may. */
+export interface Check {
+  readonly kind: "check";
+  readonly token: string;
+}
+
+export type Caller = Member | Attempt | Check;
 export type Role = "viewer" | "operator" | "admin";
 
 /** A short JWT made from an access token. */
@@ -45,6 +51,7 @@ export interface Identity {
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const accessTokenForm = /^cr_[A-Za-z0-9_-]{8,256}$/;
+const checkTokenForm = /^crck_[A-Za-z0-9_.-]{8,256}$/;
 const attemptTokenForm = /^crat_(\d{1,19})_[A-Za-z0-9_.-]{8,256}$/;
 const tokensRemembered = 2000;
 /** A key that leaves the published set stops counting within this time. */
@@ -127,6 +134,7 @@ export function identity(settings: Settings): Identity {
       const bearer = bearerOf(request);
       const [, attemptId] = attemptTokenForm.exec(bearer) ?? [];
       if (attemptId !== undefined) return { kind: "attempt", token: bearer, attemptId };
+      if (checkTokenForm.test(bearer)) return { kind: "check", token: bearer };
       if (accessTokenForm.test(bearer)) return await machine(bearer);
       return await verify(bearer);
     },

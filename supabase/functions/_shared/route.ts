@@ -1,6 +1,6 @@
 import { Answer, Database, Trace } from "./database.ts";
 import { Refusal, refuse } from "./errors.ts";
-import { Attempt, Caller, Identity, Member } from "./identity.ts";
+import { Attempt, Caller, Check, Identity, Member } from "./identity.ts";
 import { extended, JsonText } from "./json_text.ts";
 import { Schema } from "./schema.ts";
 import { Settings } from "./settings.ts";
@@ -14,7 +14,7 @@ export interface Route {
   /** Below `/api/v1`; `{name}` takes one segment. */
   readonly path: `/${string}`;
   /** Who may knock. What they may do is the database's to say. */
-  readonly access: "public" | "member" | "attempt";
+  readonly access: "public" | Caller["kind"];
   readonly name: string;
   readonly summary: string;
   readonly description?: string;
@@ -64,7 +64,7 @@ export class Call {
   /** @throws Refusal TOKEN_INVALID when the bearer is no member's */
   get member(): Member {
     if (this.caller?.kind === "member") return this.caller;
-    throw refuse("TOKEN_INVALID", { details: "This route takes a member's token, not one of an attempt." });
+    throw refuse("TOKEN_INVALID", { details: "This route takes a member's token." });
   }
 
   /** @throws Refusal ATTEMPT_TOKEN_INVALID when the bearer is no attempt's, or of another than the path names */
@@ -72,6 +72,12 @@ export class Call {
     const { caller } = this;
     if (caller?.kind === "attempt" && caller.attemptId === this.parameters.attempt_id) return caller;
     throw refuse("ATTEMPT_TOKEN_INVALID");
+  }
+
+  /** @throws Refusal CHECK_TOKEN_INVALID when the bearer is no check's */
+  get check(): Check {
+    if (this.caller?.kind === "check") return this.caller;
+    throw refuse("CHECK_TOKEN_INVALID");
   }
 
   /** Everything the caller sent as one object: the body, then the query, then the path, which wins. */

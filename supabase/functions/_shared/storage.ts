@@ -9,8 +9,11 @@ export interface Place {
 
 /** Hands out signed URLs with the service key; the database has decided before that the caller may have one. */
 export interface Storage {
-  /** An absolute URL that takes one PUT of the bytes. It cannot replace bytes that are there. */
-  uploadUrl(place: Place): Promise<string>;
+  /**
+   * An absolute URL that takes a PUT of the bytes. It cannot replace bytes that are there, unless it is
+   * `repeatable`: then a PUT whose answer was lost may be made again.
+   */
+  uploadUrl(place: Place, repeatable?: boolean): Promise<string>;
   /** An absolute URL that gives the bytes for `downloadSeconds`, as an attachment called `filename`. */
   downloadUrl(place: Place, filename: string): Promise<string>;
   /** Writes the bytes; they must not be there yet. */
@@ -20,13 +23,23 @@ export interface Storage {
 export const downloadSeconds = 300;
 
 export function storage(settings: Settings): Storage {
-  async function send(path: string, body: BodyInit, contentType: string): Promise<Record<string, unknown>> {
+  async function send(
+    path: string,
+    body: BodyInit,
+    contentType: string,
+    upsert = false,
+  ): Promise<Record<string, unknown>> {
     const key = settings.serviceKey;
     if (key === undefined) throw refuse("NOT_CONFIGURED", { details: "SUPABASE_SERVICE_ROLE_KEY" });
     try {
       const response = await fetch(`${settings.supabaseUrl}/storage/v1${path}`, {
         method: "POST",
-        headers: { apikey: key, authorization: `Bearer ${key}`, "content-type": contentType },
+        headers: {
+          apikey: key,
+          authorization: `Bearer ${key}`,
+          "content-type": contentType,
+          "x-upsert": String(upsert),
+        },
         body,
         redirect: "manual",
         signal: AbortSignal.timeout(settings.upstreamMilliseconds),
@@ -53,8 +66,9 @@ export function storage(settings: Settings): Storage {
     `${encodeURIComponent(bucket)}/${path.split("/").map(encodeURIComponent).join("/")}`;
 
   return {
-    async uploadUrl(place) {
-      return absolute((await send(`/object/upload/sign/${below(place)}`, "{}", "application/json")).url);
+    async uploadUrl(place, repeatable = false) {
+      const { url } = await send(`/object/upload/sign/${below(place)}`, "{}", "application/json", repeatable);
+      return absolute(url);
     },
     async downloadUrl(place, filename) {
       const body = JSON.stringify({ expiresIn: downloadSeconds });

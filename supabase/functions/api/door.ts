@@ -76,7 +76,8 @@ async function recognise(route: Route, request: Request, identity: Identity): Pr
   const caller = await identity.caller(request);
   if (caller.kind === route.access) return caller;
   if (route.access === "attempt") throw refuse("ATTEMPT_TOKEN_INVALID");
-  throw refuse("TOKEN_INVALID", { details: "This route takes a member's token, not one of an attempt." });
+  if (route.access === "check") throw refuse("CHECK_TOKEN_INVALID");
+  throw refuse("TOKEN_INVALID", { details: "This route takes a member's token." });
 }
 
 function readValues(route: Route, values: Match["values"]): Record<string, JsonText> {

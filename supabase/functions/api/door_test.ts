@@ -1,10 +1,10 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { attemptToken, Rehearsal, someId, token } from "./rehearsal.ts";
+import { attemptToken, checkToken, Rehearsal, someId, token } from "./rehearsal.ts";
 import { routes } from "./routes/table.ts";
 
 /** An address of the route, with ids that fit. */
 function address(path: string): string {
-  return path.replace(
+  return path.replace("{layer}", "gold").replace(
     /\{(\w+)\}/g,
     (_, name) => ["artifact_id", "endpoint_id", "token_id"].includes(name) ? someId : "7",
   );
@@ -43,10 +43,13 @@ for (const { method, path, access } of routes) {
     ) {
       it.fake.on(name, { status: 409, body });
     }
-    for (const name of ["lineage_ingest", "artifact_download", "attempt_input", "run_events"]) {
+    for (
+      const name of ["check_bytes", "lineage_ingest", "artifact_download", "attempt_input", "run_events"]
+    ) {
       it.fake.on(name, { status: 409, body });
     }
-    const bearer = access === "attempt" ? attemptToken : await token({ role: "admin" });
+    const bearer =
+      { attempt: attemptToken, check: checkToken, member: await token({ role: "admin" }) }[access];
     const kind = routes.find((route) => route.method === method && route.path === path)?.body?.kind;
     const sent = kind === undefined ? {} : { body: kind === "array" ? [] : {} };
 

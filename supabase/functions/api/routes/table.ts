@@ -23,6 +23,7 @@ import { route as ingestBatch } from "./lineage/ingest_batch.ts";
 import { route as ingestEvent } from "./lineage/ingest_event.ts";
 import { route as lineageGraph } from "./lineage/lineage_graph.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
+import { route as readTable } from "./catalog/read_table.ts";
 import { route as createEndpoint } from "./endpoints/create_endpoint.ts";
 import { route as deleteEndpoint } from "./endpoints/delete_endpoint.ts";
 import { route as endpointSecret } from "./endpoints/endpoint_secret.ts";
@@ -35,11 +36,11 @@ import { route as replayDeliveries } from "./deliveries/replay_deliveries.ts";
 import { route as attemptInput } from "./attempts/attempt_input.ts";
 import { route as createAttemptArtifact } from "./attempts/create_attempt_artifact.ts";
 import { route as reportAttempt } from "./attempts/report_attempt.ts";
+import { route as uploadBytes } from "./uploads/upload_bytes.ts";
 import { route as createToken } from "./tokens/create_token.ts";
 import { route as listTokens } from "./tokens/list_tokens.ts";
 import { route as revokeToken } from "./tokens/revoke_token.ts";
 import { route as health } from "./health.ts";
-import { route as listEvents } from "./list_events.ts";
 import { route as openapi } from "./openapi.ts";
 import { route as slo } from "./slo.ts";
 
@@ -69,6 +70,7 @@ export const routes: readonly Route[] = [
   ingestEvent,
   lineageGraph,
   listTables,
+  readTable,
   createEndpoint,
   deleteEndpoint,
   endpointSecret,
@@ -81,11 +83,11 @@ export const routes: readonly Route[] = [
   attemptInput,
   createAttemptArtifact,
   reportAttempt,
+  uploadBytes,
   createToken,
   listTokens,
   revokeToken,
   health,
-  listEvents,
   openapi,
   slo,
 ];

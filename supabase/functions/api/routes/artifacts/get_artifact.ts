@@ -8,7 +8,6 @@ export const route: Route = {
   name: "get_artifact",
   summary: "Shows an artifact with its versions",
   parameters: { artifact_id: artifactId },
-  query: { version: { type: "integer", minimum: 1 } },
   answers: { 200: { description: "The artifact", schema: to("Artifact") } },
   handle: forward("get_artifact"),
 };

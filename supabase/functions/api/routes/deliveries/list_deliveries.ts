@@ -10,8 +10,7 @@ export const route: Route = {
   query: {
     endpoint_id: endpointId,
     run_id: runId,
-    event_id: { type: "string" },
-    state: { type: "string" },
+    state: { type: "string", enum: ["PENDING", "DELIVERED", "DEAD", "GONE"] },
     ...paging,
   },
   answers: { 200: { description: "Deliveries", schema: page(to("Delivery")) } },

@@ -8,7 +8,6 @@ export const route: Route = {
   name: "get_job",
   summary: "Shows a job",
   parameters: { job_id: jobId },
-  query: { version: { type: "integer", minimum: 1 } },
   answers: { 200: { description: "The job", schema: to("Job") } },
   handle: forward("get_job"),
 };

@@ -8,13 +8,13 @@ export const route: Route = {
   path: "/column-lineage",
   access: "member",
   name: "column_lineage",
-  summary: "Walks the graph of columns from one, or from all of a dataset",
+  summary: "Walks from the columns of a dataset to those that they come from",
   query: {
     nodeId: {
       type: "string",
-      description: "datasetField:{namespace}:{name}:{field} or dataset:{namespace}:{name}; required",
+      description: "dataset:{namespace}:{name}; required",
     },
-    depth: { type: "integer", minimum: 0, maximum: 100, default: 5 },
+    depth: { type: "integer", minimum: 1, maximum: 100, default: 5 },
   },
   answers: { 200: { description: "The graph", schema: to("Graph") } },
   handle: async (call) => {

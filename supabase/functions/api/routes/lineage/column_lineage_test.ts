@@ -1,12 +1,12 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { Rehearsal } from "../../rehearsal.ts";
 
-Deno.test("a column's graph is asked for with five hops unless said", async () => {
+Deno.test("the graph of columns is asked for with five hops unless said", async () => {
   await using it = new Rehearsal();
   it.fake.on("column_lineage", { status: 200, body: { graph: [] } });
 
-  strictEqual(200, (await it.ask("GET", "/column-lineage?nodeId=datasetField:n:t:c")).status);
-  deepStrictEqual({ node: "datasetField:n:t:c", depth: 5 }, it.fake.last("column_lineage").json);
+  strictEqual(200, (await it.ask("GET", "/column-lineage?nodeId=dataset:n:t")).status);
+  deepStrictEqual({ node: "dataset:n:t", depth: 5 }, it.fake.last("column_lineage").json);
 });
 
 Deno.test("without a node there is nothing to ask", async () => {

@@ -15,7 +15,7 @@ export const route: Route = {
     direction: { type: "string", enum: ["upstream", "downstream", "both"], default: "both" },
     as_of: { type: "string", format: "date-time", description: "the graph as the database knew it then" },
     kinds: { type: "array", items: { type: "string" }, description: "comma-separated" },
-    max_nodes: { type: "integer", minimum: 1, maximum: 10000, default: 2000 },
+    max_nodes: { type: "integer", minimum: 1, maximum: 20000, default: 2000 },
     cursor: { type: "string", description: "next of a truncated answer" },
   },
   answers: { 200: { description: "The graph", schema: to("Graph") } },

@@ -1,4 +1,5 @@
-import { forward, Route } from "../../../_shared/route.ts";
+import { passOn, Route } from "../../../_shared/route.ts";
+import { withOwnAddress } from "./address.ts";
 import { runId, to } from "../../shapes.ts";
 
 export const route: Route = {
@@ -9,5 +10,5 @@ export const route: Route = {
   summary: "Shows a run with its tasks, attempts, artifacts and tables",
   parameters: { run_id: runId },
   answers: { 200: { description: "The run", schema: to("Run") } },
-  handle: forward("get_run"),
+  handle: async (call) => passOn(withOwnAddress(call, await call.ask("get_run", call.everything))),
 };

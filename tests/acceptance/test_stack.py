@@ -1,0 +1,426 @@
+"""scripts/stack as a person uses it: real processes, real signals, a folder of its own per stack."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psycopg
+import pytest
+
+from dev.stack import postgres as stack_postgres
+from dev.stack.errors import StackError
+
+CLONE = Path(__file__).resolve().parents[2]
+FEW = "postgres,gateway"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack, driven through its script."""
+
+    root: Path
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_ROOM_PORT")}
+        return subprocess.run(
+            [str(CLONE / "scripts" / "stack"), *arguments],
+            env={**kept, "CONTROL_ROOM_STACK_DIR": str(self.root)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=check,
+        )
+
+    def services(self) -> dict[str, Any]:
+        services: dict[str, Any] = json.loads(self.run("status", "--json").stdout)["services"]
+        return services
+
+    def states(self) -> dict[str, str]:
+        return {name: service["state"] for name, service in self.services().items()}
+
+    def environment(self) -> dict[str, str]:
+        lines = self.run("env").stdout.splitlines()
+        return {
+            name: value.strip("'")
+            for name, value in (line.removeprefix("export ").split("=", 1) for line in lines)
+        }
+
+    def processes(self) -> list[str]:
+        """Command lines of all processes that live in this stack's folder, or were told about it."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                environment = (process / "environ").read_bytes().decode(errors="replace")
+                if int(process.name) != os.getpid() and str(self.root) in command + environment:
+                    found.append(command)
+        return found
+
+
+@contextlib.contextmanager
+def a_stack() -> Iterator[Stack]:
+    # not pytest's tmp_path: as root the database's user could not enter it
+    root = Path(tempfile.mkdtemp(prefix="control-room-stack-"))
+    root.chmod(0o755)
+    stack = Stack(root)
+    try:
+        yield stack
+    finally:
+        stack.run("down", check=False)
+        shutil.rmtree(root)
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    """A stack that was never started."""
+    with a_stack() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    """A stack with Postgres and gateway, for tests that only look."""
+    with a_stack() as made:
+        made.run("up", "--services", FEW)
+        yield made
+
+
+def error_of(run: subprocess.CompletedProcess[str]) -> str:
+    """The one line that says what is wrong and how to mend it."""
+    assert run.returncode == 1, run.stdout + run.stderr
+    lines = [line for line in run.stderr.splitlines() if not line.startswith("setup ")]
+    assert len(lines) == 1, run.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_up_starts_the_processes_that_status_names(running: Stack) -> None:
+    services = running.services()
+
+    assert set(services) == {"postgres", "gateway", "functions", "runner"}
+    assert services["postgres"]["state"] == services["gateway"]["state"] == "running"
+    assert services["functions"] | {"port": 0} == {"pid": None, "port": 0, "state": "stopped"}
+    postgres = Path(f"/proc/{services['postgres']['pid']}/cmdline").read_bytes()
+    assert postgres.split(b"\0")[0].endswith(b"/postgres")
+    assert b"dev.gateway" in Path(f"/proc/{services['gateway']['pid']}/cmdline").read_bytes()
+
+
+def test_a_second_up_starts_nothing_anew(running: Stack) -> None:
+    before = running.services()
+    began = time.monotonic()
+
+    running.run("up", "--services", FEW)
+
+    assert running.services() == before
+    assert time.monotonic() - began < 15
+
+
+def test_env_names_a_database_url_without_a_query_part(running: Stack) -> None:
+    environment = running.environment()
+
+    assert {"SUPABASE_URL", "SUPABASE_ANON_KEY", "CONTROL_ROOM_JWT_SECRET"} <= set(environment)
+    assert re.fullmatch(r"postgresql://\w+:\w+@127\.0\.0\.1:\d+/postgres", environment["DATABASE_URL"])
+    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+        assert connection.execute(
+            "select rolsuper from pg_roles where rolname = current_user"
+        ).fetchone() == (True,)
+    with psycopg.connect(environment["CONTROL_ROOM_DATABASE_URL"]) as connection:
+        assert connection.execute("select current_user").fetchone() == ("runner",)
+
+
+def test_migrations_run_as_a_postgres_that_is_no_superuser(running: Stack) -> None:
+    with psycopg.connect(running.environment()["CONTROL_ROOM_POSTGRES_URL"]) as connection:
+        role = connection.execute(
+            "select rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
+            " from pg_roles where rolname = current_user"
+        ).fetchone()
+        owner = connection.execute(
+            "select datdba::regrole::text from pg_database where datname = current_database()"
+        ).fetchone()
+
+    assert role == (False, True, True, True, True)
+    assert owner == ("postgres",)
+
+
+def test_the_migration_history_is_the_one_that_supabase_keeps(running: Stack) -> None:
+    files = sorted(path.name.partition("_")[0] for path in (CLONE / "supabase" / "migrations").glob("*.sql"))
+
+    with psycopg.connect(running.environment()["DATABASE_URL"]) as connection:
+        rows = connection.execute(
+            "select version from supabase_migrations.schema_migrations order by version"
+        )
+        assert [version for (version,) in rows] == files
+
+
+def test_nothing_new_in_public_is_open_to_anybody(running: Stack) -> None:
+    with psycopg.connect(running.environment()["CONTROL_ROOM_POSTGRES_URL"]) as connection:
+        connection.execute("create table public.fresh (id int)")
+        found = connection.execute(
+            "select has_table_privilege('authenticated', 'public.fresh', 'select')"
+        ).fetchone()
+        connection.rollback()
+
+    assert found == (False,)
+
+
+def test_a_token_names_a_member_of_the_tenant(running: Stack) -> None:
+    running.run("tenant", "acme")
+    secret = running.environment()["CONTROL_ROOM_JWT_SECRET"]
+
+    token = running.run("token", "--tenant", "acme", "--role", "operator").stdout.strip()
+
+    claims = jwt.decode(token, secret, algorithms=["HS256"], audience="authenticated")
+    assert claims["role"] == "operator"
+    assert claims["sub"] == claims["user_id"]
+    with psycopg.connect(running.environment()["DATABASE_URL"]) as connection:
+        member = connection.execute(
+            "select role::text from tenancy.members where tenant_id = %s and user_id = %s",
+            [claims["tenant_id"], claims["user_id"]],
+        ).fetchone()
+    assert member == ("operator",)
+
+
+def test_a_token_with_a_negative_ttl_has_expired(running: Stack) -> None:
+    running.run("tenant", "past")
+
+    token = running.run("token", "--tenant", "past", "--role", "viewer", "--ttl", "-60").stdout.strip()
+
+    with pytest.raises(jwt.ExpiredSignatureError):
+        jwt.decode(
+            token,
+            running.environment()["CONTROL_ROOM_JWT_SECRET"],
+            algorithms=["HS256"],
+            audience="authenticated",
+            leeway=30,
+        )
+
+
+def test_a_token_for_nobody_is_refused_with_the_mend(running: Stack) -> None:
+    assert "scripts/stack tenant nobody" in error_of(
+        running.run("token", "--tenant", "nobody", "--role", "viewer", check=False)
+    )
+
+
+def test_a_tenant_that_exists_is_refused_with_its_listed_code(running: Stack) -> None:
+    running.run("tenant", "twice")
+
+    assert "TENANT_EXISTS" in error_of(running.run("tenant", "twice", check=False))
+
+
+def test_secrets_are_for_the_owner_only_and_the_folder_is_open_to_the_sandbox(running: Stack) -> None:
+    assert stat.S_IMODE((running.root / "secrets.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(running.root.stat().st_mode) == 0o755
+    assert stat.S_IMODE((running.root / "work").stat().st_mode) == 0o755
+    assert not re.search(r"password|secret", (running.root / "stack.json").read_text())
+
+
+def test_two_stacks_run_side_by_side(running: Stack, stack: Stack) -> None:
+    stack.run("up", "--services", FEW)
+
+    one, other = running.services(), stack.services()
+    assert {one["postgres"]["port"], one["gateway"]["port"]}.isdisjoint(
+        {other["postgres"]["port"], other["gateway"]["port"]}
+    )
+    assert running.environment()["SUPABASE_ANON_KEY"] != stack.environment()["SUPABASE_ANON_KEY"]
+    stack.run("down")
+    assert running.states()["gateway"] == "running"
+
+
+def test_up_mends_a_half_dead_stack(stack: Stack) -> None:
+    stack.run("up", "--services", FEW)
+    before = stack.services()
+
+    os.kill(before["gateway"]["pid"], signal.SIGKILL)
+    wait_for_state(stack, "gateway", "dead")
+    stack.run("up", "--services", FEW)
+
+    after = stack.services()
+    assert after["gateway"]["state"] == "running"
+    assert after["gateway"]["port"] == before["gateway"]["port"]
+    assert after["gateway"]["pid"] != before["gateway"]["pid"]
+    assert after["postgres"] == before["postgres"]
+
+
+def test_a_killed_postgres_comes_back_with_what_was_committed(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres")
+    url = stack.environment()["DATABASE_URL"]
+    with psycopg.connect(url) as connection:
+        connection.execute("create table public.kept as select 42 as answer")
+
+    os.kill(stack.services()["postgres"]["pid"], signal.SIGKILL)
+    wait_for_state(stack, "postgres", "dead")
+    stack.run("up", "--services", "postgres")
+
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select answer from public.kept").fetchone() == (42,)
+
+
+def test_up_replaces_a_service_that_hangs(stack: Stack) -> None:
+    stack.run("up", "--services", FEW)
+    hung = stack.services()["gateway"]["pid"]
+
+    os.kill(hung, signal.SIGSTOP)
+    assert stack.states()["gateway"] == "unresponsive"
+    stack.run("up", "--services", FEW)
+
+    assert stack.states()["gateway"] == "running"
+    assert not Path(f"/proc/{hung}").exists()
+
+
+def test_down_leaves_no_process_and_keeps_the_data(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres,gateway,functions")
+    pids = [service["pid"] for service in stack.services().values() if service["pid"]]
+    assert len(pids) == 3
+
+    stack.run("down")
+
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    assert stack.processes() == []
+    assert set(stack.states().values()) == {"stopped"}
+    assert (stack.root / "postgres" / "PG_VERSION").exists()
+
+
+def test_down_and_status_of_a_stack_that_never_was_are_no_errors(stack: Stack) -> None:
+    stack.run("down")
+
+    assert set(stack.states().values()) == {"stopped"}
+
+
+def test_down_never_touches_a_process_that_got_a_recycled_pid(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres")
+    stack.run("down")
+    state_file = stack.root / "stack.json"
+    state = json.loads(state_file.read_text())
+    stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        state["daemons"] = {"gateway": {"pid": stranger.pid, "born": "another boot:1"}}
+        state_file.write_text(json.dumps(state))
+
+        assert stack.states()["gateway"] == "dead"
+        stack.run("down")
+
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_taken_port_is_named_with_its_holder_and_the_mend(stack: Stack) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+
+        error = error_of(stack.run("up", "--services", FEW, "--port-gateway", str(port), check=False))
+
+    assert f"port {port} of gateway is taken by pid {os.getpid()}" in error
+    assert "--port-gateway" in error
+    assert set(stack.states().values()) == {"stopped"}
+
+
+def test_a_port_by_flag_is_remembered(stack: Stack) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    stack.run("up", "--services", "postgres", "--port-postgres", str(port))
+    stack.run("down")
+
+    stack.run("up", "--services", "postgres")
+
+    assert stack.services()["postgres"]["port"] == port
+
+
+def test_data_of_another_major_is_named_with_the_mend(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres")
+    stack.run("down")
+    (stack.root / "postgres" / "PG_VERSION").write_text("17\n")
+
+    error = error_of(stack.run("up", "--services", "postgres", "--postgres", "15", check=False))
+
+    assert "made by Postgres 17, not 15" in error
+    assert "scripts/stack reset" in error
+
+
+def test_a_machine_without_postgres_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CONTROL_ROOM_HOME", str(tmp_path))
+    monkeypatch.setattr(stack_postgres, "SYSTEM_BINARIES", f"{tmp_path}/{{major}}/bin")
+
+    with pytest.raises(StackError, match="scripts/setup --postgres 15"):
+        stack_postgres.find_binaries(15)
+
+
+def test_a_migration_edited_after_its_application_is_named(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres")
+    with psycopg.connect(stack.environment()["DATABASE_URL"]) as connection:
+        connection.execute(
+            "update supabase_migrations.schema_migrations set statements = array['another text']"
+            " where version = (select min(version) from supabase_migrations.schema_migrations)"
+        )
+
+    assert "scripts/stack reset" in error_of(stack.run("up", "--services", "postgres", check=False))
+
+
+def test_reset_empties_database_and_storage_and_keeps_ports_and_keys(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres")
+    before = stack.environment()
+    with psycopg.connect(before["DATABASE_URL"]) as connection:
+        connection.execute("create table public.gone (id int)")
+    (stack.root / "storage" / "object").write_text("bytes")
+
+    stack.run("reset")
+
+    assert stack.environment() == before
+    assert not (stack.root / "storage" / "object").exists()
+    with psycopg.connect(before["DATABASE_URL"]) as connection:
+        assert connection.execute("select to_regclass('public.gone')").fetchone() == (None,)
+
+
+def test_env_of_a_stack_that_never_was_says_how_to_start_one(stack: Stack) -> None:
+    assert "run scripts/stack up" in error_of(stack.run("env", check=False))
+
+
+def test_an_unknown_service_is_refused_with_the_list(stack: Stack) -> None:
+    assert "postgres, gateway, functions, runner" in error_of(
+        stack.run("up", "--services", "nginx", check=False)
+    )
+
+
+def test_the_config_for_supabase_agrees_with_the_embedded_stack() -> None:
+    config = tomllib.loads((CLONE / "supabase" / "config.toml").read_text())
+
+    assert config["api"]["schemas"] == ["public"]
+    assert config["api"]["max_rows"] == 1000
+    assert config["api"]["auto_expose_new_tables"] is False
+    assert config["storage"]["file_size_limit"] == "50MiB"
+    assert config["functions"]["api"]["verify_jwt"] is False
+    assert (CLONE / "supabase" / config["functions"]["api"]["entrypoint"]).is_file()
+    assert (CLONE / "supabase" / config["functions"]["api"]["import_map"]).is_file()
+    hook = config["auth"]["hook"]["custom_access_token"]
+    assert hook == {"enabled": True, "uri": "pg-functions://postgres/tenancy/custom_access_token_hook"}
+
+
+def wait_for_state(stack: Stack, service: str, wanted: str) -> None:
+    """A killed process takes a moment to be gone."""
+    deadline = time.monotonic() + 10
+    while stack.states()[service] != wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
