@@ -6,6 +6,7 @@ and verify for themselves, on hosted Supabase as here.
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 from dev.gateway import asgi
 from dev.gateway.asgi import Header, Request
@@ -32,7 +33,7 @@ _HOP_BY_HOP = frozenset(
         b"x-forwarded-proto",
     }
 )
-_RESPONSE_ONLY_DROPPED = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
+_DROPPED = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"date"})
 
 
 class Functions:
@@ -48,58 +49,50 @@ class Functions:
             return
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
-        replayable = not more and request.method in _IDEMPOTENT
-        fresh = False
-        while True:
-            try:
-                link = await self._upstream.link(fresh=fresh)
-            except UpstreamError as error:
-                await _refuse(request, 503, "FUNCTIONS_UNREACHABLE", f"Functions server: {error}")
-                return
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    status, headers = await self._ask(link, request, body, more)
-            except UpstreamError as error:
-                link.close()
-                if link.used and replayable and not fresh:
-                    fresh = True  # the idle connection had been closed on the other side
-                    continue
-                await _refuse(request, 502, "FUNCTIONS_BROKE_OFF", f"Functions server: {error}")
-                return
-            except TimeoutError:
-                link.close()
-                await _refuse(request, 504, "IDLE_TIMEOUT", f"No answer within {PATIENCE:.0f} s")
-                return
-            except asgi.Disconnected:
-                link.close()
-                return
-            except BaseException:
-                link.close()
-                raise
-            await self._pass_on(link, request, status, headers)
-            return
-
-    async def _ask(self, link: Link, request: Request, body: bytes, more: bool) -> tuple[int, list[Header]]:
-        """Send the request, wait for the head of the answer."""
-        link.begin(bodiless=request.method == "HEAD")
-        chunked = more and b"content-length" not in dict(request.raw_headers)
-        link.send(self._head(request, body, more, chunked))
-        if not more:
-            return await _head_of(link)
-        await _send_part(link, body, chunked)
-        # The server may answer before it has read everything (413, 401): listen while sending.
-        feeding = asyncio.ensure_future(_feed(link, request, chunked))
-        answering = asyncio.ensure_future(_head_of(link))
         try:
-            await asyncio.wait({feeding, answering}, return_when=asyncio.FIRST_COMPLETED)
-            if feeding.done() and feeding.exception() is not None and not answering.done():
-                await feeding
-            return await answering
+            link = await self._upstream.link()
+            try:
+                await self._exchange(link, request, body, more)
+            except UpstreamError as error:
+                if not (link.used and not error.sent and not more and request.method in _IDEMPOTENT):
+                    raise
+                # the idle connection had been closed on the other side
+                link = await self._upstream.link(fresh=True)
+                await self._exchange(link, request, body, more)
+        except UpstreamError as error:
+            if not error.sent:
+                await _refuse(request, 503, "FUNCTIONS_UNREACHABLE", f"Functions server: {error}")
+            # Else the head is out: returning early makes the HTTP server close the connection, which alone
+            # can tell the client that the rest is missing.
+        except TimeoutError:
+            await _refuse(request, 504, "IDLE_TIMEOUT", f"No answer within {PATIENCE:.0f} s")
+
+    async def _exchange(self, link: Link, request: Request, body: bytes, more: bool) -> None:
+        """One request and its answer. Raises `UpstreamError`, and `TimeoutError` while there is no answer."""
+        chunked = more and b"content-length" not in dict(request.raw_headers)
+        client: asyncio.Task[None] | None = None
+        try:
+            link.begin(bodiless=request.method == "HEAD")
+            link.send(self._head(request, body, more, chunked))
+            if more:
+                await _send_part(link, body, chunked)
+                # The answer may come before everything was sent, or while it is being sent.
+                client = asyncio.ensure_future(_attend(link, request, chunked, more))
+            async with asyncio.timeout(PATIENCE):
+                status, headers = await link.head()
+            if client is None and not link.complete:
+                client = asyncio.ensure_future(_attend(link, request, chunked, more))
+            await request.send({"type": "http.response.start", "status": status, "headers": _kept(headers)})
+            unread = True
+            while unread:
+                piece = await link.chunk()
+                unread = piece is not None and (link.pending or not link.complete)
+                await request.send({"type": "http.response.body", "body": piece or b"", "more_body": unread})
         finally:
-            for task in (feeding, answering):
-                if not task.done():
-                    task.cancel()
-            await asyncio.gather(feeding, answering, return_exceptions=True)
+            if client is not None:
+                client.cancel()
+                await asyncio.gather(client, return_exceptions=True)
+            self._upstream.give_back(link)
 
     def _head(self, request: Request, body: bytes, more: bool, chunked: bool) -> bytes:
         raw_path: bytes = request.scope.get("raw_path") or request.path.encode()
@@ -129,60 +122,41 @@ class Functions:
         head = b"\r\n".join(lines) + b"\r\n\r\n"
         return head if more else head + body
 
-    async def _pass_on(self, link: Link, request: Request, status: int, headers: list[Header]) -> None:
-        """Hand the answer to the client as it comes; a client that leaves ends the function's request too.
 
-        When the server breaks off after the head is out, returning early makes the HTTP server close the
-        connection, which alone can tell the client that the rest is missing.
-        """
-        watch = None if link.complete else asyncio.ensure_future(_close_when_left(link, request))
-        try:
-            await request.send({"type": "http.response.start", "status": status, "headers": headers})
-            more = True
-            while more:
-                piece = await link.chunk()
-                more = piece is not None and (link.pending or not link.complete)
-                await request.send({"type": "http.response.body", "body": piece or b"", "more_body": more})
-        except UpstreamError:
-            return
-        finally:
-            if watch is not None:
-                watch.cancel()
-            self._upstream.give_back(link)
+async def _attend(link: Link, request: Request, chunked: bool, more: bool) -> None:
+    """Send what is left of the request, then watch for the client's leaving, which ends the function's too."""
+    try:
+        link.fed = not more
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                link.close()
+                return
+            more = message.get("more_body", False)
+            await _send_part(link, message.get("body", b""), chunked)
+        if chunked:
+            link.send(b"0\r\n\r\n")
+        link.fed = True
+    except UpstreamError:
+        return  # whoever waits for the answer is told as well
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    link.close()
 
 
-async def _head_of(link: Link) -> tuple[int, list[Header]]:
-    status, headers = await link.head()
-    kept = [line for line in headers if line[0] not in _RESPONSE_ONLY_DROPPED]
+def _kept(headers: Sequence[Header]) -> list[Header]:
+    kept = [line for line in headers if line[0] not in _DROPPED]
     for index, (name, value) in enumerate(kept):
         # Hosted Supabase serves no pages from functions.
         if name == b"content-type" and value.lower().startswith(b"text/html"):
             kept[index] = (name, b"text/plain" + value[9:])
-    return status, kept
-
-
-async def _feed(link: Link, request: Request, chunked: bool) -> None:
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise asgi.Disconnected
-        more = message.get("more_body", False)
-        await _send_part(link, message.get("body", b""), chunked)
-    if chunked:
-        link.send(b"0\r\n\r\n")
+    return kept
 
 
 async def _send_part(link: Link, part: bytes, chunked: bool) -> None:
     if part:
         link.send(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
         await link.drained()
-
-
-async def _close_when_left(link: Link, request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    link.close()
 
 
 async def _refuse(request: Request, status: int, code: str, message: str) -> None:

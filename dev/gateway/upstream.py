@@ -41,6 +41,8 @@ class Link(asyncio.Protocol):
         self._head_done = False
         self._complete = False
         self._bodiless = False
+        # False while a part of the request is still to be sent: then the connection cannot be used again.
+        self.fed = True
         self.used = False
         self.alive = False
 
@@ -64,6 +66,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False
+        self.resume_writing()
         if self._head_done and not self._complete and self._until_close:
             self._complete = True
             self._wake()
@@ -124,6 +127,7 @@ class Link(asyncio.Protocol):
         self._head_done = self._complete = False
         self._failure = None
         self._bodiless = bodiless
+        self.fed = True
 
     async def head(self) -> tuple[int, Sequence[Header]]:
         """Status and header lines. Raises `UpstreamError`."""
@@ -163,6 +167,7 @@ class Link(asyncio.Protocol):
     def reusable(self) -> bool:
         return (
             self.alive
+            and self.fed
             and self._complete
             and not self._bodiless
             and self._parser is not None

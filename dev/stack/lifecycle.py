@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from dev.stack import keyring, migrate, postgres, process, services, state, tenants
@@ -22,6 +23,7 @@ Say = Callable[[str], None]
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
+REAP_SECONDS = 4.0
 
 ServiceState = Literal["running", "unresponsive", "dead", "stopped"]
 
@@ -95,7 +97,10 @@ def _clear_away(service: Service, place: Layout, known: State, say: Say) -> Stat
 
 def _refuse_taken_ports(wanted: Wanted, known: State) -> None:
     for service, port in known.ports.items():
-        if service in wanted.services and service not in known.daemons and not state.port_is_free(port):
+        if service not in wanted.services or service in known.daemons:
+            continue
+        # a process that was just killed gives its port back a moment later
+        if not process.wait_until(partial(state.port_is_free, port), seconds=1):
             raise StackError(
                 f"port {port} of {service} is taken by {process.listener(port)}",
                 f"end that, or choose another one: scripts/stack up --port-{service} PORT",
@@ -183,6 +188,7 @@ def down(place: Layout, wanted: Collection[Service], say: Say) -> None:
         known = state.load(place)
         if known is None:
             return
+        ended = []
         for service in reversed(SERVICES):
             daemon = known.daemons.get(service)
             if daemon is None or service not in wanted:
@@ -192,10 +198,13 @@ def down(place: Layout, wanted: Collection[Service], say: Say) -> None:
                     postgres.stop(daemon)
                 else:
                     process.stop(daemon, signal.SIGTERM, patience=STOP_SECONDS)
+                ended.append(daemon)
                 say(f"{service:<10} ended")
             services.forget_readiness(service, place)
             known = known.without_daemon(service)
             state.save(place, known)
+    # some inits clear zombies away only every few seconds; whoever looks after `down` should see none
+    process.wait_until(lambda: not any(process.exists(daemon) for daemon in ended), seconds=REAP_SECONDS)
 
 
 def reset(place: Layout, wanted: Wanted, say: Say) -> None:

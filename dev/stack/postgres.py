@@ -31,6 +31,7 @@ SUPERUSER = "supabase_admin"
 BASELINE = CLONE / "dev" / "baseline"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+ORPHAN_SECONDS = 10.0
 
 # A Unix socket's path has at most 107 bytes; "/.s.PGSQL.12345" is 15 of them.
 SOCKET_FOLDER_LIMIT = 107 - 15
@@ -206,6 +207,7 @@ def _has_library(binaries: Path, name: str) -> bool:
 
 def start(server: Server) -> Daemon:
     """Starts Postgres and waits until it answers; raises StackError with the end of its log otherwise."""
+    _clear_wreck(server.place)
     configure(server)
     daemon = process.start(
         Command(
@@ -231,6 +233,21 @@ def start(server: Server) -> Daemon:
             )
         time.sleep(process.POLL_SECONDS)
     return daemon
+
+
+def _clear_wreck(place: Layout) -> None:
+    """Makes way for a start after a kill of the postmaster.
+
+    Its children need a moment to notice, and a new postmaster would refuse to start beside them. It would
+    also refuse as long as the killed one is a zombie that init has not yet cleared away, since it asks for the
+    pid only: the lock files go once nobody works in the data directory.
+    """
+    data = place.data
+    if not process.wait_until(lambda: not process.living_in(data), seconds=ORPHAN_SECONDS):
+        pids = ", ".join(map(str, process.living_in(data)))
+        raise StackError(f"processes of an earlier Postgres still work in {data}: {pids}", "end them by kill")
+    for lock in (data / "postmaster.pid", *place.run.glob(".s.PGSQL.*.lock")):
+        lock.unlink(missing_ok=True)
 
 
 def stop(daemon: Daemon) -> None:

@@ -79,6 +79,11 @@ def alive(daemon: Daemon) -> bool:
     return _born(daemon.pid) == daemon.born
 
 
+def exists(daemon: Daemon) -> bool:
+    """Whether anything of it is left, a zombie included."""
+    return alive(daemon) or Path(f"/proc/{daemon.pid}").exists()
+
+
 def _born(pid: int) -> str | None:
     """Boot and clock tick at which a running process was born; None if there is none."""
     try:
@@ -99,6 +104,8 @@ def stop(daemon: Daemon, gentle: signal.Signals, *, patience: float) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(daemon.pid, gentle)
+        # one that was stopped would never hear it
+        os.kill(daemon.pid, signal.SIGCONT)
     if wait_until(lambda: not alive(daemon), seconds=patience):
         return
     with contextlib.suppress(ProcessLookupError):
@@ -115,6 +122,16 @@ def wait_until(holds: Callable[[], bool], *, seconds: float) -> bool:
             return False
         time.sleep(POLL_SECONDS)
     return True
+
+
+def living_in(folder: Path) -> list[int]:
+    """The pids of this user's processes whose working directory is `folder`, as all of Postgres' have it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(process / "cwd") == str(folder):
+                found.append(int(process.name))
+    return found
 
 
 def listener(port: int) -> str:

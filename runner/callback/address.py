@@ -1,11 +1,12 @@
 """Where callbacks may go: parse once, resolve, check every address, connect to the address that was checked.
 
-What was typed decides nothing: `0x7f.1`, `127.1` and `①②⑦.0.0.1` all resolve to loopback, and a name may point
-anywhere and change between two looks. So the answer of the resolver is checked against an explicit list of denied
-networks (Python's `is_global` lets multicast, NAT64 and 6to4 through), and the connection goes to that very address.
+What was typed decides nothing: `0x7f.1`, `127.1` and `①②⑦.0.0.1` all resolve to loopback, and a name may
+point anywhere and change between two looks. So the answer of the resolver is checked against an explicit
+list of denied networks (Python's `is_global` lets multicast, NAT64 and 6to4 through), and the connection
+goes to that very address.
 
-A denied network may be opened by the operator of this runner (CONTROL_ROOM_CALLBACK_ALLOW) together with the delivery's
-own allow list: an address must be in both.
+A denied network may be opened by the operator of this runner (CONTROL_ROOM_CALLBACK_ALLOW) together with
+the delivery's own allow list: an address must be in both.
 """
 
 from __future__ import annotations
@@ -75,15 +76,125 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: Ports on which something inside a company answers that is no webhook receiver.
 DENIED_PORTS = frozenset(
     {
-        *(1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104),
-        *(109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 445, 465, 512, 513, 514),
-        *(515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 873, 990, 993, 995, 1433, 1521, 1719, 1720),
-        *(1723, 2049, 2375, 2376, 2379, 2380, 3306, 3389, 3659, 4045, 4369, 5060, 5061, 5432, 5433, 5984, 5985, 6000),
-        *(6379, 6443, 6566, 6665, 6666, 6667, 6668, 6669, 6697, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 27017),
+        *(
+            1,
+            7,
+            9,
+            11,
+            13,
+            15,
+            17,
+            19,
+            20,
+            21,
+            22,
+            23,
+            25,
+            37,
+            42,
+            43,
+            53,
+            69,
+            77,
+            79,
+            87,
+            95,
+            101,
+            102,
+            103,
+            104,
+        ),
+        *(
+            109,
+            110,
+            111,
+            113,
+            115,
+            117,
+            119,
+            123,
+            135,
+            137,
+            139,
+            143,
+            161,
+            179,
+            389,
+            427,
+            445,
+            465,
+            512,
+            513,
+            514,
+        ),
+        *(
+            515,
+            526,
+            530,
+            531,
+            532,
+            540,
+            548,
+            554,
+            556,
+            563,
+            587,
+            601,
+            636,
+            873,
+            990,
+            993,
+            995,
+            1433,
+            1521,
+            1719,
+            1720,
+        ),
+        *(
+            1723,
+            2049,
+            2375,
+            2376,
+            2379,
+            2380,
+            3306,
+            3389,
+            3659,
+            4045,
+            4369,
+            5060,
+            5061,
+            5432,
+            5433,
+            5984,
+            5985,
+            6000,
+        ),
+        *(
+            6379,
+            6443,
+            6566,
+            6665,
+            6666,
+            6667,
+            6668,
+            6669,
+            6697,
+            9042,
+            9092,
+            9200,
+            9300,
+            10250,
+            10255,
+            11211,
+            27017,
+        ),
     }
 )
 MAX_URL = 2048
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+_HOST = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
 
 
 class Refused(Exception):
@@ -111,7 +222,11 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 
 def parse(url: str) -> Target:
     """Take a callback URL apart, strictly. Raises Refused."""
-    if len(url) > MAX_URL or not url.isascii() or any(c <= " " or c == "\x7f" or c in "\\\"<>^`{|}" for c in url):
+    if (
+        len(url) > MAX_URL
+        or not url.isascii()
+        or any(c <= " " or c == "\x7f" or c in '\\"<>^`{|}' for c in url)
+    ):
         raise Refused("the URL holds characters that no callback URL has")
     try:
         parts = urlsplit(url)
@@ -167,7 +282,8 @@ class Guard:
         self._resolve = resolve or _getaddrinfo
 
     async def admit(self, target: Target, allow: Iterable[str] = ()) -> str:
-        """The address to connect to. Every address of the name must be admissible. Raises Refused, or OSError."""
+        """The address to connect to. Every address of the name must be admissible. Raises Refused, or
+        OSError."""
         allowed = tuple(_network(each) for each in allow)
         found = await self._resolve(target.host, target.port)
         if not found:

@@ -1,7 +1,7 @@
 """One try of one callback: admit, sign, POST, and what the answer means.
 
-No redirect is followed, no proxy of the environment is used, the body of the answer is read up to a bound and thrown
-away: it may be a page of somebody's intranet.
+No redirect is followed, no proxy of the environment is used, the body of the answer is read up to a bound
+and thrown away: it may be a page of somebody's intranet.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class Courier:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait as the receiver asks for: a number or a date, clamped to 1 s … 1 h by the database too."""
+    """Seconds to wait as the receiver asks for: a number or a date, clamped to 1 s … 1 h by the database
+    too."""
     text = response.headers.get("retry-after", "").strip()
     if not text or response.status_code not in (429, 502, 503, 504):
         return None
@@ -138,7 +139,9 @@ def _plain(trouble: Exception) -> str:
 
     match trouble:
         case httpx.ConnectTimeout() | httpx.ConnectError():
-            return "connection failed" + (": certificate not accepted" if "CERTIFICATE" in str(trouble).upper() else "")
+            return "connection failed" + (
+                ": certificate not accepted" if "CERTIFICATE" in str(trouble).upper() else ""
+            )
         case httpx.ReadError() | httpx.WriteError() | httpx.RemoteProtocolError():
             return "the connection broke before an answer came"
         case httpx.TimeoutException():

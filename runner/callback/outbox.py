@@ -1,9 +1,10 @@
-"""The outbox: claim deliveries, send them, settle the results. At least once, never blocked by one bad receiver.
+"""The outbox: claim deliveries, send them, settle the results. At least once, never blocked by one bad
+receiver.
 
-Two bounds: how many tries run at once, and how many of them to one endpoint. What has been claimed for an endpoint
-that is at its bound waits in a queue of its own; results are settled in batches while sending goes on. When the
-database is away, results wait: an unsettled delivery is claimed again after its lease, which is a duplicate and never a
-loss.
+Two bounds: how many tries run at once, and how many of them to one endpoint. What has been claimed for an
+endpoint that is at its bound waits in a queue of its own; results are settled in batches while sending goes
+on. When the database is away, results wait: an unsettled delivery is claimed again after its lease, which
+is a duplicate and never a loss.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import logging
 import random
 from collections import defaultdict, deque
+from collections.abc import Callable
 
 from runner.callback.courier import Courier
 from runner.model.errors import StoreRefused, StoreUnavailable
@@ -23,8 +25,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 128
 PER_ENDPOINT = 4
-#: What waits behind an endpoint that is at its bound is sent within two rounds: a delivery's lease is 60 s, and
-#: waiting must not outlive it. More than that goes out at once.
+#: What waits behind an endpoint that is at its bound is sent within two rounds: a delivery's lease is 60 s,
+#: and waiting must not outlive it. More than that goes out at once.
 WAIT_PER_ENDPOINT = 8
 SETTLE_AT_MOST = 100
 MAX_UNSETTLED = 1000
@@ -33,10 +35,18 @@ MAX_UNSETTLED = 1000
 class Outbox:
     """Sends callbacks until it is told to stop."""
 
-    def __init__(self, store: Store, courier: Courier, *, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        courier: Courier,
+        *,
+        poll_seconds: float,
+        put_off: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._courier = courier
         self._poll = poll_seconds
+        self._put_off = put_off
         self._wake = asyncio.Event()
         self._settle_wake = asyncio.Event()
         self._waiting: dict[str, deque[Delivery]] = defaultdict(deque)
@@ -45,6 +55,7 @@ class Outbox:
         self._results: deque[DeliveryResult] = deque()
         self._settling = 0
         self._stopping = False
+        self._over = asyncio.Event()
 
     def wake(self, _payload: str = "") -> None:
         """There may be something to send."""
@@ -61,11 +72,21 @@ class Outbox:
         """Claimed and not yet settled."""
         return sum(map(len, self._waiting.values())) + len(self._tasks) + len(self._results) + self._settling
 
+    async def quiet(self) -> None:
+        """Wait until everything is sent and settled after `stop`."""
+        await self._over.wait()
+
     async def run(self) -> None:
         """Claim and send until stopped, then finish what is under way."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._claim())
-            group.create_task(self._settle())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._claim())
+                group.create_task(self._settle())
+            self._over.set()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _claim(self) -> None:
         backoff = Backoff()
@@ -144,6 +165,8 @@ class Outbox:
                 try:
                     await self._store.settle_deliveries(batch)
                     backoff.reset()
+                    if any(each.result == "failed" for each in batch):
+                        self._put_off()
                 except StoreUnavailable as error:
                     if backoff.first:
                         log.warning("deliveries_not_settled", extra={"reason": str(error)})

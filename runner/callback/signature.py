@@ -1,7 +1,8 @@
 """Standard Webhooks 1.0: the signature of a callback, and the secret it is made with.
 
-The secret of an endpoint is derived from the master key (HKDF-SHA256, RFC 5869) and never stored. The edge function
-derives the same in `supabase/functions/_shared/webhook_secret.ts`; `tests/vectors/webhook_secret.json` keeps both equal.
+The secret of an endpoint is derived from the master key (HKDF-SHA256, RFC 5869) and never stored. The edge
+function derives the same in `supabase/functions/_shared/webhook_secret.ts`;
+`tests/vectors/webhook_secret.json` keeps both equal.
 """
 
 from __future__ import annotations

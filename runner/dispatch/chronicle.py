@@ -1,4 +1,5 @@
-"""Progress and log lines on their way to the database: batched over all attempts, at most half a second late."""
+"""Progress and log lines on their way to the database: batched over all attempts, at most half a second
+late."""
 
 from __future__ import annotations
 
@@ -27,6 +28,11 @@ class Chronicle:
         self._spoke: dict[Key, Held] = {}
         self._wake = asyncio.Event()
         self._sending = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """True while a report is on the wire: somebody's last lines may be in it."""
+        return self._sending.locked()
 
     def note(self, held: Held) -> None:
         """This attempt has something to say."""
@@ -72,7 +78,8 @@ class Chronicle:
                 if report is not None:
                     taken.append((held, report))
             while taken:
-                batch, size = [], 0
+                batch: list[tuple[Held, Report]] = []
+                size = 0
                 while taken and (not batch or size + len(taken[0][1].logs) <= LINES_AT_ONCE):
                     size += len(taken[0][1].logs)
                     batch.append(taken.pop(0))

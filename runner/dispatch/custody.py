@@ -1,8 +1,8 @@
 """Custody of the attempts we hold: one heartbeat for all leases, cancels, deadlines, lost leases.
 
-Database time decides who holds what. Our own monotonic clock is only used to stop work whose lease must have run out
-while the database could not be reached, so that the same work is not done twice at once for longer than it takes to
-notice.
+Database time decides who holds what. Our own monotonic clock is only used to stop work whose lease must
+have run out while the database could not be reached, so that the same work is not done twice at once for
+longer than it takes to notice.
 """
 
 from __future__ import annotations

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runner.model.attempt import Attempt, Key
 from runner.model.outcome import UNKNOWN_USAGE, Usage
 from runner.model.stop import Stop
 from runner.store.base import LogLine, Report
-
 
 T = TypeVar("T")
 
@@ -55,7 +54,7 @@ class Held:
         self.deadline: asyncio.TimerHandle | None = None
         self._dirty = dirty
         self._stop: Stop | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     @property
     def key(self) -> Key:
@@ -81,18 +80,21 @@ class Held:
         elif stop is Stop.LOST:
             self._stop = stop
 
-    async def attend(self, work: Awaitable[T]) -> T:
-        """Wait for the work; raises Stopped when it was ended by an order. A cancellation from elsewhere passes."""
+    async def attend(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for the work; raises Stopped when it was ended by an order. A cancellation from elsewhere
+        passes."""
         task = asyncio.current_task()
         assert task is not None
-        if self._stop is not None:
-            raise Stopped(self._stop)
+        if self.stop is not None:
+            work.close()
+            raise Stopped(self.stop)
         self._task = task
         try:
             return await work
         except asyncio.CancelledError:
-            if self._stop is not None and task.uncancel() == 0:
-                raise Stopped(self._stop) from None
+            stop = self._ordered()
+            if stop is not None and task.uncancel() == 0:
+                raise Stopped(stop) from None
             raise
         finally:
             self._task = None
@@ -117,6 +119,10 @@ class Held:
         """Sent like progress."""
         self._report().external_id = identifier
         self._dirty(self)
+
+    def _ordered(self) -> Stop | None:
+        # What `stop` was before the work began says nothing about now; a type checker believes it does.
+        return self._stop
 
     def _report(self) -> Report:
         if self.pending is None:

@@ -1,9 +1,10 @@
 """The ledger: outcomes on their way into the database.
 
-An idle ledger writes at once; while a write is under way the next batch gathers behind it. Nothing here is cancelled
-by a stop of the work, so an outcome that was reached is written. When the database is away, writing is tried again as
-long as the database may still accept it: it is the judge (the write is fenced), so trying longer than our own clock
-grants the lease is harmless, and giving up early would waste finished work.
+An idle ledger writes at once; while a write is under way the next batch gathers behind it. Nothing here is
+cancelled by a stop of the work, so an outcome that was reached is written. When the database is away,
+writing is tried again as long as the database may still accept it: it is the judge (the write is fenced),
+so trying longer than our own clock grants the lease is harmless, and giving up early would waste finished
+work.
 """
 
 from __future__ import annotations
@@ -135,7 +136,12 @@ class Ledger:
                 continue
             log.info(
                 "settled",
-                extra={**_names(held), **_said(outcome), "run_state": answer.run_state, "reason": answer.reason},
+                extra={
+                    **_names(held),
+                    **_said(outcome),
+                    "run_state": answer.run_state,
+                    "reason": answer.reason,
+                },
             )
             if isinstance(outcome, RetryableFailure):
                 self._retried()

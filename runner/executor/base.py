@@ -14,7 +14,8 @@ from runner.model.workspace import Workspace
 
 
 class Reporter(Protocol):
-    """Where an executor says what is going on. Nothing here blocks; lines and progress are batched behind it."""
+    """Where an executor says what is going on. Nothing here blocks; lines and progress are batched behind
+    it."""
 
     @property
     def stop(self) -> Stop | None:
@@ -44,8 +45,8 @@ class Executor(Protocol):
     async def run(self, attempt: Attempt, workspace: Workspace, reporter: Reporter) -> Outcome:
         """Do the work of `workspace.command` and return what became of it.
 
-        Failures of the work are returned as outcomes; `errors.Failure` may be raised instead. When the task is
-        cancelled, every process of the work is dead before CancelledError leaves: at once when `reporter.stop`
-        is LOST, after SIGTERM and a short grace otherwise.
+        Failures of the work are returned as outcomes; `errors.Failure` may be raised instead. When the task
+        is cancelled, every process of the work is dead before CancelledError leaves: at once when
+        `reporter.stop` is LOST, after SIGTERM and a short grace otherwise.
         """
         ...

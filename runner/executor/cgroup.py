@@ -2,11 +2,13 @@
 
     Groups = V1 | V2 | NoGroups
 
-`detect` looks at /proc/self/mountinfo and /proc/self/cgroup and tries to make a directory. Hybrid machines mount a v2
-tree without the memory controller beside v1: those count as v1. Where nothing may be written, `NoGroups` leaves rlimits
-only: memory is then bounded per process, not per attempt, and an out-of-memory kill cannot be told from a failure.
+`detect` looks at /proc/self/mountinfo and /proc/self/cgroup and tries to make a directory. Hybrid machines
+mount a v2 tree without the memory controller beside v1: those count as v1. Where nothing may be written,
+`NoGroups` leaves rlimits only: memory is then bounded per process, not per attempt, and an out-of-memory
+kill cannot be told from a failure.
 
-A group is entered by the process itself, before it becomes the sandbox: see `runner.executor.sandbox.launcher`.
+A group is entered by the process itself, before it becomes the sandbox: see
+`runner.executor.sandbox.launcher`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _REMOVE_TRIES = 50
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a group counted: None where the kernel does not say. `oom_kills` is the only reliable sign of one."""
+    """What a group counted: None where the kernel does not say. `oom_kills` is the only reliable sign of
+    one."""
 
     peak_memory_bytes: int | None = None
     cpu_ms: int | None = None
@@ -109,9 +112,7 @@ class V1:
 
     def make(self, name: str, limits: Limits) -> Group:
         """A directory under each controller."""
-        folders = {
-            controller: root / ownership.own_name() / name for controller, root in self._roots.items()
-        }
+        folders = {controller: root / ownership.own_name() / name for controller, root in self._roots.items()}
         group = V1Group(folders)
         try:
             for folder in folders.values():
@@ -130,9 +131,7 @@ class V1:
 
     def sweep(self) -> int:
         """Every controller is swept; a group counts once."""
-        names = {
-            orphan for root in self._roots.values() for orphan in _orphans(root)
-        }
+        names = {orphan for root in self._roots.values() for orphan in _orphans(root)}
         for orphan in names:
             for root in self._roots.values():
                 _remove_tree(root / orphan)
@@ -274,7 +273,11 @@ class NoGroups:
     @property
     def description(self) -> dict[str, object]:
         """Says what is missing and why."""
-        return {"cgroup": "none", "limits": ["rlimits only: memory per process, no cpu limit"], "reason": self._reason}
+        return {
+            "cgroup": "none",
+            "limits": ["rlimits only: memory per process, no cpu limit"],
+            "reason": self._reason,
+        }
 
     @property
     def bounded(self) -> bool:
@@ -340,8 +343,9 @@ def detect(mountinfo: Path = Path("/proc/self/mountinfo"), own: Path = Path("/pr
 def _delegated(own: Path) -> Path:
     """A directory below our own group whose children get controllers.
 
-    A group that holds processes cannot hand controllers to its children (the root can), so the runner first moves
-    itself, and whoever else is there, to a leaf. This is what a systemd unit with `Delegate=yes` permits.
+    A group that holds processes cannot hand controllers to its children (the root can), so the runner first
+    moves itself, and whoever else is there, to a leaf. This is what a systemd unit with `Delegate=yes`
+    permits.
     """
     wanted = {"cpu", "memory", "pids"}
     parent = own / PARENT
@@ -393,8 +397,9 @@ def _own_places(own: Path) -> dict[str, str]:
 
 
 def _below(mount_point: Path, place: str | None) -> Path:
-    # Inside a container the place may be one of the host's that is not visible here: then the mount's root is ours.
-    # A runner that moved itself to a leaf, or was started by one that did, makes groups beside that leaf.
+    # Inside a container the place may be one of the host's that is not visible here: then the mount's root
+    # is ours. A runner that moved itself to a leaf, or was started by one that did, makes groups beside
+    # that leaf.
     candidate = mount_point / (place or "").strip("/")
     if candidate.name == "control-room-runner":
         candidate = candidate.parent

@@ -1,7 +1,7 @@
 """Who made a directory or a control group, and whether they still live.
 
-A name of the form `runner-<pid>-<start time>` says which process owns what is inside. The start time (ticks since boot,
-field 22 of /proc/<pid>/stat) tells a living owner from a stranger that was given the same pid.
+A name of the form `runner-<pid>-<start time>` says which process owns what is inside. The start time (ticks
+since boot, field 22 of /proc/<pid>/stat) tells a living owner from a stranger that was given the same pid.
 """
 
 from __future__ import annotations

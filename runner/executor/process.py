@@ -52,7 +52,7 @@ class ProcessExecutor:
         if attempt.network and not self._sandbox.share_network:
             raise Permanent(
                 TerminationCode.NOT_GRANTED,
-                "the job asks for network access and this runner's sandbox has none; submit it without `network`",
+                "the job asks for network access and this runner's sandbox has none: submit it without",
             )
         try:
             group = self._sandbox.groups.make(f"a{attempt.attempt_id}-l{attempt.lease}", command.limits)
@@ -76,18 +76,13 @@ class ProcessExecutor:
             reporter.usage(usage)
             transcript.close()
             await asyncio.to_thread(group.remove)
-        return self._outcome(code, work, transcript, command, measured, usage)
+        last_line = transcript.last_error_line[:500]
+        return self._outcome(code, work, measured=measured, usage=usage, last_line=last_line)
 
     def _outcome(
-        self,
-        code: int,
-        work: _Work,
-        transcript: Transcript,
-        command: Command,
-        measured: Measured,
-        usage: Usage,
+        self, code: int, work: _Work, *, measured: Measured, usage: Usage, last_line: str
     ) -> Outcome:
-        limits = command.limits
+        limits = work.command.limits
         if work.overflowed:
             return PermanentFailure(
                 code=TerminationCode.OUTPUT_TOO_LARGE,
@@ -104,14 +99,13 @@ class ProcessExecutor:
             why = "it could not enter its control group" if code == CANNOT_ENTER_GROUP else f"exit {code}"
             return RetryableFailure(
                 code=TerminationCode.EXECUTOR_UNAVAILABLE,
-                message=f"the sandbox could not be made ({why}): {transcript.last_error_line[:500]}",
+                message=f"the sandbox could not be made ({why}): {last_line}",
                 usage=usage,
             )
         if code != 0:
-            last = transcript.last_error_line[:500]
             return RetryableFailure(
                 code=TerminationCode.USER_CODE_FAILED,
-                message=f"exit code {code}" + (f": {last}" if last else ""),
+                message=f"exit code {code}" + (f": {last_line}" if last_line else ""),
                 usage=usage,
             )
         return Succeeded(usage=usage)

@@ -3,9 +3,10 @@
     sh (enters the control group) → prlimit → setpriv (drops to nobody) → bwrap → env -u PWD → the command
 
 What is inside is said in full by `arguments`: own namespaces for everything, no capabilities, no further user
-namespaces, a read-only root made of /usr, and one writable directory, /job. The arguments travel over a file descriptor
-and not on the command line, because they hold the values of secrets and every user of the machine may read command
-lines. For the same reason they are not in the environment of the programs that start as root.
+namespaces, a read-only root made of /usr, and one writable directory, /job. The arguments travel over a
+file descriptor and not on the command line, because they hold the values of secrets and every user of the
+machine may read command lines. For the same reason they are not in the environment of the programs that
+start as root.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from runner.executor import seccomp
 from runner.executor.cgroup import Groups
-from runner.model.command import Bind, Command, Limits
+from runner.model.command import Bind, Command
 from runner.model.workspace import JOB
 
 NOBODY = 65534
@@ -64,8 +65,8 @@ class Sandbox:
         argv = ["/bin/sh", "-c", _ENTER, "control-room", *map(str, entrances), "--"]
         argv += ["prlimit", "--core=0", f"--fsize={limits.file_bytes}", f"--nofile={limits.open_files}"]
         if not self.groups.bounded:
-            # Per process and per user: weaker than a control group, and said so in the description. RLIMIT_AS would
-            # be stricter than RLIMIT_DATA, but no JVM starts under it.
+            # Per process and per user: weaker than a control group, and said so in the description.
+            # RLIMIT_AS would be stricter than RLIMIT_DATA, but no JVM starts under it.
             argv += [f"--data={limits.memory_bytes}", f"--nproc={_tasks_of(self._user) + limits.pids}"]
         if self.drops:
             argv += ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
@@ -82,7 +83,8 @@ class Sandbox:
         status: int | None = None,
         filter_descriptor: int | None = None,
     ) -> list[str]:
-        """Everything bwrap is told but the command. `status` and `filter_descriptor` are descriptors that bwrap inherits."""
+        """Everything bwrap is told but the command. `status` and `filter_descriptor` are descriptors that
+        bwrap inherits."""
         limits = command.limits
         argv = ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
         argv += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox", "--cap-drop", "ALL"]

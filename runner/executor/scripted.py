@@ -1,4 +1,5 @@
-"""The public fake: does what `params.script` says, without a process. For tests and for measuring everything else.
+"""The public fake: does what `params.script` says, without a process. For tests and for measuring
+everything else.
 
 A script is a list of steps, one key each; without a script the attempt succeeds at once:
 
@@ -7,7 +8,8 @@ A script is a list of steps, one key each; without a script the attempt succeeds
     {"exit": 3}      {"oom": true}      {"hang": true}      {"crash": true}
     {"fail": {"code": "INVALID_CODE", "message": "…", "retryable": false, "after_ms": 100}}
 
-A step may have `"until": N`: it is done only while the attempt's number is at most N, so that a retry can succeed.
+A step may have `"until": N`: it is done only while the attempt's number is at most N, so that a retry can
+succeed.
 """
 
 from __future__ import annotations
@@ -67,19 +69,14 @@ class _Play:
                 self._lineage.extend(events)
             case {"write": dict(files)}:
                 self._write(files)
-            case {"exit": int(code)}:
-                if code:
-                    self._reporter.usage(Usage(exit_code=code))
-                    raise Retryable(TerminationCode.USER_CODE_FAILED, f"exit code {code}")
-            case {"oom": True}:
-                self._reporter.usage(Usage(exit_code=137))
-                raise Retryable(TerminationCode.OUT_OF_MEMORY, "the script ran out of memory")
+            case {"exit": 0}:
+                pass
+            case {"exit": int()} | {"oom": True} | {"fail": dict()}:
+                raise self._failure(step)
             case {"hang": True}:
                 await asyncio.Event().wait()
             case {"crash": True}:
                 raise RuntimeError("the script told the executor to crash")
-            case {"fail": dict(said)}:
-                raise _failure(said)
             case _:
                 raise Permanent(TerminationCode.INVALID_CODE, f"no such step: {sorted(step)}")
 
@@ -89,10 +86,17 @@ class _Play:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-
-def _failure(said: dict[str, Any]) -> Failure:
-    code = TerminationCode(said.get("code", "USER_CODE_FAILED"))
-    message = str(said.get("message", "the script failed"))
-    if said.get("retryable", False):
-        return Retryable(code, message, said.get("after_ms"))
-    return Permanent(code, message)
+    def _failure(self, step: dict[str, Any]) -> Failure:
+        match step:
+            case {"exit": int(code)}:
+                self._reporter.usage(Usage(exit_code=code))
+                return Retryable(TerminationCode.USER_CODE_FAILED, f"exit code {code}")
+            case {"fail": dict(said)}:
+                word = TerminationCode(said.get("code", "USER_CODE_FAILED"))
+                message = str(said.get("message", "the script failed"))
+                if said.get("retryable", False):
+                    return Retryable(word, message, said.get("after_ms"))
+                return Permanent(word, message)
+            case _:
+                self._reporter.usage(Usage(exit_code=137))
+                return Retryable(TerminationCode.OUT_OF_MEMORY, "the script ran out of memory")

@@ -1,9 +1,9 @@
 """A seccomp filter for the sandbox: system calls that no job needs and that kernels have been broken by.
 
-Classic BPF, made here from the numbers of the machine, so nothing has to be installed. Denied calls answer EPERM;
-`clone3` answers ENOSYS, so that libc falls back to `clone`, whose flags can be looked at. Calls of a foreign
-architecture (32-bit on x86-64) kill the process. Where the architecture is not known there is no filter, and the
-description of the sandbox says so.
+Classic BPF, made here from the numbers of the machine, so nothing has to be installed. Denied calls answer
+EPERM; `clone3` answers ENOSYS, so that libc falls back to `clone`, whose flags can be looked at. Calls of a
+foreign architecture (32-bit on x86-64) kill the process. Where the architecture is not known there is no
+filter, and the description of the sandbox says so.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     bytes → lines (bounded) → redacted → `::progress N message` taken out → control characters replaced
           → whole log on disk, and to the reporter until a bound is reached
 
-A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with line
-breaks are looked for line by line. Other encodings of a secret (base64, URL) are out of reach.
+A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with
+line breaks are looked for line by line. Other encodings of a secret (base64, URL) are out of reach.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ MASK = "***"
 TRUNCATED = "[log truncated here; the whole log is the artifact `log` of this run]"
 
 _PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*))?\s*$")
-# C0 and C1 controls but the tab: escape sequences would let a job repaint the terminal of whoever reads its log.
+# C0 and C1 controls but the tab: escape sequences would let a job repaint the terminal of whoever reads its
+# log.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 MIN_SECRET = 4
 
@@ -43,7 +44,8 @@ class Redactor:
 
 
 class Lines:
-    """Cuts a stream of bytes into lines of at most MAX_LINE bytes, redacting before an overlong line is cut."""
+    """Cuts a stream of bytes into lines of at most MAX_LINE bytes, redacting before an overlong line is
+    cut."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact

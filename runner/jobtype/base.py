@@ -1,19 +1,21 @@
 """The form every job type has.
 
     readiness()                          once, when the runner starts: which engines can be run here
-    prepare(attempt, workspace)          after the files, parameters and inputs are laid out (see model.workspace)
+    prepare(attempt, workspace)          after files, parameters and inputs are laid out (see model.workspace)
     …the executor runs the command in a sandbox…
     collect(attempt, workspace, exit)    after the last process is gone
 
-All three are plain functions that may block on the disk: the dispatcher calls `prepare` and `collect` in a thread.
-They never start a process, never see the database, never import anything heavy when the runner is idle.
-Errors are raised as `errors.Permanent(code, message)` or `errors.Retryable(code, message)`; the message is shown
-to the tenant. Any other exception is a bug of ours and ends the attempt as INTERNAL_ERROR.
+All three are plain functions that may block on the disk: the dispatcher calls `prepare` and `collect` in a
+thread. They never start a process, never see the database, never import anything heavy when the runner is
+idle. Errors are raised as `errors.Permanent(code, message)` or `errors.Retryable(code, message)`; the
+message is shown to the tenant. Any other exception is a bug of ours and ends the attempt as INTERNAL_ERROR.
 
-A job type is one class that takes a `Place`, e.g. `runner.jobtype.spark_etl.SparkEtl(place)`, named in `registry`.
+A job type is one class that takes a `Place`, e.g. `runner.jobtype.spark_etl.SparkEtl(place)`, named in
+`registry`.
 
-What the sandbox wrote is hostile: `collect` reads it only through `runner.jobtype.harvest` (no links followed,
-regular files only, sizes bounded), and hands paths on as it found them, relative to the workspace.
+What the sandbox wrote is hostile: `collect` reads it only through `runner.jobtype.harvest` (no links
+followed, regular files only, sizes bounded), and hands paths on as it found them, relative to the
+workspace.
 """
 
 from __future__ import annotations

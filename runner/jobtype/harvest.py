@@ -1,8 +1,9 @@
 """Taking results out of a workspace that hostile code wrote.
 
-A workspace may hold links to /etc/shadow, FIFOs that block a reader for ever, devices and files that grow. Every
-step from the root down is opened relative to its parent with O_NOFOLLOW, only regular files with one name are
-accepted, and sizes are checked before a byte is read. Call this when no process of the sandbox lives any more.
+A workspace may hold links to /etc/shadow, FIFOs that block a reader for ever, devices and files that grow.
+Every step from the root down is opened relative to its parent with O_NOFOLLOW, only regular files with one
+name are accepted, and sizes are checked before a byte is read. Call this when no process of the sandbox
+lives any more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.model.errors import Permanent
@@ -29,17 +30,26 @@ class Found:
     size: int
 
 
-def find(root: Path, folder: str, *, max_bytes: int | None = None, max_files: int = MAX_FILES) -> tuple[Found, ...]:
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    max_bytes: int | None
+    max_files: int
+    depth: int
+
+
+def find(
+    root: Path, folder: str, *, max_bytes: int | None = None, max_files: int = MAX_FILES
+) -> tuple[Found, ...]:
     """Every regular file below `folder` (relative to `root`), sorted by path; paths are relative to `root`.
 
     Raises Permanent(OUTPUT_INVALID) for a link, device, socket or FIFO, for a name that is not UTF-8 or holds
-    control characters, for more than `max_files` files; Permanent(OUTPUT_TOO_LARGE) for a file over `max_bytes`.
-    A folder that does not exist is empty.
+    control characters, for more than `max_files` files; Permanent(OUTPUT_TOO_LARGE) for a file over
+    `max_bytes`. A folder that does not exist is empty.
     """
     found: list[Found] = []
     try:
         with _directory(root, _parts(folder)) as handle:
-            _walk(handle, folder, found, max_bytes, max_files, MAX_DEPTH)
+            _walk(handle, folder, found, _Bounds(max_bytes, max_files, MAX_DEPTH))
     except FileNotFoundError:
         return ()
     return tuple(sorted(found, key=lambda each: each.path))
@@ -60,7 +70,9 @@ def open_file(root: Path, path: str, *, max_bytes: int | None = None) -> int:
     parts = _parts(path)
     with _directory(root, parts[:-1]) as folder:
         try:
-            handle = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            handle = os.open(
+                parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+            )
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -74,7 +86,8 @@ def open_file(root: Path, path: str, *, max_bytes: int | None = None) -> int:
 
 
 def take(root: Path, path: str, kept: Path, *, max_bytes: int | None = None) -> Path:
-    """Move one regular file to `kept` (a directory of the runner's own on the same disk) and return where it is.
+    """Move one regular file to `kept` (a directory of the runner's own on the same disk) and return where
+    it is.
 
     From then on its name cannot be swapped by anybody else. Raises as `open_file` does.
     """
@@ -93,26 +106,28 @@ def take(root: Path, path: str, kept: Path, *, max_bytes: int | None = None) -> 
     return target
 
 
-def _walk(
-    folder: int, prefix: str, found: list[Found], max_bytes: int | None, max_files: int, depth: int
-) -> None:
-    if depth == 0:
+def _walk(folder: int, prefix: str, found: list[Found], bounds: _Bounds) -> None:
+    if bounds.depth == 0:
         raise Permanent(TerminationCode.OUTPUT_INVALID, f"{prefix}: folders are nested too deeply")
     with os.scandir(folder) as entries:
         for entry in entries:
             path = f"{prefix}/{_legible(entry.name, prefix)}"
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                inner = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                inner = os.open(
+                    entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder
+                )
                 try:
-                    _walk(inner, path, found, max_bytes, max_files, depth - 1)
+                    _walk(inner, path, found, replace(bounds, depth=bounds.depth - 1))
                 finally:
                     os.close(inner)
                 continue
-            _check(status, path, max_bytes)
+            _check(status, path, bounds.max_bytes)
             found.append(Found(path, status.st_size))
-            if len(found) > max_files:
-                raise Permanent(TerminationCode.OUTPUT_INVALID, f"more than {max_files} files in {prefix}")
+            if len(found) > bounds.max_files:
+                raise Permanent(
+                    TerminationCode.OUTPUT_INVALID, f"more than {bounds.max_files} files in {prefix}"
+                )
 
 
 def _check(status: os.stat_result, path: str, max_bytes: int | None) -> None:
@@ -145,7 +160,9 @@ def _directory(root: Path, parts: list[str]) -> Iterator[int]:
     try:
         for part in parts:
             try:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+                inner = os.open(
+                    part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle
+                )
             except FileNotFoundError:
                 raise
             except OSError as error:

@@ -51,8 +51,9 @@ class Output:
 class Attempt:
     """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
 
-    `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash. `secrets` are names; their values come from the runner's
-    environment. `token` opens the attempt door of the edge function and nothing else.
+    `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash.
+    `secrets` are names; their values come from the runner's environment. `token` opens the attempt door of
+    the edge function and nothing else.
     """
 
     attempt_id: int

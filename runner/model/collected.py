@@ -1,7 +1,7 @@
 """What a job type found after its command ended.
 
-All paths are relative to the workspace's root and were written by code we do not trust: whoever opens them goes
-through `runner.jobtype.harvest`, which follows no link and takes regular files only.
+All paths are relative to the workspace's root and were written by code we do not trust: whoever opens them
+goes through `runner.jobtype.harvest`, which follows no link and takes regular files only.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactFile:
-    """A file that becomes an artifact version. `name` is the artifact's name, `path` where the file lies, `kind` one
-    of code, sql, diagram, notebook, report, log, data."""
+    """A file that becomes an artifact version. `name` is the artifact's name, `path` where the file lies,
+    `kind` one of code, sql, diagram, notebook, report, log, data."""
 
     name: str
     path: str
@@ -35,7 +35,8 @@ class ArtifactFile:
 class TableFile:
     """A CSV file (header line, Postgres' dialect) that is loaded to staging and published by the settle.
 
-    `name` is the name of the output in the submission; `rows`, when given, is checked against what was loaded.
+    `name` is the name of the output in the submission; `rows`, when given, is checked against what was
+    loaded.
     """
 
     name: str
@@ -49,7 +50,8 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """Everything an ended attempt leaves behind. `lineage` are OpenLineage RunEvents; `values` small results."""
+    """Everything an ended attempt leaves behind. `lineage` are OpenLineage RunEvents; `values` small
+    results."""
 
     artifacts: tuple[ArtifactFile, ...] = ()
     tables: tuple[TableFile, ...] = ()

@@ -1,13 +1,13 @@
 """What can go wrong, as two words and a few facts.
 
-    ControlRoomError
-    ├── SettingsError              the environment is wrong: one line, with the mend
-    ├── Failure                    the attempt fails; carries a termination code
-    │   ├── Permanent              trying again cannot help: bad input, invalid code, no sandbox, not granted
-    │   └── Retryable              another try may succeed: non-zero exit, out of memory, lost connection
-    ├── StaleLease                 somebody else holds the attempt now: discard everything, write nothing
-    ├── StoreUnavailable           the database cannot be reached; the same call may be made again
-    └── StoreRefused               the database answered with an error that will not go away by itself
+ControlRoomError
+├── SettingsError              the environment is wrong: one line, with the mend
+├── Failure                    the attempt fails; carries a termination code
+│   ├── Permanent              trying again cannot help: bad input, invalid code, no sandbox, not granted
+│   └── Retryable              another try may succeed: non-zero exit, out of memory, lost connection
+├── StaleLease                 somebody else holds the attempt now: discard everything, write nothing
+├── StoreUnavailable           the database cannot be reached; the same call may be made again
+└── StoreRefused               the database answered with an error that will not go away by itself
 """
 
 from __future__ import annotations

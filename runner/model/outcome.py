@@ -41,7 +41,8 @@ class StoredArtifact:
 
 @dataclass(frozen=True, slots=True)
 class StagedTable:
-    """A table output that lies in a staging table, keyed by (attempt, lease), until the settle publishes it."""
+    """A table output that lies in a staging table, keyed by (attempt, lease), until the settle publishes
+    it."""
 
     name: str
     staging: str

@@ -1,8 +1,9 @@
-"""The JSON forms of the worker verbs, both ways. The database is trusted, but its shapes are checked once here.
+"""The JSON forms of the worker verbs, both ways. The database is trusted, but its shapes are checked once
+here.
 
-Reading: `read_attempts`, `read_answers` … take the raw bytes of jsonb values, so that a batch is parsed in one go.
-Writing: `outcome_form` and the small `*_form` functions give dictionaries; `dump` makes JSON that jsonb accepts
-(no NUL, no lone surrogates: one bad character of a user's log must not sink a batch).
+Reading: `read_attempts`, `read_answers` … take the raw bytes of jsonb values, so that a batch is parsed in
+one go. Writing: `outcome_form` and the small `*_form` functions give dictionaries; `dump` makes JSON that
+jsonb accepts (no NUL, no lone surrogates: one bad character of a user's log must not sink a batch).
 """
 
 from __future__ import annotations
@@ -188,36 +189,26 @@ def outcome_form(outcome: Outcome) -> JsonObject:
     match outcome:
         case Succeeded():
             form = _ended("SUCCEEDED", TerminationCode.SUCCESS, "", outcome.usage)
-            form["retryable"] = False
-            if outcome.values:
-                form["values"] = outcome.values
-            if outcome.artifacts:
-                form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
-            if outcome.tables:
-                form["tables"] = [_table_form(each) for each in outcome.tables]
-            if outcome.lineage:
-                form["lineage"] = list(outcome.lineage)
+            form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
+            form["tables"] = [_table_form(each) for each in outcome.tables]
+            form["lineage"] = list(outcome.lineage)
+            form["values"] = outcome.values
         case PermanentFailure():
             form = _ended("FAILED", outcome.code, outcome.message, outcome.usage)
-            form["retryable"] = False
-            if outcome.artifacts:
-                form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
+            form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
         case RetryableFailure():
             form = _ended("FAILED", outcome.code, outcome.message, outcome.usage)
             form["retryable"] = True
-            if outcome.after_ms is not None:
-                form["retry_after_ms"] = outcome.after_ms
-            if outcome.artifacts:
-                form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
+            form["retry_after_ms"] = outcome.after_ms
+            form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
         case TimedOut():
             form = _ended("TIMED_OUT", TerminationCode.DEADLINE_EXCEEDED, outcome.message, outcome.usage)
-            form["retryable"] = False
         case Canceled():
             form = _ended("CANCELED", TerminationCode.USER_CANCELED, outcome.message, outcome.usage)
-            form["retryable"] = False
         case _:
             assert_never(outcome)
-    return form
+    # What is absent is not sent: most outcomes are small, and the database tells null from missing.
+    return {key: value for key, value in form.items() if value not in (None, [], {})}
 
 
 def settle_form(key: Key, outcome: Outcome) -> JsonObject:
@@ -237,14 +228,15 @@ def dump(value: Any) -> str:
 
 
 def _ended(state: str, code: TerminationCode, message: str, usage: Usage) -> JsonObject:
-    form: JsonObject = {"state": state, "termination_code": code.value, "message": message[:MESSAGE_LIMIT]}
-    if usage.exit_code is not None:
-        form["exit_code"] = usage.exit_code
-    if usage.peak_memory_bytes is not None:
-        form["peak_memory_bytes"] = usage.peak_memory_bytes
-    if usage.cpu_ms is not None:
-        form["cpu_ms"] = usage.cpu_ms
-    return form
+    return {
+        "state": state,
+        "termination_code": code.value,
+        "message": message[:MESSAGE_LIMIT],
+        "retryable": False,
+        "exit_code": usage.exit_code,
+        "peak_memory_bytes": usage.peak_memory_bytes,
+        "cpu_ms": usage.cpu_ms,
+    }
 
 
 def _artifact_form(artifact: StoredArtifact) -> JsonObject:

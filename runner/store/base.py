@@ -1,8 +1,8 @@
 """What the runner asks of the database: one method per worker verb.
 
 `verbs.Verbs` speaks to Postgres; `memory.MemoryStore` is the public fake. Both obey the suite in
-`tests/unit/runner/store_suite.py`. Every method raises StoreUnavailable when the database is away (the same call may be
-made again) and StoreRefused when it answered with an error.
+`tests/unit/runner/store_suite.py`. Every method raises StoreUnavailable when the database is away (the same
+call may be made again) and StoreRefused when it answered with an error.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class Store(Protocol):
         """Say who we are and what we offer."""
         ...
 
-    async def claim_attempts(self, offers: Sequence[str], limit: int) -> tuple[list[Attempt], list[Unreadable]]:
+    async def claim_attempts(
+        self, offers: Sequence[str], limit: int
+    ) -> tuple[list[Attempt], list[Unreadable]]:
         """Up to `limit` attempts that are now ours, and those whose form cannot be read."""
         ...
 

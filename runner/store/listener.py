@@ -1,8 +1,8 @@
 """LISTEN: a hint that there is work. The query decides, a poll insures; a hint is never trusted for more.
 
-One connection of its own, silent while nothing happens. After every (re)connection all wakers are called once, because
-hints sent meanwhile are lost. Where LISTEN cannot work (a transaction pooler between us and Postgres) a self-test
-notices and `healthy` stays false, so that the loops poll more often.
+One connection of its own, silent while nothing happens. After every (re)connection all wakers are called
+once, because hints sent meanwhile are lost. Where LISTEN cannot work (a transaction pooler between us and
+Postgres) a self-test notices and `healthy` stays false, so that the loops poll more often.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Listener:
             await connection.close()
 
     async def _hears_itself(self, connection: AsyncConnection[tuple[Any, ...]]) -> bool:
-        # Sent over a second connection: through a transaction pooler even our own NOTIFY would look delivered.
+        # Sent over a second connection: through a transaction pooler even our own NOTIFY would look
+        # delivered.
         speaker = await connect(self._conninfo, "hello")
         try:
             await speaker.execute("select pg_notify(%s, %s)", [HELLO, self._instance])

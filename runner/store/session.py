@@ -1,7 +1,7 @@
 """Connections to the database, and what to make of its errors.
 
-A lane is one connection that carries one statement at a time and comes back by itself. The runner has a handful of
-named lanes instead of a pool, so that a slow settle never delays a claim or a heartbeat.
+A lane is one connection that carries one statement at a time and comes back by itself. The runner has a
+handful of named lanes instead of a pool, so that a slow settle never delays a claim or a heartbeat.
 """
 
 from __future__ import annotations

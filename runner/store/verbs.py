@@ -82,7 +82,8 @@ class Verbs:
     async def settle_attempts(self, items: Sequence[tuple[Key, Outcome]]) -> list[wire.Settlement]:
         """worker.settle_attempts"""
         forms = [wire.settle_form(key, outcome) for key, outcome in items]
-        # Publishing a table may take minutes: on a connection of its own, so that no other settle waits for it.
+        # Publishing a table may take minutes: on a connection of its own, so that no other settle waits for
+        # it.
         lane = self._settles
         if any(isinstance(outcome, Succeeded) and outcome.tables for _, outcome in items):
             lane = Lane(self._conninfo, "publishing", patience=PUBLISH_SECONDS)

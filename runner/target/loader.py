@@ -1,8 +1,8 @@
 """Tables in and out of staging by COPY, as the role `loader`, on connections of its own.
 
-The database makes the staging tables (worker.open_output, worker.open_input) and grants them to `loader`; the settle
-publishes them under the fence. What is loaded for an attempt that is never settled is dropped by the clock.
-CSV is Postgres' own dialect: header line, NULL is the unquoted empty string.
+The database makes the staging tables (worker.open_output, worker.open_input) and grants them to `loader`;
+the settle publishes them under the fence. What is loaded for an attempt that is never settled is dropped by
+the clock. CSV is Postgres' own dialect: header line, NULL is the unquoted empty string.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Loader:
     async def load(self, name: str, staging: str, columns: Sequence[Column], source: Path) -> int:
         """Fill a staging table from a CSV file; the number of rows.
 
-        Raises Permanent(OUTPUT_INVALID) when the data do not fit the columns, Retryable(PUBLISH_FAILED) when the
-        database is away.
+        Raises Permanent(OUTPUT_INVALID) when the data do not fit the columns, Retryable(PUBLISH_FAILED)
+        when the database is away.
         """
         statement = sql.SQL("copy {} ({}) from stdin (format csv, header true, encoding 'UTF8')").format(
             _qualified(staging), sql.SQL(", ").join(sql.Identifier(each.name) for each in columns)
@@ -57,14 +57,17 @@ class Loader:
                 TerminationCode.OUTPUT_INVALID, f"table output {name} cannot be loaded: {said}{where}"[:1000]
             ) from error
 
-    async def unload(self, name: str, staging: str, columns: Sequence[str], target: Path, max_bytes: int) -> None:
+    async def unload(
+        self, name: str, staging: str, columns: Sequence[str], target: Path, max_bytes: int
+    ) -> None:
         """Write a staging table to a CSV file.
 
-        Raises Permanent(INPUT_UNAVAILABLE) when it is larger than `max_bytes`, Retryable when the database is away.
+        Raises Permanent(INPUT_UNAVAILABLE) when it is larger than `max_bytes`, Retryable when the database
+        is away.
         """
-        statement = sql.SQL("copy (select {} from {}) to stdout (format csv, header true, encoding 'UTF8')").format(
-            sql.SQL(", ").join(map(sql.Identifier, columns)), _qualified(staging)
-        )
+        statement = sql.SQL(
+            "copy (select {} from {}) to stdout (format csv, header true, encoding 'UTF8')"
+        ).format(sql.SQL(", ").join(map(sql.Identifier, columns)), _qualified(staging))
         size = 0
         try:
             async with self._session() as connection, connection.cursor() as cursor:
@@ -79,7 +82,9 @@ class Loader:
                                 )
                             file.write(piece)
         except psycopg.OperationalError as error:
-            raise Retryable(TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading") from error
+            raise Retryable(
+                TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"
+            ) from error
         except psycopg.Error as error:
             said = error.diag.message_primary or type(error).__name__
             raise Permanent(

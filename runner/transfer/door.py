@@ -1,10 +1,12 @@
 """Files in and out by signed URLs, through the attempt door of the edge function.
 
     GET  {functions}/v1/attempts/{id}/inputs/{name}   → 302, signed URL → the bytes
-    POST {functions}/v1/attempts/{id}/artifacts       → 201 {artifact_id, version, upload_url} ; PUT the bytes there
+    POST {functions}/v1/attempts/{id}/artifacts       → 201 {artifact_id, version, upload_url} ; PUT the
+    bytes there GET  {functions}/v1/uploads/bytes                 → 302, signed URL → the bytes of one
+    person's upload
 
-The bearer is the attempt's own token: it opens this door for this attempt under this lease and nothing else. It is
-never sent to the signed URL.
+The bearer is the attempt's (or the check's) own token: it opens this door for this attempt under this lease
+and nothing else. It is never sent to the signed URL.
 """
 
 from __future__ import annotations
@@ -14,26 +16,30 @@ import hashlib
 import logging
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from runner.model.attempt import Attempt
 from runner.model.errors import Failure, Permanent, Retryable, StaleLease
 from runner.model.outcome import StoredArtifact
 from runner.model.termination import TerminationCode
+from runner.model.wire import Upload
 
 if TYPE_CHECKING:
     import httpx
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.3
 CHUNK = 1024**2
 TIMEOUT_SECONDS = 60.0
+#: The bucket's own bound is 50 MiB; this one only keeps a broken storage from filling the disk.
+MAX_INPUT = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +78,24 @@ class Door:
     async def fetch_input(self, attempt: Attempt, name: str, target: Path) -> Measured:
         """Download one artifact input. Raises Permanent or Retryable (INPUT_UNAVAILABLE), or StaleLease."""
         path = f"/v1/attempts/{attempt.attempt_id}/inputs/{quote(name, safe='')}"
-        response = await self._ask("GET", path, attempt.token, TerminationCode.INPUT_UNAVAILABLE)
-        location = response.headers.get("location")
-        if response.status_code not in (302, 303, 307) or not location:
-            raise Permanent(
-                TerminationCode.INPUT_UNAVAILABLE, f"input {name}: the door answered {response.status_code}"
-            )
-        return await self.download(str(response.url.join(location)), target, attempt.max_artifact_bytes)
+        return await self._fetch(path, attempt.token, target, MAX_INPUT)
+
+    async def fetch_upload(self, upload: Upload, target: Path) -> Measured:
+        """Download what a person uploaded. Raises as `fetch_input` does."""
+        return await self._fetch("/v1/uploads/bytes", upload.token, target, MAX_INPUT)
 
     async def store(
-        self, attempt: Attempt, path: Path, name: str, kind: str, content_type: str | None, measured: Measured
+        self,
+        attempt: Attempt,
+        path: Path,
+        measured: Measured,
+        *,
+        name: str,
+        kind: str,
+        content_type: str | None = None,
     ) -> StoredArtifact:
-        """Upload one file as an artifact version. Raises Permanent, Retryable (PUBLISH_FAILED) or StaleLease."""
+        """Upload one file as an artifact version. Raises Permanent, Retryable (PUBLISH_FAILED) or
+        StaleLease."""
         form: dict[str, Any] = {
             "name": name,
             "kind": kind,
@@ -101,7 +113,10 @@ class Door:
         )
         ticket = response.json()
         await self._upload(
-            str(response.url.join(ticket["upload_url"])), path, content_type or "application/octet-stream", measured
+            str(response.url.join(ticket["upload_url"])),
+            path,
+            content_type or "application/octet-stream",
+            measured,
         )
         return StoredArtifact(
             artifact_id=str(ticket["artifact_id"]),
@@ -110,8 +125,17 @@ class Door:
             sha256=measured.sha256,
         )
 
-    async def download(self, url: str, target: Path, max_bytes: int) -> Measured:
-        """The bytes behind a signed URL, into a new file. Raises Permanent or Retryable (INPUT_UNAVAILABLE)."""
+    async def _fetch(self, path: str, token: str, target: Path, max_bytes: int) -> Measured:
+        code = TerminationCode.INPUT_UNAVAILABLE
+        response = await self._ask("GET", path, token, code)
+        location = response.headers.get("location")
+        if response.status_code not in (302, 303, 307) or not location:
+            raise Permanent(
+                code, f"the door answered {response.status_code} where it should lead to the bytes"
+            )
+        return await self._download(str(response.url.join(location)), target, max_bytes)
+
+    async def _download(self, url: str, target: Path, max_bytes: int) -> Measured:
         code = TerminationCode.INPUT_UNAVAILABLE
 
         async def once() -> Measured:
@@ -134,18 +158,16 @@ class Door:
 
     async def _upload(self, url: str, path: Path, content_type: str, measured: Measured) -> None:
         code = TerminationCode.PUBLISH_FAILED
+        headers = {"content-type": content_type, "content-length": str(measured.size)}
+        tries = 0
 
         async def once() -> None:
-            response = await self._http().put(
-                url,
-                content=_pieces(path),
-                headers={
-                    "content-type": content_type,
-                    "content-length": str(measured.size),
-                    "x-upsert": "true",  # a try whose answer was lost may be made again
-                },
-            )
-            if response.status_code not in (200, 201, 204):
+            nonlocal tries
+            tries += 1
+            response = await self._http().put(url, content=_pieces(path), headers=headers)
+            # The place is new and ours alone: bytes that are there already came from a try whose answer was
+            # lost.
+            if response.status_code not in (200, 201, 204) and not (tries > 1 and _is_duplicate(response)):
                 raise _refusal(response, code)
 
         await self._patiently(once, code)
@@ -165,7 +187,7 @@ class Door:
 
         return await self._patiently(once, code)
 
-    async def _patiently(self, once: Any, code: TerminationCode) -> Any:
+    async def _patiently(self, once: Callable[[], Awaitable[T]], code: TerminationCode) -> T:
         """Call `once` until it answers or refuses for good; the last failure is raised as a Retryable."""
         import httpx  # noqa: PLC0415 - an idle runner has no use for it
 
@@ -207,7 +229,7 @@ def _refusal(response: httpx.Response, code: TerminationCode) -> Failure | Stale
     """What an answer that is no success means for the attempt."""
     said = _error_code(response)
     status = response.status_code
-    if said in ("ATTEMPT_TOKEN_INVALID", "STALE_LEASE"):
+    if said in ("ATTEMPT_TOKEN_INVALID", "CHECK_TOKEN_INVALID", "STALE_LEASE"):
         return StaleLease(said)
     if status >= 500 or status in (408, 425, 429):
         return Retryable(code, f"storage answered {status}")
@@ -216,6 +238,11 @@ def _refusal(response: httpx.Response, code: TerminationCode) -> Failure | Stale
     if code is TerminationCode.PUBLISH_FAILED:
         return Permanent(TerminationCode.OUTPUT_INVALID, f"storage refused the file: {said or status}")
     return Permanent(code, f"the input cannot be read: {said or status}")
+
+
+def _is_duplicate(response: httpx.Response) -> bool:
+    """Storage says so with 409, or with 400 and the number in the body."""
+    return response.status_code == 409 or (response.status_code == 400 and '"409"' in response.text)
 
 
 def _error_code(response: httpx.Response) -> str:

@@ -1,7 +1,7 @@
 """Secrets in files: which line, which rule, never the secret itself.
 
-Small on purpose: keys with an unmistakable form, values that we handed out ourselves, and assignments of a long random
-value to something that is called a secret. Compressed or encoded secrets are out of reach.
+Small on purpose: keys with an unmistakable form, values that we handed out ourselves, and assignments of a
+long random value to something that is called a secret. Compressed or encoded secrets are out of reach.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ _ASSIGNMENT = (
     r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?P<value>[A-Za-z0-9+/_.=-]{20,200})"
 )
 _RULES = re.compile(
-    "|".join([*(f"(?P<{name}>{form})" for name, form in _FORMS.items()), f"(?P<assigned_secret>{_ASSIGNMENT})"]).encode()
+    "|".join(
+        [*(f"(?P<{name}>{form})" for name, form in _FORMS.items()), f"(?P<assigned_secret>{_ASSIGNMENT})"]
+    ).encode()
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX = re.compile(r"[0-9a-fA-F]+")
@@ -68,7 +70,8 @@ def scan(path: Path, known: Iterable[str] = ()) -> tuple[Finding, ...]:
         file.seek(0)
         lines_before = 0
         tail = b""
-        # One regular expression over a whole file would hold the interpreter for seconds: a piece at a time instead.
+        # One regular expression over a whole file would hold the interpreter for seconds: a piece at a time
+        # instead.
         while piece := file.read(CHUNK):
             data = tail + piece
             for offset, rule in _matches(data, exact, is_text=is_text):

@@ -146,24 +146,41 @@ grant execute on function ground.fail(text, text, text, text) to anon, authentic
 
 -- --------------------------------------------------------------------------------- readers of claims
 
--- The claims as PostgREST, Storage and the gateway set them; {} where there are none.
+-- The claims as PostgREST, Storage and the gateway set them; {} where there are none. (plpgsql: its plans are kept.)
 create function ground.claims()
-returns jsonb language sql stable parallel safe set search_path = '' as $$
-    select coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb
+returns jsonb language plpgsql stable parallel safe set search_path = '' as $$
+begin
+    return coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb;
+end
 $$;
 revoke all on function ground.claims() from public;
 grant execute on function ground.claims() to anon, authenticated, service_role, app_system, supabase_auth_admin;
 
--- What the token claims is a hint; tenancy.tenant_id() says what is true.
+-- What a token claims of its bearer: a hint, in one reading. tenancy.membership() says what is true.
+create type ground.caller as (tenant_id uuid, user_id text, role ground.member_role, token_id text);
+
+-- Two accepted shapes: role is one of ours, or role=authenticated with user_role put in by the hook.
+create function ground.caller()
+returns ground.caller language plpgsql stable parallel safe set search_path = '' as $$
+declare
+    c jsonb := ground.claims();
+    v_tenant text := case jsonb_typeof(c -> 'tenant_id') when 'string' then c ->> 'tenant_id' end;
+    v_user jsonb := coalesce(c -> 'user_id', c -> 'sub');
+    v_role text := case c ->> 'role' when 'authenticated' then c ->> 'user_role' else c ->> 'role' end;
+begin
+    return (case when v_tenant ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then v_tenant::uuid end,
+            case jsonb_typeof(v_user) when 'string' then nullif(v_user #>> '{}', '') end,
+            case when v_role in ('viewer', 'operator', 'admin') then v_role::ground.member_role end,
+            c ->> 'token_id')::ground.caller;
+end
+$$;
+revoke all on function ground.caller() from public;
+grant execute on function ground.caller() to anon, authenticated, service_role, app_system;
+
 create function ground.claimed_tenant_id()
 returns uuid language plpgsql stable parallel safe set search_path = '' as $$
-declare
-    v jsonb := ground.claims() -> 'tenant_id';
 begin
-    if jsonb_typeof(v) = 'string' and v #>> '{}' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
-        return (v #>> '{}')::uuid;
-    end if;
-    return null;
+    return (ground.caller()).tenant_id;
 end
 $$;
 revoke all on function ground.claimed_tenant_id() from public;
@@ -171,27 +188,17 @@ grant execute on function ground.claimed_tenant_id() to anon, authenticated, ser
 
 create function ground.user_id()
 returns text language plpgsql stable parallel safe set search_path = '' as $$
-declare
-    c jsonb := ground.claims();
-    v jsonb := coalesce(c -> 'user_id', c -> 'sub');
 begin
-    return case when jsonb_typeof(v) = 'string' then nullif(v #>> '{}', '') end;
+    return (ground.caller()).user_id;
 end
 $$;
 revoke all on function ground.user_id() from public;
 grant execute on function ground.user_id() to anon, authenticated, service_role, app_system;
 
--- Two accepted shapes: role is one of ours, or role=authenticated with user_role put in by the hook.
 create function ground.claimed_role()
 returns ground.member_role language plpgsql stable parallel safe set search_path = '' as $$
-declare
-    c jsonb := ground.claims();
-    v text := c ->> 'role';
 begin
-    if v = 'authenticated' then
-        v := c ->> 'user_role';
-    end if;
-    return case when v in ('viewer', 'operator', 'admin') then v::ground.member_role end;
+    return (ground.caller()).role;
 end
 $$;
 revoke all on function ground.claimed_role() from public;
@@ -199,8 +206,10 @@ grant execute on function ground.claimed_role() to anon, authenticated, service_
 
 -- Sets the HTTP status of the answer; without a web request it does nothing.
 create function ground.answer_status(p_status integer)
-returns void language sql volatile set search_path = '' as $$
-    select set_config('response.status', p_status::text, true)
+returns void language plpgsql volatile set search_path = '' as $$
+begin
+    perform set_config('response.status', p_status::text, true);
+end
 $$;
 revoke all on function ground.answer_status(integer) from public;
 grant execute on function ground.answer_status(integer) to anon, authenticated, service_role, app_system;

@@ -69,26 +69,23 @@ create type tenancy.membership as (tenant_id uuid, user_id text, role ground.mem
 create function tenancy.membership()
 returns tenancy.membership language plpgsql stable security definer set search_path = '' as $$
 declare
-    c jsonb := ground.claims();
-    v_tenant uuid := ground.claimed_tenant_id();
-    v_user text := ground.user_id();
-    v_claimed ground.member_role := ground.claimed_role();
+    c ground.caller := ground.caller();
     v_role ground.member_role;
 begin
-    if v_tenant is null or v_user is null or v_claimed is null then
+    if c.tenant_id is null or c.user_id is null or c.role is null then
         return null;
     end if;
-    select least(m.role, v_claimed) into v_role
+    select least(m.role, c.role) into v_role
     from tenancy.members m
     join tenancy.tenants t on t.id = m.tenant_id and t.suspended_at is null
-    where m.tenant_id = v_tenant and m.user_id = v_user;
-    if v_role is not null and c ? 'token_id' then
-        select least(v_role, k.role) into v_role
+    where m.tenant_id = c.tenant_id and m.user_id = c.user_id;
+    if v_role is not null and c.token_id is not null then
+        select min(least(v_role, k.role)) into v_role  -- no such token, or a dead one: null
         from tenancy.access_tokens k
-        where k.tenant_id = v_tenant and k.user_id = v_user and k.id::text = c ->> 'token_id'
+        where k.tenant_id = c.tenant_id and k.user_id = c.user_id and k.id::text = c.token_id
           and k.revoked_at is null and (k.expires_at is null or k.expires_at > now());
     end if;
-    return case when v_role is null then null else (v_tenant, v_user, v_role)::tenancy.membership end;
+    return case when v_role is null then null else (c.tenant_id, c.user_id, v_role)::tenancy.membership end;
 end
 $$;
 revoke all on function tenancy.membership() from public;

@@ -143,7 +143,7 @@ begin
         perform ground.fail('CODE_TOO_LARGE', p_path || '.files');
     end if;
     for f in select key, value from jsonb_each(p_code -> 'files') loop
-        if f.key !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}){0,8}$' or jsonb_typeof(f.value) <> 'string' then
+        if f.key !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$' or length(f.key) > 255 or jsonb_typeof(f.value) <> 'string' then
             perform ground.fail('FIELD_INVALID', p_path || '.files.' || left(f.key, 64), 'a file has a plain relative name and text.');
         end if;
     end loop;

@@ -43,7 +43,7 @@ declare
     h jsonb := coalesce(nullif(current_setting('request.headers', true), ''), '{}')::jsonb;
 begin
     insert into audit.entries (tenant_id, user_id, role, token_id, action, object_type, object_id, details, request_id, ip)
-    values (p_tenant, coalesce(ground.user_id(), 'service'), coalesce(c ->> 'user_role', c ->> 'role', 'service_role'), c ->> 'token_id',
+    values (p_tenant, coalesce(c ->> 'user_id', c ->> 'sub', 'service'), coalesce(c ->> 'user_role', c ->> 'role', 'service_role'), c ->> 'token_id',
             p_action, p_object_type, p_object_id, p_details, left(h ->> 'x-request-id', 128), left(split_part(h ->> 'x-forwarded-for', ',', 1), 64));
 end
 $$;

@@ -50,7 +50,7 @@ revoke all on function door.run_job(jsonb) from public;
 grant execute on function door.run_job(jsonb) to authenticated;
 
 create function public.run_job(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.run_job($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.run_job($1); end $$;
 comment on function public.run_job(jsonb) is 'Submits a run: {job_type, spec, code?, params?, inputs?, outputs?, callbacks?, …} or {job_id, params?} -> {run_id, state, url}. 202; 200 for a known idempotency_key.';
 revoke all on function public.run_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.run_job(jsonb) to authenticated;
@@ -73,7 +73,7 @@ revoke all on function door.submit_runs(jsonb) from public;
 grant execute on function door.submit_runs(jsonb) to authenticated;
 
 create function public.submit_runs(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.submit_runs($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.submit_runs($1); end $$;
 comment on function public.submit_runs(jsonb) is 'Submits an array of runs, all or nothing -> [{run_id, state, url}].';
 revoke all on function public.submit_runs(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.submit_runs(jsonb) to authenticated;
@@ -99,7 +99,7 @@ revoke all on function door.cancel_run(jsonb) from public;
 grant execute on function door.cancel_run(jsonb) to authenticated;
 
 create function public.cancel_run(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.cancel_run($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.cancel_run($1); end $$;
 comment on function public.cancel_run(jsonb) is '{run_id} -> {run_id, state, cancel_requested_at}. What waits ends at once, what runs is stopped.';
 revoke all on function public.cancel_run(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.cancel_run(jsonb) to authenticated;
@@ -162,7 +162,7 @@ revoke all on function door.get_run(jsonb) from public;
 grant execute on function door.get_run(jsonb) to authenticated;
 
 create function public.get_run(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.get_run($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.get_run($1); end $$;
 comment on function public.get_run(jsonb) is '{run_id} -> the run with tasks, attempts, progress, artifacts, tables; code and parameters for operators.';
 revoke all on function public.get_run(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.get_run(jsonb) to authenticated;
@@ -195,7 +195,7 @@ revoke all on function door.list_runs(jsonb) from public;
 grant execute on function door.list_runs(jsonb) to authenticated;
 
 create function public.list_runs(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.list_runs($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.list_runs($1); end $$;
 comment on function public.list_runs(jsonb) is '{state?, job_type?, job_id?, limit?, cursor?} -> {items, next}, newest first.';
 revoke all on function public.list_runs(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_runs(jsonb) to authenticated;
@@ -228,7 +228,7 @@ revoke all on function door.run_logs(jsonb) from public;
 grant execute on function door.run_logs(jsonb) to authenticated;
 
 create function public.run_logs(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.run_logs($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.run_logs($1); end $$;
 comment on function public.run_logs(jsonb) is '{run_id, after?, limit?, task_key?} -> {items: [{seq, at, attempt_id, task_key, stream, line}], next, state, final}. Operators.';
 revoke all on function public.run_logs(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.run_logs(jsonb) to authenticated;
@@ -255,7 +255,7 @@ revoke all on function door.run_events(jsonb) from public;
 grant execute on function door.run_events(jsonb) to authenticated;
 
 create function public.run_events(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.run_events($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.run_events($1); end $$;
 comment on function public.run_events(jsonb) is '{run_id, after?, limit?} -> {items, next}: the run''s events by seq, without gaps.';
 revoke all on function public.run_events(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.run_events(jsonb) to authenticated;
@@ -300,13 +300,13 @@ revoke all on function door.put_job(jsonb, boolean) from public;
 grant execute on function door.put_job(jsonb, boolean) to authenticated;
 
 create function public.create_job(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.put_job($1, true) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.put_job($1, true); end $$;
 comment on function public.create_job(jsonb) is '{name, tasks: [{task_key, job_type, spec, depends_on?, …}], parameters?, callbacks?} -> the job, version 1.';
 revoke all on function public.create_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.create_job(jsonb) to authenticated;
 
 create function public.update_job(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.put_job($1, false) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.put_job($1, false); end $$;
 comment on function public.update_job(jsonb) is '{job_id, …fields to change} -> the job, next version; runs keep the version they ran.';
 revoke all on function public.update_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.update_job(jsonb) to authenticated;
@@ -328,7 +328,7 @@ revoke all on function door.delete_job(jsonb) from public;
 grant execute on function door.delete_job(jsonb) to authenticated;
 
 create function public.delete_job(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.delete_job($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.delete_job($1); end $$;
 comment on function public.delete_job(jsonb) is '{job_id}: soft; runs and versions stay.';
 revoke all on function public.delete_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.delete_job(jsonb) to authenticated;
@@ -356,7 +356,7 @@ revoke all on function door.get_job(jsonb) from public;
 grant execute on function door.get_job(jsonb) to authenticated;
 
 create function public.get_job(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.get_job($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.get_job($1); end $$;
 comment on function public.get_job(jsonb) is '{job_id} -> the job; code and parameters for operators.';
 revoke all on function public.get_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.get_job(jsonb) to authenticated;
@@ -380,7 +380,7 @@ revoke all on function door.list_jobs(jsonb) from public;
 grant execute on function door.list_jobs(jsonb) to authenticated;
 
 create function public.list_jobs(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.list_jobs($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.list_jobs($1); end $$;
 comment on function public.list_jobs(jsonb) is '{name?, limit?, cursor?} -> {items, next}.';
 revoke all on function public.list_jobs(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_jobs(jsonb) to authenticated;
@@ -408,7 +408,7 @@ revoke all on function door.create_artifact(jsonb) from public;
 grant execute on function door.create_artifact(jsonb) to authenticated;
 
 create function public.create_artifact(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.create_artifact($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.create_artifact($1); end $$;
 comment on function public.create_artifact(jsonb) is '{name, kind, size, sha256?, content_type?, description?} -> {artifact_id, version, bucket, path}; put the bytes there, then complete_artifact.';
 revoke all on function public.create_artifact(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.create_artifact(jsonb) to authenticated;
@@ -437,7 +437,7 @@ revoke all on function door.complete_artifact(jsonb) from public;
 grant execute on function door.complete_artifact(jsonb) to authenticated;
 
 create function public.complete_artifact(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.complete_artifact($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.complete_artifact($1); end $$;
 comment on function public.complete_artifact(jsonb) is '{artifact_id, version?}: the bytes are there; the runner checks them: PENDING -> READY | REFUSED.';
 revoke all on function public.complete_artifact(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.complete_artifact(jsonb) to authenticated;
@@ -466,7 +466,7 @@ revoke all on function door.get_artifact(jsonb) from public;
 grant execute on function door.get_artifact(jsonb) to authenticated;
 
 create function public.get_artifact(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.get_artifact($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.get_artifact($1); end $$;
 comment on function public.get_artifact(jsonb) is '{artifact_id} -> the artifact with its versions, aliases and tags.';
 revoke all on function public.get_artifact(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.get_artifact(jsonb) to authenticated;
@@ -495,7 +495,7 @@ revoke all on function door.list_artifacts(jsonb) from public;
 grant execute on function door.list_artifacts(jsonb) to authenticated;
 
 create function public.list_artifacts(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.list_artifacts($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.list_artifacts($1); end $$;
 comment on function public.list_artifacts(jsonb) is '{name?, kind?, run_id?, limit?, cursor?} -> {items, next} with the newest version of each.';
 revoke all on function public.list_artifacts(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_artifacts(jsonb) to authenticated;
@@ -521,7 +521,7 @@ revoke all on function door.artifact_download(jsonb) from public;
 grant execute on function door.artifact_download(jsonb) to authenticated;
 
 create function public.artifact_download(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.artifact_download($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.artifact_download($1); end $$;
 comment on function public.artifact_download(jsonb) is '{artifact_id, version?} -> where the bytes of the newest READY version lie; the edge door signs it.';
 revoke all on function public.artifact_download(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.artifact_download(jsonb) to authenticated;
@@ -544,7 +544,7 @@ revoke all on function door.delete_artifact(jsonb) from public;
 grant execute on function door.delete_artifact(jsonb) to authenticated;
 
 create function public.delete_artifact(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.delete_artifact($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.delete_artifact($1); end $$;
 comment on function public.delete_artifact(jsonb) is '{artifact_id}: soft, admins only, audited; lineage stays.';
 revoke all on function public.delete_artifact(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.delete_artifact(jsonb) to authenticated;
@@ -585,7 +585,7 @@ revoke all on function door.lineage_ingest(jsonb) from public;
 grant execute on function door.lineage_ingest(jsonb) to authenticated;
 
 create function public.lineage_ingest(events jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.lineage_ingest(events) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.lineage_ingest(events); end $$;
 comment on function public.lineage_ingest(jsonb) is 'OpenLineage events, one or an array -> {status, summary, failed_events: [{index, reason}]}. Replays change nothing.';
 revoke all on function public.lineage_ingest(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.lineage_ingest(jsonb) to authenticated;
@@ -766,7 +766,7 @@ revoke all on function door.create_endpoint(jsonb) from public;
 grant execute on function door.create_endpoint(jsonb) to authenticated;
 
 create function public.create_endpoint(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.create_endpoint($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.create_endpoint($1); end $$;
 comment on function public.create_endpoint(jsonb) is '{url, events?, description?} -> the endpoint. Admins.';
 revoke all on function public.create_endpoint(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.create_endpoint(jsonb) to authenticated;
@@ -794,7 +794,7 @@ revoke all on function door.get_endpoint(jsonb) from public;
 grant execute on function door.get_endpoint(jsonb) to authenticated;
 
 create function public.get_endpoint(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.get_endpoint($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.get_endpoint($1); end $$;
 comment on function public.get_endpoint(jsonb) is '{endpoint_id} or {url} -> the endpoint. Admins.';
 revoke all on function public.get_endpoint(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.get_endpoint(jsonb) to authenticated;
@@ -817,7 +817,7 @@ revoke all on function door.list_endpoints(jsonb) from public;
 grant execute on function door.list_endpoints(jsonb) to authenticated;
 
 create function public.list_endpoints(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.list_endpoints($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.list_endpoints($1); end $$;
 comment on function public.list_endpoints(jsonb) is '{limit?, cursor?} -> {items, next}.';
 revoke all on function public.list_endpoints(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_endpoints(jsonb) to authenticated;
@@ -843,7 +843,7 @@ revoke all on function door.delete_endpoint(jsonb) from public;
 grant execute on function door.delete_endpoint(jsonb) to authenticated;
 
 create function public.delete_endpoint(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.delete_endpoint($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.delete_endpoint($1); end $$;
 comment on function public.delete_endpoint(jsonb) is '{endpoint_id}: no more deliveries; what waits ends as GONE. Admins.';
 revoke all on function public.delete_endpoint(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.delete_endpoint(jsonb) to authenticated;
@@ -873,7 +873,7 @@ revoke all on function door.list_deliveries(jsonb) from public;
 grant execute on function door.list_deliveries(jsonb) to authenticated;
 
 create function public.list_deliveries(jsonb)
-returns jsonb language sql stable set search_path = '' as $$ select door.list_deliveries($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.list_deliveries($1); end $$;
 comment on function public.list_deliveries(jsonb) is '{run_id?, state?, endpoint_id?, limit?, cursor?} -> {items, next}, newest first.';
 revoke all on function public.list_deliveries(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_deliveries(jsonb) to authenticated;
@@ -904,7 +904,7 @@ revoke all on function door.redeliver(jsonb) from public;
 grant execute on function door.redeliver(jsonb) to authenticated;
 
 create function public.redeliver_delivery(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.redeliver($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.redeliver($1); end $$;
 comment on function public.redeliver_delivery(jsonb) is '{delivery_id}: sends an ended delivery again under the same event id.';
 revoke all on function public.redeliver_delivery(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.redeliver_delivery(jsonb) to authenticated;
@@ -932,7 +932,7 @@ revoke all on function door.replay(jsonb) from public;
 grant execute on function door.replay(jsonb) to authenticated;
 
 create function public.replay_deliveries(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.replay($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.replay($1); end $$;
 comment on function public.replay_deliveries(jsonb) is '{since?, until?, endpoint_id?}: sends dead deliveries again -> {replayed}.';
 revoke all on function public.replay_deliveries(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.replay_deliveries(jsonb) to authenticated;
@@ -971,7 +971,7 @@ revoke all on function door.create_token(jsonb) from public;
 grant execute on function door.create_token(jsonb) to authenticated;
 
 create function public.create_token(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.create_token($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.create_token($1); end $$;
 comment on function public.create_token(jsonb) is '{name, role?, expires_at?} -> {token_id, token}: the token is shown this once.';
 revoke all on function public.create_token(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.create_token(jsonb) to authenticated;
@@ -995,7 +995,7 @@ revoke all on function door.revoke_token(jsonb) from public;
 grant execute on function door.revoke_token(jsonb) to authenticated;
 
 create function public.revoke_token(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.revoke_token($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.revoke_token($1); end $$;
 comment on function public.revoke_token(jsonb) is '{token_id}: dead at once. One''s own; admins any.';
 revoke all on function public.revoke_token(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.revoke_token(jsonb) to authenticated;
@@ -1048,7 +1048,7 @@ revoke all on function door.slo(jsonb) from public;
 grant execute on function door.slo(jsonb) to authenticated;
 
 create function public.slo(jsonb default '{}')
-returns jsonb language sql stable set search_path = '' as $$ select door.slo($1) $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.slo($1); end $$;
 comment on function public.slo(jsonb) is '{window_hours?} -> success rate (platform apart from user code), mean execution time, lineage coverage, callback delivery.';
 revoke all on function public.slo(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.slo(jsonb) to authenticated;
@@ -1316,79 +1316,79 @@ set role app_owner;
 revoke create on schema door from app_system;
 
 create function public.exchange_token(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.exchange_token($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.exchange_token($1); end $$;
 comment on function public.exchange_token(jsonb) is '{token: "cr_…"} -> {tenant_id, user_id, role, token_id, expires_at}; the edge door makes a short JWT of it.';
 revoke all on function public.exchange_token(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.exchange_token(jsonb) to anon;
 
 create function public.attempt_report(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.attempt_report($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.attempt_report($1); end $$;
 comment on function public.attempt_report(jsonb) is '{token, event: progress|complete|fail, percent?, message?, result?, error?, external_id?} of an executor outside.';
 revoke all on function public.attempt_report(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.attempt_report(jsonb) to anon;
 
 create function public.attempt_artifact(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.attempt_artifact($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.attempt_artifact($1); end $$;
 comment on function public.attempt_artifact(jsonb) is '{token, name, kind, size, sha256} -> where the attempt may put the bytes.';
 revoke all on function public.attempt_artifact(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.attempt_artifact(jsonb) to anon;
 
 create function public.attempt_input(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.attempt_input($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.attempt_input($1); end $$;
 comment on function public.attempt_input(jsonb) is '{token, name} -> where the bytes of an input lie; name ".code" for code by artifact.';
 revoke all on function public.attempt_input(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.attempt_input(jsonb) to anon;
 
 create function public.check_bytes(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.check_bytes($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.check_bytes($1); end $$;
 comment on function public.check_bytes(jsonb) is '{token: "crck_…"} -> where the bytes of an upload under check lie.';
 revoke all on function public.check_bytes(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.check_bytes(jsonb) to anon;
 
 create function public.health(jsonb default '{}')
-returns jsonb language sql stable set search_path = '' as $$ select door.health() $$;
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.health(); end $$;
 comment on function public.health(jsonb) is 'Whether the parts behind the door answer; no tenant''s data.';
 revoke all on function public.health(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.health(jsonb) to anon, authenticated, service_role;
 
 create function public.platform_create_tenant(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_create_tenant($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_create_tenant($1); end $$;
 comment on function public.platform_create_tenant(jsonb) is 'Platform operator: {slug, name?} -> {tenant_id, slug}, with its three layers.';
 revoke all on function public.platform_create_tenant(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_create_tenant(jsonb) to service_role;
 
 create function public.platform_set_limits(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_set_limits($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_set_limits($1); end $$;
 comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, validation_policy?}.';
 revoke all on function public.platform_set_limits(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_set_limits(jsonb) to service_role;
 
 create function public.platform_grant(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_grant($1, true) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_grant($1, true); end $$;
 comment on function public.platform_grant(jsonb) is 'Platform operator: {tenant, kind, name}: the tenant may use a named thing of the runner''s environment.';
 revoke all on function public.platform_grant(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_grant(jsonb) to service_role;
 
 create function public.platform_revoke(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_grant($1, false) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_grant($1, false); end $$;
 comment on function public.platform_revoke(jsonb) is 'Platform operator: {tenant, kind, name}: takes the grant back.';
 revoke all on function public.platform_revoke(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_revoke(jsonb) to service_role;
 
 create function public.platform_add_member(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_add_member($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_add_member($1); end $$;
 comment on function public.platform_add_member(jsonb) is 'Platform operator: {tenant, user_id, role}; sets the role of one who is a member.';
 revoke all on function public.platform_add_member(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_add_member(jsonb) to service_role;
 
 create function public.platform_remove_member(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_remove_member($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_remove_member($1); end $$;
 comment on function public.platform_remove_member(jsonb) is 'Platform operator: {tenant, user_id}.';
 revoke all on function public.platform_remove_member(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_remove_member(jsonb) to service_role;
 
 create function public.platform_allow_callbacks(jsonb)
-returns jsonb language sql volatile set search_path = '' as $$ select door.platform_allow_callbacks($1) $$;
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_allow_callbacks($1); end $$;
 comment on function public.platform_allow_callbacks(jsonb) is 'Platform operator: {cidr, tenant?}: the bound within which admins may open private networks to callbacks.';
 revoke all on function public.platform_allow_callbacks(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_allow_callbacks(jsonb) to service_role;

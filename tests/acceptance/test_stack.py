@@ -38,22 +38,33 @@ class Stack:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_ROOM_PORT")}
-        return subprocess.run(
+        run = subprocess.run(
             [str(CLONE / "scripts" / "stack"), *arguments],
             env={**kept, "CONTROL_ROOM_STACK_DIR": str(self.root)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=120,
-            check=check,
+            check=False,
         )
+        assert not check or run.returncode == 0, run.stdout + run.stderr
+        return run
 
-    def services(self) -> dict[str, Any]:
-        services: dict[str, Any] = json.loads(self.run("status", "--json").stdout)["services"]
-        return services
+    def services(self) -> dict[Service, ServiceStatus]:
+        return lifecycle.status(Layout(self.root))
 
-    def states(self) -> dict[str, str]:
-        return {name: service["state"] for name, service in self.services().items()}
+    def states(self) -> dict[Service, str]:
+        return {name: service.state for name, service in self.services().items()}
+
+    def pid(self, service: Service) -> int:
+        pid = self.services()[service].pid
+        assert pid is not None
+        return pid
+
+    def port(self, service: Service) -> int:
+        port = self.services()[service].port
+        assert port is not None
+        return port
 
     def environment(self) -> dict[str, str]:
         lines = self.run("env").stdout.splitlines()

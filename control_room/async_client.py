@@ -1,0 +1,357 @@
+"""The awaiting client: the same words as control_room.client, on the same talks.
+
+    async with control_room.AsyncClient(url, anon_key, token) as client:
+        submitted = await client.run(job_type="spark_etl", spec="…", code={"files": {"job.py": source}})
+        run = await client.runs.wait(submitted.run_id)
+
+Its errors are those of control_room.errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from control_room import model
+from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
+from control_room.errors import ApiError, TransferDamaged, Unreachable
+from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
+from control_room.talk import Ask, Pause, Reply, Step, Talk
+from control_room.talks import artifacts, callbacks, figures, jobs, lineage, runs, tables
+
+T = TypeVar("T")
+
+_RESUME = "the run goes on; follow it again"
+
+
+class _Line:
+    """One connection pool; holds talks."""
+
+    def __init__(self, envelope: Envelope, http: httpx.AsyncClient) -> None:
+        self.envelope = envelope
+        self.http = http
+
+    async def hold(self, talk: Talk[T]) -> T:
+        try:
+            step: Step = next(talk)
+            while True:
+                step = talk.send(await self._take(step))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _take(self, step: Step) -> Reply:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await self.http.request(**self.envelope.request(step))
+        except httpx.TransportError as error:
+            return error
+
+
+class AsyncRuns:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def submit(self, submission: Mapping[str, Any]) -> model.Submitted:
+        return await self._line.hold(runs.submit(submission))
+
+    async def get(self, run_id: int) -> model.Run:
+        return await self._line.hold(runs.get(run_id))
+
+    async def list(
+        self,
+        *,
+        state: model.State | None = None,
+        job_id: int | None = None,
+        job_type: str | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.RunSummary]:
+        return await self._line.hold(runs.list_(state, job_id, job_type, limit, cursor))
+
+    async def cancel(self, run_id: int) -> model.Run:
+        return await self._line.hold(runs.cancel(run_id))
+
+    async def wait(
+        self,
+        run_id: int,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  the same words as the blocking client
+        on_change: Callable[[model.Run], None] | None = None,
+    ) -> model.Run:
+        """Returns when the run has ended, however it ended. Raises NotInTime after `timeout` seconds."""
+        return await self._line.hold(runs.wait(run_id, timeout, on_change))
+
+    async def logs(
+        self, run_id: int, *, after: int = 0, limit: int | None = None, task_key: str | None = None
+    ) -> Sequence[model.LogLine]:
+        return await self._line.hold(runs.logs(run_id, after, limit, task_key))
+
+    async def follow(
+        self, run_id: int, *, after: int = 0, task_key: str | None = None
+    ) -> AsyncIterator[model.LogLine]:
+        """Lines as they are written, until the run has ended; reconnects by itself."""
+        feed = Feed(run_id, after, task_key)
+        while not feed.ended:
+            try:
+                async with self._line.http.stream(**self._line.envelope.request(feed.ask())) as response:
+                    if response.status_code == 204:
+                        return
+                    if not response.is_success:
+                        await response.aread()
+                        raise ApiError.of(response.status_code, response.text, response.reason_phrase)
+                    async for line in response.aiter_lines():
+                        found = feed.read(line)
+                        if found is not None:
+                            yield found
+            except httpx.TransportError as error:
+                feed.fruitless += 1
+                if feed.fruitless >= PATIENCE:
+                    raise Unreachable(f"the log of run {run_id} broke off: {error}", _RESUME) from error
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def events(
+        self, run_id: int, *, after: int = 0, limit: int | None = None
+    ) -> model.Page[model.Event]:
+        return await self._line.hold(runs.events(run_id, after, limit))
+
+
+class AsyncJobs:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def create(self, definition: Mapping[str, Any]) -> model.Job:
+        return await self._line.hold(jobs.create(definition))
+
+    async def update(self, job_id: int, changes: Mapping[str, Any]) -> model.Job:
+        return await self._line.hold(jobs.update(job_id, changes))
+
+    async def get(self, job_id: int) -> model.Job:
+        return await self._line.hold(jobs.get(job_id))
+
+    async def list(
+        self, *, name: str | None = None, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Job]:
+        return await self._line.hold(jobs.list_(name, limit, cursor))
+
+    async def delete(self, job_id: int) -> None:
+        await self._line.hold(jobs.delete(job_id))
+
+
+class AsyncArtifacts:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def put(
+        self,
+        source: Path | bytes,
+        *,
+        name: str | None = None,
+        kind: str = "data",
+        content_type: str | None = None,
+        description: str | None = None,
+        reuse: bool = False,
+        wait_seconds: float = artifacts.CHECK_SECONDS,
+    ) -> model.ArtifactSummary:
+        """Uploads a file or bytes and waits until the runner has checked them.
+
+        Raises ArtifactRefused where the check refuses, NotInTime where it does not end.
+        """
+        chosen, content = artifacts.source(source, name)
+        return await self._line.hold(
+            artifacts.put(
+                content, chosen, kind, content_type, description, reuse=reuse, wait_seconds=wait_seconds
+            )
+        )
+
+    async def get(self, artifact_id: str) -> model.Artifact:
+        return await self._line.hold(artifacts.get(artifact_id))
+
+    async def find(self, name_or_id: str) -> model.Artifact:
+        return await self._line.hold(artifacts.find(name_or_id))
+
+    async def list(
+        self,
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        run_id: int | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.ArtifactSummary]:
+        return await self._line.hold(artifacts.list_(name, kind, run_id, limit, cursor))
+
+    async def download(self, artifact_id: str, target: Path, *, version: int | None = None) -> str:
+        """Writes the bytes to `target`, checked against the registry; returns their sha256.
+
+        Raises TransferDamaged; nothing is left at `target` then.
+        """
+        known = await self.get(artifact_id)
+        wanted = artifacts.wanted_version(known, version)
+        url = await self._line.hold(artifacts.download_url(artifact_id, wanted.version))
+        part = target.with_name(target.name + ".part")
+        digest = hashlib.sha256()
+        try:
+            ask = Ask("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
+            async with self._line.http.stream(**self._line.envelope.request(ask)) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise ApiError.of(response.status_code, response.text, response.reason_phrase)
+                with part.open("wb") as file:
+                    async for chunk in response.aiter_bytes():
+                        digest.update(chunk)
+                        file.write(chunk)
+            if wanted.sha256 is not None and digest.hexdigest() != wanted.sha256:
+                raise TransferDamaged(f"{known.name} arrived damaged", "try again")
+            part.replace(target)
+        except httpx.TransportError as error:
+            raise Unreachable(f"the download of {known.name} broke off: {error}", "try again") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return digest.hexdigest()
+
+    async def delete(self, artifact_id: str) -> None:
+        await self._line.hold(artifacts.delete(artifact_id))
+
+
+class AsyncLineage:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def graph(
+        self,
+        node: str,
+        *,
+        direction: model.Direction = "both",
+        depth: int = 5,
+        as_of: datetime | str | None = None,
+        max_nodes: int | None = None,
+    ) -> model.Graph:
+        """`node` is a node id, or the bare name of a dataset (`gold.delays`)."""
+        return await self._line.hold(lineage.graph(await self.find(node), direction, depth, as_of, max_nodes))
+
+    async def columns(self, node: str, *, depth: int = 5) -> model.Graph:
+        return await self._line.hold(lineage.columns(await self.find(node), depth))
+
+    async def of_run(self, run_id: int) -> model.Graph:
+        return await self._line.hold(lineage.of_run(run_id))
+
+    async def find(self, name: str) -> str:
+        return await self._line.hold(lineage.find(name, self._line.envelope.token))
+
+    async def ingest(self, events: Sequence[Mapping[str, Any]]) -> model.JsonObject:
+        return await self._line.hold(lineage.ingest(events))
+
+
+class AsyncTables:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def read(self, layer: str, table: str, *, limit: int = 100) -> model.Table:
+        return await self._line.hold(tables.read(layer, table, self._line.envelope.token, limit))
+
+
+class AsyncEndpoints:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def create(
+        self, url: str, *, events: Sequence[str] | None = None, description: str | None = None
+    ) -> model.Endpoint:
+        return await self._line.hold(callbacks.create_endpoint(url, events, description))
+
+    async def list(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> model.Page[model.Endpoint]:
+        return await self._line.hold(callbacks.list_endpoints(limit, cursor))
+
+    async def secret(self, endpoint_id: str) -> model.EndpointSecret:
+        return await self._line.hold(callbacks.secret(endpoint_id))
+
+    async def delete(self, endpoint_id: str) -> None:
+        await self._line.hold(callbacks.delete_endpoint(endpoint_id))
+
+
+class AsyncDeliveries:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def list(
+        self,
+        *,
+        run_id: int | None = None,
+        state: str | None = None,
+        endpoint_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.Delivery]:
+        return await self._line.hold(callbacks.list_deliveries(run_id, state, endpoint_id, limit, cursor))
+
+    async def redeliver(self, delivery_id: int) -> model.JsonObject:
+        return await self._line.hold(callbacks.redeliver(delivery_id))
+
+    async def replay(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        endpoint_id: str | None = None,
+    ) -> int:
+        return await self._line.hold(callbacks.replay(since, until, endpoint_id))
+
+
+class AsyncClient:
+    """A tenant's control room over HTTP; `token` is a member's JWT or an access token `cr_…`."""
+
+    def __init__(
+        self, url: str, anon_key: str, token: str, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+        http = httpx.AsyncClient(timeout=timeout, transport=transport)
+        self._line = _Line(Envelope(url, anon_key, token), http)
+        self.runs = AsyncRuns(self._line)
+        self.jobs = AsyncJobs(self._line)
+        self.artifacts = AsyncArtifacts(self._line)
+        self.lineage = AsyncLineage(self._line)
+        self.tables = AsyncTables(self._line)
+        self.endpoints = AsyncEndpoints(self._line)
+        self.deliveries = AsyncDeliveries(self._line)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN."""
+        found = Envelope.of_environment()
+        return cls(found.url, found.anon_key, found.token)
+
+    async def run(self, **submission: Any) -> model.Submitted:
+        """Submits a run: job_type, spec, code, params, inputs, outputs, callbacks … or job_id, params."""
+        return await self.runs.submit(submission)
+
+    async def slo(self, *, window_hours: int | None = None) -> model.Slo:
+        return await self._line.hold(figures.slo(window_hours))
+
+    async def health(self) -> model.Health:
+        return await self._line.hold(figures.health())
+
+    async def close(self) -> None:
+        await self._line.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

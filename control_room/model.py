@@ -1,0 +1,306 @@
+"""The words of the API as the server says them.
+
+Every model keeps fields that it does not know (a newer server may say more), and `raw()` gives back what came.
+Ids of runs, jobs, attempts and deliveries are integers, of artifacts and endpoints UUIDs; sizes are bytes,
+durations milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["QUEUED", "BLOCKED", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELED", "SKIPPED"]
+AttemptState = State | Literal["LOST"]
+ArtifactState = Literal["PENDING", "READY", "REFUSED", "EXPIRED"]
+Direction = Literal["upstream", "downstream", "both"]
+
+FINAL: frozenset[str] = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELED", "SKIPPED"})
+
+JsonObject = dict[str, Any]
+
+
+class Word(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def raw(self) -> JsonObject:
+        """What the server said, ready for `json.dumps`."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+Item = TypeVar("Item", bound=Word)
+
+
+class Page(Word, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following one, or None."""
+
+    items: list[Item]
+    next: str | int | None = None
+
+
+class Submitted(Word):
+    run_id: int
+    state: State
+    url: str
+
+
+class Progress(Word):
+    percent: float | None = None
+    message: str | None = None
+
+
+class Attempt(Word):
+    attempt_id: int
+    number: int
+    state: AttemptState
+    lease: int | None = None
+    runner: str | None = None
+    termination_code: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    peak_memory_bytes: int | None = None
+    cpu_ms: int | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class TaskRun(Word):
+    task_run_id: int
+    task_key: str
+    state: State
+    job_type: str | None = None
+    engine: str | None = None
+    termination_code: str | None = None
+    termination_message: str | None = None
+    depends_on: list[Any] | None = None
+    progress: Progress = Progress()
+    attempts: list[Attempt] = Field(default_factory=list)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Times(Word):
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    queue_ms: int | None = None
+    run_ms: int | None = None
+
+
+class RunArtifact(Word):
+    artifact_id: str
+    name: str
+    kind: str
+    version: int
+    state: ArtifactState
+    size: int
+    sha256: str | None = None
+
+
+class RunTable(Word):
+    layer: str
+    table: str
+    rows: int | None = None
+
+
+class Run(Word):
+    run_id: int
+    state: State
+    job_id: int | None = None
+    job_type: str | None = None
+    name: str | None = None
+    termination_code: str | None = None
+    termination_message: str | None = None
+    queue_reason: str | None = None
+    created_by: str | None = None
+    progress: Progress = Progress()
+    times: Times = Times()
+    tasks: list[TaskRun] = Field(default_factory=list)
+    artifacts: list[RunArtifact] = Field(default_factory=list)
+    tables: list[RunTable] = Field(default_factory=list)
+    callbacks: dict[str, str] | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state == "SUCCEEDED"
+
+
+class RunSummary(Word):
+    """A run as lists show it."""
+
+    run_id: int
+    state: State
+    job_id: int | None = None
+    job_type: str | None = None
+    name: str | None = None
+    percent: float | None = None
+    termination_code: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class LogLine(Word):
+    seq: int
+    line: str
+    at: datetime | None = None
+    attempt_id: int | None = None
+    task_key: str | None = None
+    stream: Literal["stdout", "stderr", "system"] = "stdout"
+
+
+class Event(Word):
+    seq: int
+    event_id: str
+    type: str
+    timestamp: datetime
+    data: JsonObject
+
+
+class Job(Word):
+    job_id: int
+    name: str
+    version: int | None = None
+    tasks: list[JsonObject] = Field(default_factory=list)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class ArtifactVersion(Word):
+    version: int
+    state: ArtifactState
+    size: int
+    sha256: str | None = None
+    content_type: str | None = None
+    run_id: int | None = None
+    findings: Any = None
+    created_at: datetime | None = None
+
+
+class Artifact(Word):
+    artifact_id: str
+    name: str
+    kind: str
+    versions: list[ArtifactVersion] = Field(default_factory=list)
+
+    def version(self, number: int) -> ArtifactVersion | None:
+        return next((it for it in self.versions if it.version == number), None)
+
+
+class ArtifactSummary(Word):
+    """An artifact as lists show it, with its newest version."""
+
+    artifact_id: str
+    name: str
+    kind: str
+    version: int
+    state: ArtifactState
+    size: int
+    sha256: str | None = None
+    run_id: int | None = None
+    created_at: datetime | None = None
+
+
+class Upload(Word):
+    artifact_id: str
+    version: int
+    state: ArtifactState
+    size: int | None = None
+    upload_url: str | None = None
+
+
+class Edge(Word):
+    origin: str
+    destination: str
+
+
+class Node(Word):
+    """A node in Marquez's shape; ids are `dataset:ns:name`, `job:ns:name`, `datasetField:ns:name:field`."""
+
+    id: str
+    type: str
+    data: JsonObject | None = None
+    inEdges: list[Edge] = Field(default_factory=list)
+    outEdges: list[Edge] = Field(default_factory=list)
+
+
+class ColumnEdge(Word):
+    """`origin` and `destination` are `namespace:dataset:field`."""
+
+    origin: str
+    destination: str
+    type: str | None = None
+    subtype: str | None = None
+
+
+class Graph(Word):
+    graph: list[Node]
+    columns: list[ColumnEdge] = Field(default_factory=list)
+    truncated: bool = False
+    next: str | None = None
+
+
+class Table(Word):
+    layer: str
+    table: str
+    columns: list[JsonObject]
+    rows: list[JsonObject]
+    row_count: int | None = None
+
+
+class Endpoint(Word):
+    endpoint_id: str
+    url: str
+    events: list[str] = Field(default_factory=list)
+    secret_version: int = 1
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+
+
+class EndpointSecret(Word):
+    endpoint_id: str
+    secret: str
+    secret_version: int = 1
+
+
+class Delivery(Word):
+    delivery_id: int
+    event_id: str
+    state: str
+    type: str | None = None
+    run_id: int | None = None
+    seq: int | None = None
+    endpoint_id: str | None = None
+    url: str | None = None
+    tries: int = 0
+    last_status: int | None = None
+    last_error: str | None = None
+    next_at: datetime | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Slo(Word):
+    """The success figures over a window; rates are 0 to 1, None while nothing was measured."""
+
+    window_hours: int
+    runs: JsonObject = Field(default_factory=dict)
+    success_rate: float | None = None
+    success_rate_platform: float | None = None
+    mean_execution_ms: float | None = None
+    mean_wait_ms: float | None = None
+    lineage_coverage: float | None = None
+    callback_delivery: float | None = None
+    targets: dict[str, float] = Field(default_factory=dict)
+
+
+class Health(Word):
+    status: str
+    runners: list[JsonObject] = Field(default_factory=list)

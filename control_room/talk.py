@@ -1,0 +1,116 @@
+"""What is said to the server, apart from how it is sent.
+
+A `Talk` is a generator: it yields an `Ask` (send this, give me the reply) or a `Pause` (wait so long) and
+returns its result. The two clients hold the same talks, one blocking, one awaiting; so every rule (what is
+retried, when an upload is complete, how long to wait between two looks) is written once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import httpx
+
+from control_room.errors import ApiError, Unreachable
+
+T = TypeVar("T")
+
+#: Where a path lies: below /functions/v1/api/v1, below /rest/v1, or a signed URL, which takes no token.
+Door = Literal["api", "data", "signed"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    method: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    door: Door = "api"
+    #: Whether sending it twice is the same as once. Only then is it sent again after a failure.
+    repeatable: bool = False
+    #: Speak with this token instead of the client's.
+    bearer: str | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    seconds: float
+
+
+Step = Ask | Pause
+Reply = httpx.Response | httpx.TransportError | None
+Talk = Generator[Step, Reply, T]
+
+TRIES = 4
+_PASSING = frozenset({429, 502, 503, 504})
+_LONGEST_DELAY = 10.0
+
+
+def exchange(ask: Ask) -> Talk[httpx.Response]:
+    """One request and its good answer. Raises ApiError, Unreachable."""
+    for attempt in range(1, TRIES + 1):
+        reply = yield ask
+        last = attempt == TRIES or not ask.repeatable
+        if isinstance(reply, httpx.Response):
+            if reply.is_success or reply.is_redirect:
+                return reply
+            if last or reply.status_code not in _PASSING:
+                raise ApiError.of(reply.status_code, reply.text, reply.reason_phrase)
+            yield Pause(_delay(attempt, reply.headers.get("retry-after")))
+        elif isinstance(reply, httpx.TransportError):
+            if last:
+                raise _unreachable(reply) from reply
+            yield Pause(_delay(attempt, None))
+    raise AssertionError("the last try returns or raises")
+
+
+def ask_json(ask: Ask) -> Talk[Any]:
+    """As `exchange`, read as JSON."""
+    response = yield from exchange(ask)
+    try:
+        return response.json()
+    except ValueError as error:
+        raise ApiError(
+            response.status_code,
+            "ANSWER_INVALID",
+            "the answer is no JSON",
+            details=response.text[:200],
+            hint="check that the URL is that of a Supabase project with Control Room in it",
+        ) from error
+
+
+def query(**values: object) -> dict[str, str]:
+    """Query values without those that are None, in the form that the server reads."""
+    return {name: _form(value) for name, value in values.items() if value is not None}
+
+
+def _form(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _delay(attempt: int, retry_after: str | None) -> float:
+    """0.2, 0.8, 3.2 s with jitter; the server's own wish goes first."""
+    if retry_after is not None and retry_after.strip().isdecimal():
+        return min(float(retry_after), _LONGEST_DELAY)
+    return 0.2 * float(4 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311  jitter, no secret
+
+
+def _unreachable(error: httpx.TransportError) -> Unreachable:
+    try:
+        url = error.request.url
+        where = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+    except RuntimeError:  # httpx: the error knows no request
+        where = "the server"
+    what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+    reason = str(error) or type(error).__name__
+    return Unreachable(
+        f"{where} {what} ({reason})",
+        "check SUPABASE_URL; is the local stack up? (scripts/stack status, scripts/stack up)",
+    )

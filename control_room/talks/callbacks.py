@@ -1,0 +1,69 @@
+"""Endpoints and deliveries: who is told, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from control_room.model import Delivery, Endpoint, EndpointSecret, JsonObject, Page
+from control_room.talk import Ask, Talk, ask_json, exchange, query
+
+
+def create_endpoint(
+    url: str, events: Sequence[str] | None = None, description: str | None = None
+) -> Talk[Endpoint]:
+    """Admins. With empty `events` only runs that name the URL speak to it. One URL is one endpoint."""
+    body: JsonObject = {"url": url}
+    if events is not None:
+        body["events"] = list(events)
+    if description is not None:
+        body["description"] = description
+    return Endpoint.model_validate(
+        (yield from ask_json(Ask("POST", "/endpoints", body=body, repeatable=True)))
+    )
+
+
+def list_endpoints(limit: int | None = None, cursor: str | None = None) -> Talk[Page[Endpoint]]:
+    asked = query(limit=limit, cursor=cursor)
+    answer = yield from ask_json(Ask("GET", "/endpoints", query=asked, repeatable=True))
+    return Page[Endpoint].model_validate(answer)
+
+
+def secret(endpoint_id: str) -> Talk[EndpointSecret]:
+    """The signing secret `whsec_…`. Admins; audited."""
+    answer = yield from ask_json(Ask("GET", f"/endpoints/{endpoint_id}/secret", repeatable=True))
+    return EndpointSecret.model_validate(answer)
+
+
+def delete_endpoint(endpoint_id: str) -> Talk[None]:
+    yield from exchange(Ask("DELETE", f"/endpoints/{endpoint_id}"))
+
+
+def list_deliveries(
+    run_id: int | None = None,
+    state: str | None = None,
+    endpoint_id: str | None = None,
+    limit: int | None = None,
+    cursor: str | int | None = None,
+) -> Talk[Page[Delivery]]:
+    asked = query(run_id=run_id, state=state, endpoint_id=endpoint_id, limit=limit, cursor=cursor)
+    answer = yield from ask_json(Ask("GET", "/deliveries", query=asked, repeatable=True))
+    return Page[Delivery].model_validate(answer)
+
+
+def redeliver(delivery_id: int) -> Talk[JsonObject]:
+    """Sends one that has ended again, under the same event id."""
+    answer: JsonObject = yield from ask_json(Ask("POST", f"/deliveries/{delivery_id}/redeliver", body={}))
+    return answer
+
+
+def replay(
+    since: datetime | str | None = None, until: datetime | str | None = None, endpoint_id: str | None = None
+) -> Talk[int]:
+    """Sends the dead ones of a range again; says how many."""
+    body = query(
+        since=since.isoformat() if isinstance(since, datetime) else since,
+        until=until.isoformat() if isinstance(until, datetime) else until,
+        endpoint_id=endpoint_id,
+    )
+    return int((yield from ask_json(Ask("POST", "/deliveries/replay", body=body)))["replayed"])

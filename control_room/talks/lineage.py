@@ -1,0 +1,75 @@
+"""Lineage: what came from what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from control_room.errors import ApiError
+from control_room.model import Direction, Graph, JsonObject
+from control_room.talk import Ask, Talk, ask_json, query
+from control_room.talks.tokens import data_bearer
+
+
+def graph(
+    node: str,
+    direction: Direction = "both",
+    depth: int = 5,
+    as_of: datetime | str | None = None,
+    max_nodes: int | None = None,
+) -> Talk[Graph]:
+    """From `dataset:{namespace}:{name}` or `job:{namespace}:{name}`; depth counts dataset hops."""
+    when = as_of.isoformat() if isinstance(as_of, datetime) else as_of
+    asked = query(nodeId=node, direction=direction, depth=depth, as_of=when, max_nodes=max_nodes)
+    return Graph.model_validate((yield from ask_json(Ask("GET", "/lineage", query=asked, repeatable=True))))
+
+
+def columns(node: str, depth: int = 5) -> Talk[Graph]:
+    """Where the columns of a dataset come from; nodes of type DATASET_FIELD."""
+    asked = query(nodeId=node, depth=depth)
+    answer = yield from ask_json(Ask("GET", "/column-lineage", query=asked, repeatable=True))
+    return Graph.model_validate(answer)
+
+
+def of_run(run_id: int) -> Talk[Graph]:
+    """What a run read and wrote, with `columns`."""
+    answer = yield from ask_json(Ask("GET", f"/runs/{run_id}/lineage", repeatable=True))
+    return Graph.model_validate(answer)
+
+
+def ingest(events: Sequence[Mapping[str, Any]]) -> Talk[JsonObject]:
+    """OpenLineage events; a replay changes nothing, so it may be sent again."""
+    answer: JsonObject = yield from ask_json(
+        Ask("POST", "/lineage/batch", body=list(events), repeatable=True)
+    )
+    return answer
+
+
+def find(name: str, token: str) -> Talk[str]:
+    """The node id of a dataset by its bare name, e.g. `gold.delays`; a full node id is given back as it is.
+
+    Raises ApiError NODE_NOT_FOUND, or NODE_AMBIGUOUS where several namespaces have the name.
+    """
+    if name.startswith(("dataset:", "job:")):
+        return name
+    bearer = yield from data_bearer(token)
+    asked = {"name": f"eq.{name}", "select": "node_id", "order": "node_id", "limit": "10"}
+    rows = yield from ask_json(
+        Ask("GET", "/datasets", query=asked, door="data", bearer=bearer, repeatable=True)
+    )
+    found = [str(row["node_id"]) for row in rows]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ApiError(
+            404,
+            "NODE_NOT_FOUND",
+            "The lineage graph has no such dataset.",
+            name,
+            "use <layer>.<table>, artifact/<name>, or dataset:{namespace}:{name}",
+        )
+    raise ApiError(
+        409, "NODE_AMBIGUOUS", "Several namespaces have a dataset of that name.", ", ".join(found),
+        "use one of these node ids",
+    )  # fmt: skip

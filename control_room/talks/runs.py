@@ -1,0 +1,81 @@
+"""Runs: submit, look, wait, cancel."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from control_room.errors import NotInTime
+from control_room.model import Event, LogLine, Page, Run, RunSummary, State, Submitted
+from control_room.talk import Ask, Pause, Talk, ask_json, exchange, query
+
+#: Looks at a run that is waited for: often at first, so that short runs feel short.
+_FIRST_LOOK, _LONGEST_LOOK = 0.15, 2.0
+
+
+def submit(submission: Mapping[str, Any]) -> Talk[Submitted]:
+    """POST /jobs/run. A key is made where none is given: sent twice, it is still one run."""
+    body = {"idempotency_key": f"client-{uuid.uuid4()}", **submission}
+    return Submitted.model_validate(
+        (yield from ask_json(Ask("POST", "/jobs/run", body=body, repeatable=True)))
+    )
+
+
+def get(run_id: int) -> Talk[Run]:
+    return Run.model_validate((yield from ask_json(Ask("GET", f"/runs/{run_id}", repeatable=True))))
+
+
+def list_(
+    state: State | None = None,
+    job_id: int | None = None,
+    job_type: str | None = None,
+    limit: int | None = None,
+    cursor: str | int | None = None,
+) -> Talk[Page[RunSummary]]:
+    asked = query(state=state, job_id=job_id, job_type=job_type, limit=limit, cursor=cursor)
+    answer = yield from ask_json(Ask("GET", "/runs", query=asked, repeatable=True))
+    return Page[RunSummary].model_validate(answer)
+
+
+def cancel(run_id: int) -> Talk[Run]:
+    """What waits ends at once, what runs is stopped. Asking twice is the same as once."""
+    yield from exchange(Ask("POST", f"/runs/{run_id}/cancel", body={}, repeatable=True))
+    return (yield from get(run_id))
+
+
+def wait(
+    run_id: int, timeout: float | None = None, on_change: Callable[[Run], None] | None = None
+) -> Talk[Run]:
+    """Looks until the run has ended; `on_change` sees each look. Raises NotInTime after `timeout` seconds."""
+    began = time.monotonic()
+    pause = _FIRST_LOOK
+    while True:
+        run = yield from get(run_id)
+        if on_change is not None:
+            on_change(run)
+        if run.final:
+            return run
+        if timeout is not None and time.monotonic() - began + pause > timeout:
+            raise NotInTime(
+                f"run {run_id} is still {run.state} after {timeout:g} s",
+                f"it goes on without you: control-room runs show {run_id} --follow",
+            )
+        yield Pause(pause)
+        pause = min(pause * 1.2, _LONGEST_LOOK)
+
+
+def logs(
+    run_id: int, after: int = 0, limit: int | None = None, task_key: str | None = None
+) -> Talk[list[LogLine]]:
+    """The lines that are there now; without `limit` all of them."""
+    asked = query(after=after or None, limit=limit, task_key=task_key)
+    response = yield from exchange(Ask("GET", f"/runs/{run_id}/logs", query=asked, repeatable=True))
+    return [LogLine.model_validate_json(line) for line in response.text.splitlines() if line.strip()]
+
+
+def events(run_id: int, after: int = 0, limit: int | None = None) -> Talk[Page[Event]]:
+    asked = query(after=after or None, limit=limit)
+    answer = yield from ask_json(Ask("GET", f"/runs/{run_id}/events", query=asked, repeatable=True))
+    return Page[Event].model_validate(answer)

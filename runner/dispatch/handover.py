@@ -1,0 +1,201 @@
+"""What an attempt leaves behind, on its way out: files become artifacts, tables go to staging.
+
+Nothing is visible before the settle: artifact versions stay PENDING and staging tables belong to (attempt,
+lease). Each file is taken out of the workspace first, measured, looked at for secrets, and only then
+announced and uploaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.jobtype import harvest
+from runner.jobtype.base import Exit, JobType
+from runner.model.attempt import Attempt
+from runner.model.collected import ArtifactFile, Collected, TableFile
+from runner.model.errors import Failure, Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
+from runner.model.outcome import (
+    Outcome,
+    PermanentFailure,
+    RetryableFailure,
+    StagedTable,
+    StoredArtifact,
+    Succeeded,
+    failed,
+)
+from runner.model.termination import TerminationCode
+from runner.model.workspace import Workspace
+from runner.store.base import Store
+from runner.target.loader import Loader
+from runner.transfer import door, scanner
+from runner.transfer.door import Door, Measured
+
+log = logging.getLogger(__name__)
+
+UPLOADS_AT_ONCE = 4
+LOG_ARTIFACT = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """A file that has left the workspace and may be uploaded."""
+
+    file: ArtifactFile
+    path: Path
+    measured: Measured
+
+
+class Handover:
+    """Publishes what a job type collected."""
+
+    def __init__(self, store: Store, loader: Loader, door: Door) -> None:
+        self._store = store
+        self._loader = loader
+        self._door = door
+
+    async def complete(
+        self, attempt: Attempt, job_type: JobType, workspace: Workspace, outcome: Outcome
+    ) -> Outcome:
+        """The final outcome of work that ended by itself: with its artifacts, tables and lineage, or its
+        failure."""
+        match outcome:
+            case Succeeded():
+                return await self._publish(attempt, job_type, workspace, outcome)
+            case PermanentFailure() | RetryableFailure():
+                if outcome.code is TerminationCode.USER_CODE_FAILED and outcome.usage.exit_code is not None:
+                    return await self._explain(attempt, job_type, workspace, outcome, outcome.usage.exit_code)
+                return outcome
+            case _:
+                return outcome
+
+    async def _publish(
+        self, attempt: Attempt, job_type: JobType, workspace: Workspace, outcome: Succeeded
+    ) -> Outcome:
+        collected = await asyncio.to_thread(job_type.collect, attempt, workspace, Exit(0))
+        parcels = await self._pack(attempt, workspace, (*collected.artifacts, *self._whole_log(workspace)))
+        tables = await self._load(attempt, workspace, collected.tables)
+        artifacts = await self._upload(attempt, parcels)
+        return replace(
+            outcome,
+            artifacts=artifacts,
+            tables=tables,
+            lineage=(*outcome.lineage, *collected.lineage),
+            values={**outcome.values, **collected.values},
+        )
+
+    async def _explain(
+        self,
+        attempt: Attempt,
+        job_type: JobType,
+        workspace: Workspace,
+        outcome: PermanentFailure | RetryableFailure,
+        code: int,
+    ) -> Outcome:
+        """A failed command may still say what was wrong, and leave a report."""
+        collected = Collected()
+        try:
+            collected = await asyncio.to_thread(job_type.collect, attempt, workspace, Exit(code))
+        except Failure as failure:
+            outcome = failed(failure, outcome.usage)
+        try:
+            parcels = await self._pack(
+                attempt, workspace, (*collected.artifacts, *self._whole_log(workspace))
+            )
+            return replace(outcome, artifacts=await self._upload(attempt, parcels))
+        except Failure as failure:
+            # The attempt has failed already; that its report cannot be kept does not change why.
+            log.warning(
+                "report_not_kept", extra={"attempt_id": attempt.attempt_id, "reason": failure.message}
+            )
+            return outcome
+
+    def _whole_log(self, workspace: Workspace) -> Iterable[ArtifactFile]:
+        """The log on disk, which is there only when the one in the database was truncated."""
+        if (workspace.kept / LOG_ARTIFACT).exists():
+            yield ArtifactFile(
+                name=LOG_ARTIFACT, path="", kind="log", content_type="text/plain; charset=utf-8"
+            )
+
+    async def _pack(
+        self, attempt: Attempt, workspace: Workspace, files: tuple[ArtifactFile, ...]
+    ) -> list[_Parcel]:
+        return [await asyncio.to_thread(_pack_one, attempt, workspace, file) for file in files]
+
+    async def _upload(self, attempt: Attempt, parcels: list[_Parcel]) -> tuple[StoredArtifact, ...]:
+        turns = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+        async def one(parcel: _Parcel) -> StoredArtifact:
+            async with turns:
+                return await self._door.store(
+                    attempt,
+                    parcel.path,
+                    parcel.measured,
+                    name=parcel.file.name,
+                    kind=parcel.file.kind,
+                    content_type=parcel.file.content_type,
+                )
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(parcel)) for parcel in parcels]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the first is as good a reason as any
+        return tuple(task.result() for task in tasks)
+
+    async def _load(
+        self, attempt: Attempt, workspace: Workspace, tables: tuple[TableFile, ...]
+    ) -> tuple[StagedTable, ...]:
+        staged: list[StagedTable] = []
+        for table in tables:
+            path = await asyncio.to_thread(_take_table, workspace, table)
+            staging = await self._open_output(attempt, table)
+            rows = await self._loader.load(table.name, staging, table.columns, path)
+            if table.rows is not None and rows != table.rows:
+                raise Permanent(
+                    TerminationCode.OUTPUT_INVALID,
+                    f"table output {table.name} has {rows} rows where {table.rows} were announced",
+                )
+            staged.append(StagedTable(table.name, staging, table.layer, table.table, table.mode, rows))
+        return tuple(staged)
+
+    async def _open_output(self, attempt: Attempt, table: TableFile) -> str:
+        try:
+            return await self._store.open_output(attempt.key, table.name, table.columns)
+        except StoreUnavailable as error:
+            raise Retryable(TerminationCode.PUBLISH_FAILED, "the database went away while loading") from error
+        except StoreRefused as error:
+            if "STALE_LEASE" in error.message:
+                raise StaleLease from error
+            raise Permanent(
+                TerminationCode.OUTPUT_INVALID, f"table output {table.name}: {error.message[:500]}"
+            ) from error
+
+
+def _pack_one(attempt: Attempt, workspace: Workspace, file: ArtifactFile) -> _Parcel:
+    """Take, measure and scan one file. Raises Permanent (OUTPUT_INVALID, OUTPUT_TOO_LARGE,
+    SECRET_IN_OUTPUT)."""
+    path = workspace.kept / LOG_ARTIFACT
+    if file.path:
+        path = _take(workspace, file.path, attempt.max_artifact_bytes)
+    findings = scanner.scan(path, workspace.secrets.values())
+    if findings:
+        said = ", ".join(f"line {each.line}: {each.rule}" for each in findings[:5])
+        raise Permanent(
+            TerminationCode.SECRET_IN_OUTPUT, f"output {file.name} holds what looks like a secret ({said})"
+        )
+    return _Parcel(file, path, door.measure(path))
+
+
+def _take_table(workspace: Workspace, table: TableFile) -> Path:
+    return _take(workspace, table.path, None)
+
+
+def _take(workspace: Workspace, path: str, max_bytes: int | None) -> Path:
+    try:
+        return harvest.take(workspace.root, path, workspace.kept, max_bytes=max_bytes)
+    except FileNotFoundError:
+        raise Permanent(TerminationCode.OUTPUT_INVALID, f"{path} was not written") from None

@@ -1,0 +1,144 @@
+"""What an attempt finds when it starts: code, parameters, artifact inputs as files, table inputs as CSV."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import re
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from runner.model.attempt import Attempt, Input
+from runner.model.errors import Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
+from runner.model.termination import TerminationCode
+from runner.model.wire import StagedInput
+from runner.model.workspace import Workspace
+from runner.store.base import Store
+from runner.target.loader import Loader
+from runner.transfer.door import Door
+
+log = logging.getLogger(__name__)
+
+#: The name under which the door hands out code that was submitted as an artifact.
+CODE_INPUT = ".code"
+MAX_TABLE_BYTES = 1024**3
+MAX_CODE_FILES = 200
+MAX_CODE_BYTES = 16 * 1024**2
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}){0,8}")
+
+
+class Intake:
+    """Lays a workspace out."""
+
+    def __init__(self, store: Store, loader: Loader, door: Door) -> None:
+        self._store = store
+        self._loader = loader
+        self._door = door
+
+    async def lay_out(self, attempt: Attempt, workspace: Workspace) -> None:
+        """Write everything the job type may rely on (see `model.workspace`).
+
+        Raises Permanent or Retryable (INVALID_CODE, INPUT_UNAVAILABLE), or StaleLease.
+        """
+        await self._write_code(attempt, workspace)
+        (workspace.root / "params.json").write_text(json.dumps(attempt.params))
+        for each in attempt.inputs:
+            await self._stage(attempt, each, workspace)
+
+    async def _write_code(self, attempt: Attempt, workspace: Workspace) -> None:
+        if attempt.code is None:
+            return
+        if attempt.code.files is not None:
+            write_files(attempt.code.files, workspace.root)
+            return
+        fetched = workspace.kept / "code"
+        await self._door.fetch_input(attempt, CODE_INPUT, fetched)
+        files = await asyncio.to_thread(unpack_code, fetched)
+        write_files(files, workspace.root)
+
+    async def _stage(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
+        if not _NAME.fullmatch(each.name):
+            raise Permanent(TerminationCode.INPUT_UNAVAILABLE, f"{each.name[:64]!r} is no name of an input")
+        if each.artifact_id is not None:
+            await self._door.fetch_input(attempt, each.name, workspace.inputs / each.name)
+        elif each.table is not None:
+            await self._stage_table(attempt, each, workspace)
+        else:
+            raise Permanent(
+                TerminationCode.INPUT_UNAVAILABLE, f"input {each.name}: URIs are not read by this runner"
+            )
+
+    async def _stage_table(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
+        staged = await self._open(attempt, each)
+        (workspace.staged_tables / f"{each.name}.json").write_text(json.dumps(list(staged.columns)))
+        await self._loader.unload(
+            each.name,
+            staged.table,
+            [column["name"] for column in staged.columns],
+            workspace.staged_tables / f"{each.name}.csv",
+            MAX_TABLE_BYTES,
+        )
+
+    async def _open(self, attempt: Attempt, each: Input) -> StagedInput:
+        try:
+            return await self._store.open_input(attempt.key, each.name)
+        except StoreUnavailable as error:
+            raise Retryable(
+                TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"
+            ) from error
+        except StoreRefused as error:
+            if "STALE_LEASE" in error.message:
+                raise StaleLease from error
+            raise Permanent(
+                TerminationCode.INPUT_UNAVAILABLE, f"table input {each.name} ({each.table}) cannot be read"
+            ) from error
+
+
+def write_files(files: dict[str, str], root: Path) -> None:
+    """Write the files of a submission. Raises Permanent(INVALID_CODE) for a name that leads elsewhere."""
+    for name, text in files.items():
+        if not _FILE.fullmatch(name) or ".." in PurePosixPath(name).parts:
+            raise Permanent(TerminationCode.INVALID_CODE, f"{name[:128]!r} is no name of a file of code")
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_text(text, encoding="utf-8")
+        except (IsADirectoryError, NotADirectoryError, UnicodeEncodeError) as error:
+            raise Permanent(TerminationCode.INVALID_CODE, f"{name[:128]!r} cannot be written") from error
+
+
+def unpack_code(path: Path) -> dict[str, str]:
+    """Code that came as an artifact: one Python file, or a zip of text files. Raises
+    Permanent(INVALID_CODE)."""
+    data = path.read_bytes()
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return {"job.py": _text("the code", data)}
+    files: dict[str, str] = {}
+    size = 0
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for entry in archive.infolist():
+            if entry.is_dir():
+                continue
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise Permanent(TerminationCode.INVALID_CODE, f"{entry.filename[:128]!r} is a link")
+            size += entry.file_size
+            if size > MAX_CODE_BYTES or len(files) >= MAX_CODE_FILES:
+                raise Permanent(
+                    TerminationCode.INVALID_CODE,
+                    f"the code has more than {MAX_CODE_FILES} files or {MAX_CODE_BYTES} bytes",
+                )
+            with archive.open(entry) as file:
+                # The size in the directory of a zip is a claim: never read past it.
+                files[entry.filename] = _text(entry.filename, file.read(entry.file_size))
+    return files
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Permanent(TerminationCode.INVALID_CODE, f"{name[:128]} is not UTF-8 text") from error

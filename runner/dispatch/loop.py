@@ -1,0 +1,208 @@
+"""The loop of a runner: claim → work → flush → settle.
+
+A notification or a freed place wakes the loop, the query decides, a poll insures. As many attempts are
+claimed in one call as there are places; each is carried in a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from runner.dispatch.chronicle import Chronicle
+from runner.dispatch.custody import Custody
+from runner.dispatch.held import Held, Stopped
+from runner.dispatch.ledger import Ledger
+from runner.dispatch.workshop import Workshop
+from runner.model.attempt import Attempt
+from runner.model.errors import Failure, StaleLease, StoreRefused, StoreUnavailable
+from runner.model.outcome import Canceled, Outcome, PermanentFailure, RetryableFailure, TimedOut, failed
+from runner.model.stop import Stop
+from runner.model.termination import TerminationCode
+from runner.model.wire import Unreadable
+from runner.store.base import Store
+from runner.store.session import Backoff
+
+log = logging.getLogger(__name__)
+
+CLAIM_AT_MOST = 500
+#: How often to look for work while LISTEN does not work.
+POLL_WITHOUT_LISTEN_SECONDS = 0.75
+
+
+class Dispatcher:
+    """Claims attempts and carries them to their end."""
+
+    def __init__(
+        self,
+        store: Store,
+        workshop: Workshop,
+        custody: Custody,
+        chronicle: Chronicle,
+        ledger: Ledger,
+        *,
+        capacity: int,
+        poll_seconds: float,
+        listening: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._workshop = workshop
+        self._custody = custody
+        self._chronicle = chronicle
+        self._ledger = ledger
+        self._capacity = capacity
+        self._poll = poll_seconds
+        self._listening = listening
+        self._wake = asyncio.Event()
+        self._draining = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def running(self) -> int:
+        """Attempts that occupy a place now."""
+        return len(self._tasks)
+
+    def wake(self, _payload: str = "") -> None:
+        """There may be something to claim."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim and start attempts until drained."""
+        if not self._workshop.offers:
+            return
+        backoff = Backoff()
+        while not self._draining:
+            self._wake.clear()
+            free = min(self._capacity - self.running, CLAIM_AT_MOST)
+            claimed = 0
+            if free > 0:
+                try:
+                    claimed = await self._claim(free)
+                    backoff.reset()
+                except (StoreUnavailable, StoreRefused) as error:
+                    if backoff.first:
+                        log.warning("nothing_claimed", extra={"reason": str(error)})
+                    await backoff.pause()
+                    continue
+            if free <= 0 or claimed < free:
+                await self._rest()
+
+    async def drain(self, patience: float) -> None:
+        """Stop claiming, let what runs come to its end for a while, give the rest back."""
+        self._draining = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(patience):
+                await self._empty.wait()
+        except TimeoutError:
+            self.give_back()
+            await self._empty.wait()
+
+    def give_back(self) -> None:
+        """Stop what runs, and give it back."""
+        log.info("giving_back", extra={"count": self.running})
+        for held in self._custody:
+            held.order(Stop.DRAIN)
+
+    async def _claim(self, limit: int) -> int:
+        began = time.monotonic()
+        attempts, unreadable = await self._store.claim_attempts(self._workshop.offers, limit)
+        for attempt in attempts:
+            self._begin(attempt, began)
+        for item in unreadable:
+            await self._refuse(item)
+        return len(attempts) + len(unreadable)
+
+    def _begin(self, attempt: Attempt, claimed_at: float) -> None:
+        held = self._custody.take(attempt, claimed_at)
+        if self._draining:
+            held.order(Stop.DRAIN)
+        task = asyncio.create_task(self._carry(held))
+        self._tasks.add(task)
+        self._empty.clear()
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks:
+            self._empty.set()
+        self._wake.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("attempt_dropped", exc_info=task.exception())
+
+    async def _carry(self, held: Held) -> None:
+        outcome = await self._outcome(held)
+        if held.pending is not None or self._chronicle.busy:
+            await self._chronicle.flush(held)
+        if outcome is not None:
+            self._ledger.enter(held, outcome)
+
+    async def _outcome(self, held: Held) -> Outcome | None:
+        """What became of the work; None when there is nothing to write because it is not ours any more."""
+        attempt = held.attempt
+        try:
+            return await held.attend(self._workshop.work(attempt, held))
+        except Stopped as stopped:
+            return await self._stopped(held, stopped.stop)
+        except StaleLease:
+            return await self._stopped(held, Stop.LOST)
+        except Failure as failure:
+            return failed(failure, held.used)
+        except Exception:
+            log.exception("attempt_crashed", extra=_names(attempt))
+            return RetryableFailure(
+                code=TerminationCode.INTERNAL_ERROR,
+                message="a fault of the runner; its log has the details",
+                usage=held.used,
+            )
+
+    async def _stopped(self, held: Held, stop: Stop) -> Outcome | None:
+        match stop:
+            case Stop.CANCELED:
+                return Canceled(message="canceled while it ran", usage=held.used)
+            case Stop.DEADLINE:
+                seconds = held.attempt.timeout_seconds
+                return TimedOut(message=f"ran longer than its {seconds:g} s", usage=held.used)
+            case Stop.LOST:
+                self._custody.drop(held)
+                log.warning("stale", extra={**_names(held.attempt), "reason": "the lease was lost"})
+                return None
+            case Stop.DRAIN:
+                await self._give_back(held)
+                return None
+
+    async def _give_back(self, held: Held) -> None:
+        if held.pending is not None:
+            await self._chronicle.flush(held)
+        held.settling = True
+        try:
+            await self._store.release_attempts([held.key])
+            log.info("given_back", extra=_names(held.attempt))
+        except (StoreUnavailable, StoreRefused) as error:
+            # Its lease runs out, and somebody claims it then.
+            log.warning("not_given_back", extra={**_names(held.attempt), "reason": str(error)})
+        self._custody.drop(held)
+
+    async def _refuse(self, item: Unreadable) -> None:
+        log.error("attempt_unreadable", extra={"attempt_id": item.attempt_id, "problem": item.problem})
+        outcome = PermanentFailure(
+            code=TerminationCode.INTERNAL_ERROR, message="the runner does not understand this attempt"
+        )
+        await self._store.settle_attempts([(item.key, outcome)])
+
+    async def _rest(self) -> None:
+        poll = self._poll if self._listening() else min(self._poll, POLL_WITHOUT_LISTEN_SECONDS)
+        try:
+            async with asyncio.timeout(poll * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+
+def _names(attempt: Attempt) -> dict[str, object]:
+    return {"run_id": attempt.run_id, "attempt_id": attempt.attempt_id, "lease": attempt.lease}

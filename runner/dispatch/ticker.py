@@ -1,0 +1,56 @@
+"""The clock of the house where there is no pg_cron: reaps, retries, due deliveries. Every runner ticks;
+twice is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from runner.model.errors import StoreRefused, StoreUnavailable
+from runner.store.base import Store
+
+log = logging.getLogger(__name__)
+
+#: A thing that is due and cannot be done must not make us spin.
+SHORTEST_SECONDS = 0.2
+
+
+class Ticker:
+    """Calls `tick` every `period` seconds, and sooner when something comes due sooner."""
+
+    def __init__(self, store: Store, period: float, due: Callable[[], None]) -> None:
+        self._store = store
+        self._period = period
+        self._due = due
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Something was put off (a retry, a delivery): look when it comes due."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        waiting = False
+        while True:
+            pause = self._period * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the runners
+            self._nudged.clear()
+            try:
+                tick = await self._store.tick()
+            except (StoreUnavailable, StoreRefused) as error:
+                log.warning("no_tick", extra={"reason": str(error)})
+            else:
+                if tick.reaped:
+                    log.info("reaped", extra={"count": tick.reaped})
+                if waiting or tick.reaped:
+                    self._due()
+                waiting = tick.due_in_ms is not None
+                if tick.due_in_ms is not None:
+                    pause = min(pause, max(SHORTEST_SECONDS, tick.due_in_ms / 1000 + 0.005))
+            try:
+                async with asyncio.timeout(pause):
+                    await self._nudged.wait()
+                await asyncio.sleep(SHORTEST_SECONDS)  # several nudges are one tick
+            except TimeoutError:
+                pass

@@ -1,0 +1,76 @@
+"""One attempt from its lease to its outcome: lay out, prepare, execute, hand over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.dispatch.handover import Handover
+from runner.dispatch.intake import Intake
+from runner.dispatch.vault import Vault
+from runner.dispatch.workspaces import Workspaces
+from runner.executor.base import Executor, Reporter
+from runner.jobtype.base import JobType
+from runner.model.attempt import Attempt
+from runner.model.errors import Permanent
+from runner.model.outcome import Outcome
+from runner.model.termination import TerminationCode
+from runner.model.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+_NOWHERE = Workspace(root=Path("/nonexistent"), kept=Path("/nonexistent"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """How one kind of attempt is carried out. Without a job type there is nothing to lay out and nothing to
+    collect: that is how scripted attempts run."""
+
+    executor: Executor
+    job_type: JobType | None = None
+
+
+class Workshop:
+    """Knows a bench for everything this runner offers."""
+
+    def __init__(
+        self,
+        benches: Mapping[str, Bench],
+        workspaces: Workspaces,
+        vault: Vault,
+        intake: Intake,
+        handover: Handover,
+    ) -> None:
+        self._benches = benches
+        self._workspaces = workspaces
+        self._vault = vault
+        self._intake = intake
+        self._handover = handover
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What the database may give us."""
+        return tuple(sorted(self._benches))
+
+    async def work(self, attempt: Attempt, reporter: Reporter) -> Outcome:
+        """Carry one attempt out. Raises Failure, StaleLease, or anything a bug may raise."""
+        bench = self._benches.get(attempt.requires)
+        if bench is None:
+            raise Permanent(
+                TerminationCode.EXECUTOR_UNAVAILABLE, f"this runner does not offer {attempt.requires}"
+            )
+        secrets = self._vault.values(attempt.secrets) if attempt.secrets else {}
+        job_type = bench.job_type
+        if job_type is None:
+            return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
+        async with self._workspaces.open(attempt.key) as workspace:
+            await self._intake.lay_out(attempt, workspace)
+            command = await asyncio.to_thread(job_type.prepare, attempt, workspace)
+            await self._workspaces.hand_over(workspace)
+            prepared = replace(workspace, command=command, secrets=secrets)
+            outcome = await bench.executor.run(attempt, prepared, reporter)
+            return await self._handover.complete(attempt, job_type, prepared, outcome)

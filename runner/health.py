@@ -1,0 +1,40 @@
+"""A small file that says how the runner is, for whoever supervises it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+PERIOD_SECONDS = 5.0
+
+
+class Health:
+    """Writes the file every few seconds; its absence or age means that the runner is not well."""
+
+    def __init__(self, path: Path | None, state: Callable[[], dict[str, object]]) -> None:
+        self._path = path
+        self._state = state
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            self.write()
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    def write(self) -> None:
+        """Write now, whole or not at all."""
+        if self._path is None:
+            return
+        state = {"at": datetime.now(UTC).isoformat(), "pid": os.getpid(), **self._state()}
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps(state, indent=1) + "\n")
+        fresh.replace(self._path)
+
+    def remove(self) -> None:
+        """The runner stops in good order."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""The engine `duckdb`: PySpark's API by sqlframe on DuckDB, made to behave as Spark does where a job would notice.
+
+sqlframe replaces `pyspark` before user code imports it. What it leaves open or does otherwise than Spark is mended
+by the modules here; each says for itself what. What stays different is listed in the docstring of the harness.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import types
+from typing import Any
+
+from runner.lineage import script, sql  # script too: it must be loaded before the harness hides
+from runner.lineage.flow import IDENTITY, Column, Flow, Origin
+
+from .. import tables
+from ..capture import LOCAL, Capture
+from ..request import Request
+from . import errors, frame, functions, reader, session, writer
+
+__all__ = ["DuckEngine"]
+
+_ = script
+
+
+class DuckEngine:
+    """One DuckDB connection, the patched sqlframe on top of it, and the capture of what runs."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.capture = Capture(request, method="sql")
+        self.connection = tables.connect(request)
+        self._schema: dict[str, dict[str, str]] = {}
+        self._numbers = 0
+        logging.getLogger("sqlframe").setLevel(logging.ERROR)  # its warnings are about what is mended here
+        logging.getLogger("sqlglot").setLevel(logging.ERROR)
+        sqlframe: Any = importlib.import_module("sqlframe")
+        sqlframe.activate("duckdb", conn=self.connection)
+        self.sql: Any = sys.modules["pyspark.sql"]
+        _make_package()
+        errors.install()
+        functions.install(self)
+        session.install(self)
+        frame.install(self)
+        reader.install(self)
+        writer.install(self)
+
+    def close(self) -> None:
+        """Give back the memory; nothing is pending, every write was captured when it ran."""
+        self.connection.close()
+
+    # -- for the patches
+
+    def number(self, prefix: str) -> str:
+        """A new name for a view or table of the harness' own."""
+        self._numbers += 1
+        return f"{prefix}_{self._numbers}"
+
+    def describe(self, relation: str) -> list[tuple[str, str]]:
+        """The columns of something that can stand after FROM: name and DuckDB's type."""
+        rows = self.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
+        return [(str(name), str(type_)) for name, type_, *_ in rows]
+
+    def note_source(self, view: str, columns: list[tuple[str, str]], places: list[str]) -> None:
+        """A view over files was made: its columns are those of every place it reads, by name."""
+        self._schema[view] = dict(columns)
+        flow = Flow(
+            view,
+            "VIEW",
+            frozenset(places),
+            {n: Column(frozenset(Origin(p, n, IDENTITY) for p in places)) for n, _ in columns},
+        )
+        self.capture.hop(flow)
+
+    def note_local(self, table: str, columns: list[str]) -> None:
+        """A table of rows that the program brought in."""
+        self._schema[table] = dict.fromkeys(columns, "unknown")
+        made = self.capture.local(columns)
+        self.capture.hop(Flow(table, LOCAL, made.reads, made.columns))
+
+    def note_table(self, table: str, query: str, *, replaces: bool) -> None:
+        """A table of the session's own catalog was written."""
+        flow = self.trace(query)
+        self._schema[table] = dict(self.describe(table))
+        self.capture.hop(Flow(table, "TABLE", flow.reads, flow.columns, flow.influences, {}, flow.doubts), replaces=replaces)
+
+    def forget_table(self, table: str) -> None:
+        self._schema.pop(table, None)
+        self.capture.forget(table)
+
+    def trace(self, query: str) -> Flow:
+        """The flow of one query in DuckDB's SQL, exactly as it was run."""
+        return sql.query(query, schema=self._schema, dialect="duckdb")
+
+
+def _make_package() -> None:
+    """sqlframe puts a mock at `pyspark`; as a package, its missing parts are missing and not mocked."""
+    mock = sys.modules["pyspark"]
+    package = types.ModuleType("pyspark")
+    package.__path__ = []
+    package.__dict__.update(sql=mock.sql, testing=mock.testing, __version__=session.SPARK_VERSION)
+    sys.modules["pyspark"] = package
+    pyspark_sql = sys.modules["pyspark.sql"]
+    pyspark_sql.__path__ = []

@@ -1,0 +1,312 @@
+"""The composition root: the only module that knows every room. Settings are read once, here.
+
+settings → sandbox → offers → register → canary → loops → drain → farewell
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from runner import journal, settings
+from runner.callback.address import Guard
+from runner.callback.courier import Courier
+from runner.callback.outbox import Outbox
+from runner.dispatch.chronicle import Chronicle
+from runner.dispatch.custody import Custody
+from runner.dispatch.handover import Handover
+from runner.dispatch.intake import Intake
+from runner.dispatch.ledger import Ledger
+from runner.dispatch.loop import Dispatcher
+from runner.dispatch.shutdown import Shutdown
+from runner.dispatch.ticker import Ticker
+from runner.dispatch.vault import Vault
+from runner.dispatch.verification import Verification
+from runner.dispatch.workshop import Bench, Workshop
+from runner.dispatch.workspaces import Workspaces
+from runner.executor import cgroup, sandbox
+from runner.executor.cgroup import Groups
+from runner.executor.process import ProcessExecutor
+from runner.executor.sandbox import NoSandbox, Sandbox
+from runner.executor.scripted import ScriptedExecutor
+from runner.health import Health
+from runner.jobtype import registry
+from runner.jobtype.base import Place
+from runner.model.errors import SettingsError, StoreRefused, StoreUnavailable
+from runner.model.wire import Terms
+from runner.settings import Settings
+from runner.store.base import Registration
+from runner.store.listener import Listener
+from runner.store.session import Backoff
+from runner.store.verbs import Verbs
+from runner.target.loader import Loader
+from runner.transfer.door import Door
+
+log = logging.getLogger(__name__)
+
+#: How long a stopping runner still offers outcomes and results of callbacks to the database.
+LAST_WRITES_SECONDS = 15.0
+LAST_CALLBACKS_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run until told to stop; the exit code. 2 means that the environment is wrong."""
+    try:
+        chosen = settings.read(dict(os.environ))
+    except SettingsError as error:
+        print(f"control-room runner: {error}", file=sys.stderr)
+        return 2
+    journal.set_up(chosen.log_format, chosen.log_level)
+    try:
+        return asyncio.run(_run(chosen))
+    except SettingsError as error:
+        log.critical("cannot_start", extra={"reason": str(error)})
+        return 2
+
+
+async def _run(chosen: Settings) -> int:
+    shutdown = Shutdown()
+    shutdown.watch()
+    groups = cgroup.detect()
+    swept = await asyncio.to_thread(groups.sweep)
+    made = await sandbox.probe(groups, chosen.work_dir, share_network=chosen.share_network)
+    workspaces = Workspaces(chosen.work_dir, made.owner if isinstance(made, Sandbox) else None)
+    swept += await asyncio.to_thread(workspaces.sweep)
+    if swept:
+        log.info("swept", extra={"left_behind": swept})
+    benches = _benches(chosen, made)
+    instance = str(uuid.uuid4())
+    store = Verbs(chosen.database_url, instance)
+    registration = Registration(
+        instance=instance,
+        name=chosen.name,
+        offers=tuple(sorted(benches)),
+        capacity=chosen.capacity,
+        version=_version(),
+        sandbox=dict(made.description),
+    )
+    try:
+        terms = await _introduce(store, registration, shutdown)
+        if terms is not None:
+            log.info(
+                "started",
+                extra={"instance": instance, "offers": registration.offers, "sandbox": registration.sandbox},
+            )
+            await _work(
+                chosen,
+                store,
+                shutdown,
+                registration=registration,
+                terms=terms,
+                benches=benches,
+                workspaces=workspaces,
+            )
+    finally:
+        await store.close()
+        await asyncio.to_thread(_clean_up, workspaces, groups)
+        shutdown.unwatch()
+    log.info("stopped")
+    return 0
+
+
+def _benches(chosen: Settings, made: Sandbox | NoSandbox) -> dict[str, Bench]:
+    """What this runner can carry out, by `job_type/engine`. What it cannot is logged with the reason."""
+    benches: dict[str, Bench] = {}
+    place = Place(chosen.engines)
+    for job_type, executor in chosen.executors.items():
+        if executor == "scripted":
+            benches.update(
+                {f"{job_type}/{engine}": Bench(ScriptedExecutor()) for engine in registry.ENGINES[job_type]}
+            )
+            continue
+        loaded = registry.load(job_type, place)
+        if loaded is None:
+            continue
+        if isinstance(made, NoSandbox):
+            log.warning("not_offered", extra={"job_type": job_type, "reason": made.reason})
+            continue
+        process = ProcessExecutor(made)
+        for each in loaded.readiness():
+            if each.ready:
+                benches[f"{job_type}/{each.engine}"] = Bench(process, loaded)
+            else:
+                log.info(
+                    "not_offered", extra={"job_type": job_type, "engine": each.engine, "reason": each.reason}
+                )
+    return benches
+
+
+async def _introduce(store: Verbs, registration: Registration, shutdown: Shutdown) -> Terms | None:
+    """Register and prove that the database lets us work; None when told to stop meanwhile."""
+    backoff = Backoff()
+    while not shutdown.asked.is_set():
+        try:
+            terms = await store.register(registration)
+            proof = await store.canary()
+        except StoreUnavailable as error:
+            if backoff.first:
+                log.warning("database_away", extra={"reason": str(error)})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff.next()):
+                    await shutdown.asked.wait()
+            continue
+        except StoreRefused as error:
+            raise SettingsError(
+                f"the database refuses the runner ({error}): check the role in CONTROL_ROOM_DATABASE_URL "
+                "and that the migrations are applied"
+            ) from error
+        if not proof.get("ok"):
+            raise SettingsError(
+                f"the canary did not come through ({proof.get('state')}): row level security hides the queue "
+                "from the worker's verbs; check that the migrations are applied as they are"
+            )
+        return terms
+    return None
+
+
+async def _work(
+    chosen: Settings,
+    store: Verbs,
+    shutdown: Shutdown,
+    *,
+    registration: Registration,
+    terms: Terms,
+    benches: dict[str, Bench],
+    workspaces: Workspaces,
+) -> None:
+    door = Door(chosen.functions_url, chosen.anon_key)
+    loader = Loader(chosen.database_url)
+    workshop = Workshop(
+        benches,
+        workspaces,
+        Vault(chosen.environment),
+        Intake(store, loader, door),
+        Handover(store, loader, door),
+    )
+
+    def due() -> None:
+        dispatcher.wake()
+        outbox.wake()
+
+    ticker = Ticker(store, terms.heartbeat_seconds, due)
+    chronicle = Chronicle(store)
+    custody = Custody(store, terms, chronicle.note)
+    ledger = Ledger(store, custody, ticker.nudge)
+    outbox = Outbox(
+        store,
+        Courier(Guard(chosen.callback_allow), chosen.master_key),
+        poll_seconds=terms.poll_seconds,
+        put_off=ticker.nudge,
+    )
+    verification = Verification(store, door, chosen.work_dir, poll_seconds=terms.poll_seconds)
+    dispatcher = Dispatcher(
+        store,
+        workshop,
+        custody,
+        chronicle,
+        ledger,
+        capacity=chosen.capacity,
+        poll_seconds=terms.poll_seconds,
+        listening=lambda: listener.healthy,
+    )
+    listener = Listener(
+        chosen.database_url,
+        registration.instance,
+        {
+            "control_room_attempts": dispatcher.wake,
+            "control_room_cancel": custody.hear_cancel,
+            "control_room_deliveries": outbox.wake,
+            "control_room_uploads": verification.wake,
+        },
+    )
+    health = Health(
+        chosen.health_file,
+        lambda: {
+            "status": "stopping" if shutdown.asked.is_set() else "ok",
+            "instance": registration.instance,
+            "offers": registration.offers,
+            "sandbox": registration.sandbox,
+            "capacity": chosen.capacity,
+            "running": dispatcher.running,
+            "listening": listener.healthy,
+        },
+    )
+    loops = [
+        asyncio.create_task(_keep(name, run))
+        for name, run in {
+            "listener": listener.run,
+            "dispatcher": dispatcher.run,
+            "custody": custody.run,
+            "chronicle": chronicle.run,
+            "ledger": ledger.run,
+            "ticker": ticker.run,
+            "outbox": outbox.run,
+            "verification": verification.run,
+            "health": health.run,
+        }.items()
+    ]
+    try:
+        await shutdown.asked.wait()
+        health.write()
+        outbox.stop()
+        await _drain(dispatcher, chosen.drain_seconds, shutdown)
+        await _at_most(LAST_WRITES_SECONDS, ledger.quiet(), "outcomes_left")
+        await _at_most(LAST_CALLBACKS_SECONDS, outbox.quiet(), "callbacks_left")
+        with contextlib.suppress(StoreUnavailable, StoreRefused):
+            await store.farewell()
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await door.close()
+        health.remove()
+
+
+async def _drain(dispatcher: Dispatcher, patience: float, shutdown: Shutdown) -> None:
+    """Drain, and give back at once when urged by a second signal."""
+    draining = asyncio.create_task(dispatcher.drain(patience))
+    urged = asyncio.create_task(shutdown.urged.wait())
+    await asyncio.wait((draining, urged), return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        dispatcher.give_back()
+    await draining
+    urged.cancel()
+    await asyncio.gather(urged, return_exceptions=True)
+
+
+async def _at_most(seconds: float, what: Awaitable[None], otherwise: str) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await what
+    except TimeoutError:
+        log.warning(otherwise, extra={"waited_seconds": seconds})
+
+
+async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop; when a fault of ours ends it, log it and begin again, for the others' work must go on."""
+    backoff = Backoff()
+    while True:
+        try:
+            await run()
+            return
+        except Exception:
+            log.exception("loop_failed", extra={"loop": name})
+        await backoff.pause()
+
+
+def _clean_up(workspaces: Workspaces, groups: Groups) -> None:
+    workspaces.close()
+    groups.close()
+
+
+def _version() -> str:
+    try:
+        return version("control-room")
+    except PackageNotFoundError:
+        return "0"

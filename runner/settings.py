@@ -1,0 +1,188 @@
+"""The environment of the runner, read once. Every fault is one line that says how to mend it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runner.model.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+JOB_TYPES = ("spark_etl", "diagram_export", "schema_migration", "kb_catalog", "code_validation")
+EXECUTORS = ("process", "scripted", "container", "kubernetes", "n8n")
+#: What this version can do; the other names are known and refused with a reason.
+IMPLEMENTED = ("process", "scripted")
+DEFAULT_CAPACITY = 4
+DEFAULT_DRAIN_SECONDS = 30.0
+EXECUTOR_PREFIX = "CONTROL_ROOM_EXECUTOR_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Values, not names of variables. `environment` is kept for secrets alone."""
+
+    database_url: str = field(repr=False)
+    functions_url: str
+    anon_key: str | None = field(repr=False)
+    master_key: str = field(repr=False)
+    name: str
+    capacity: int
+    drain_seconds: float
+    executors: Mapping[str, str]
+    engines: Path | None
+    work_dir: Path
+    callback_allow: tuple[Network, ...]
+    share_network: bool
+    log_format: str
+    log_level: str
+    health_file: Path | None
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings of this environment. Raises SettingsError."""
+    supabase_url = _url(environment, "CONTROL_ROOM_SUPABASE_URL")
+    functions_url = environment.get("CONTROL_ROOM_FUNCTIONS_URL") or f"{supabase_url}/functions/v1/api"
+    return Settings(
+        database_url=_database_url(environment),
+        functions_url=functions_url,
+        anon_key=environment.get("SUPABASE_ANON_KEY") or None,
+        master_key=_wanted(environment, "CONTROL_ROOM_MASTER_KEY", "the key that the edge function has too"),
+        name=environment.get("CONTROL_ROOM_RUNNER_NAME") or socket.gethostname(),
+        capacity=int(_number(environment, "CONTROL_ROOM_CAPACITY", DEFAULT_CAPACITY, 1, 10_000)),
+        drain_seconds=_number(environment, "CONTROL_ROOM_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS, 0, 86_400),
+        executors=_executors(environment),
+        engines=_folder(environment, "CONTROL_ROOM_ENGINES"),
+        work_dir=_work_dir(environment),
+        callback_allow=_networks(environment, "CONTROL_ROOM_CALLBACK_ALLOW"),
+        share_network=_choice(environment, "CONTROL_ROOM_SANDBOX_NETWORK", ("none", "host")) == "host",
+        log_format=_choice(environment, "CONTROL_ROOM_LOG_FORMAT", ("json", "text")),
+        log_level=_choice(environment, "CONTROL_ROOM_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+        health_file=_path(environment, "CONTROL_ROOM_HEALTH_FILE"),
+        environment=environment,
+    )
+
+
+def _wanted(environment: Mapping[str, str], name: str, what: str) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise SettingsError(
+            f"{name} is not set: give it {what} (scripts/stack env prints those of the local stack)"
+        )
+    return value
+
+
+def _database_url(environment: Mapping[str, str]) -> str:
+    name = "CONTROL_ROOM_DATABASE_URL"
+    url = _wanted(environment, name, "postgresql://runner:…@host:5432/postgres")
+    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+        raise SettingsError(f"{name} must start with postgresql://")
+    if urlsplit(url).port == 6543:
+        raise SettingsError(
+            f"{name} points at port 6543, the transaction pooler, through which LISTEN does not work: "
+            "use the session pooler or the direct connection (port 5432)"
+        )
+    return url
+
+
+def _url(environment: Mapping[str, str], name: str) -> str:
+    url = _wanted(environment, name, "https://<project>.supabase.co").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{name} must be an http(s) URL, not {url!r}")
+    return url
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise SettingsError(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
+    return value
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = environment.get(name, "").strip() or choices[0]
+    if value not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def _executors(environment: Mapping[str, str]) -> dict[str, str]:
+    executors = dict.fromkeys(JOB_TYPES, "process")
+    for variable, value in environment.items():
+        if not variable.startswith(EXECUTOR_PREFIX) or not value.strip():
+            continue
+        job_type = variable.removeprefix(EXECUTOR_PREFIX).lower()
+        executor = value.strip()
+        if job_type not in executors:
+            raise SettingsError(f"{variable} names no job type: use one of {', '.join(JOB_TYPES)}")
+        if executor not in EXECUTORS:
+            raise SettingsError(f"{variable} must be one of {', '.join(EXECUTORS)}, not {executor!r}")
+        if executor not in IMPLEMENTED:
+            raise SettingsError(
+                f"{variable}={executor}: this version of the runner has no such executor yet, "
+                f"use one of {', '.join(IMPLEMENTED)} or leave it out"
+            )
+        executors[job_type] = executor
+    return executors
+
+
+def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for text in environment.get(name, "").split(","):
+        if text.strip():
+            try:
+                networks.append(ipaddress.ip_network(text.strip()))
+            except ValueError as error:
+                raise SettingsError(f"{name} must list networks such as 10.1.0.0/16: {error}") from error
+    return tuple(networks)
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name, "").strip()
+    return Path(text).absolute() if text else None
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    path = _path(environment, name)
+    if path is not None and path.exists() and not path.is_dir():
+        raise SettingsError(f"{name} must be a folder, {path} is none")
+    return path
+
+
+def _work_dir(environment: Mapping[str, str]) -> Path:
+    """A folder the sandbox's user can pass through, made if need be."""
+    name = "CONTROL_ROOM_WORK_DIR"
+    path = _path(environment, name) or Path(tempfile.gettempdir()) / f"control-room-{os.getuid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_uid == os.getuid():
+            path.chmod(0o711)
+        probe = path / f".probe-{os.getpid()}"
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise SettingsError(
+            f"{name}: {path} cannot be written ({error.strerror}); name another folder"
+        ) from error
+    if os.getuid() == 0:
+        for each in (path, *path.parents):
+            if not each.stat().st_mode & 0o001:
+                raise SettingsError(
+                    f"{name}: the sandbox's user cannot reach {path} because {each} is closed to others; "
+                    "name a folder elsewhere, e.g. below /var/lib"
+                )
+    return path
