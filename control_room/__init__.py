@@ -7,7 +7,6 @@ from control_room.errors import (
     ArtifactRefused,
     ControlRoomError,
     NotInTime,
-    PictureFailed,
     TransferDamaged,
     Unreachable,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "Client",
     "ControlRoomError",
     "NotInTime",
-    "PictureFailed",
     "TransferDamaged",
     "Unreachable",
 ]

@@ -5,8 +5,7 @@ ControlRoomError                  every error of this package
 ├── Unreachable                   no answer: no connection, a timeout, a broken one
 ├── ArtifactRefused               the runner's check refused an uploaded artifact
 ├── TransferDamaged               the bytes of a download are not those that the server promised
-├── NotInTime                     `wait` gave up; the run or the check goes on without us
-└── PictureFailed                 a lineage picture could not be drawn (Graphviz is missing or failed)
+└── NotInTime                     `wait` gave up; the run or the check goes on without us
 """
 
 from __future__ import annotations
@@ -75,10 +74,6 @@ class TransferDamaged(ControlRoomError):
 
 class NotInTime(ControlRoomError):
     """Only the waiting ended."""
-
-
-class PictureFailed(ControlRoomError):
-    """No SVG."""
 
 
 def _text(value: object) -> str | None:

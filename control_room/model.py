@@ -1,6 +1,6 @@
 """The words of the API as the server says them.
 
-Every model keeps fields that it does not know (a newer server may say more), and `raw()` gives back what came.
+Every model keeps fields it does not know (a newer server may say more); `raw()` gives back what came.
 Ids of runs, jobs, attempts and deliveries are integers, of artifacts and endpoints UUIDs; sizes are bytes,
 durations milliseconds.
 """

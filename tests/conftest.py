@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from dev.stack import testbed
+from dev.stack import postgres, testbed
 from dev.stack.testbed import Cluster, Database, Tenant
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--postgres", type=int, default=15, choices=(15, 17), help="major of the test cluster")
+    parser.addoption("--postgres", type=int, choices=postgres.MAJORS, help="major of the test cluster")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # for the stacks that acceptance tests start by script
+    if major := config.getoption("--postgres"):
+        os.environ["CONTROL_ROOM_POSTGRES"] = str(major)
 
 
 @pytest.fixture(scope="session")
-def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """One throw-away cluster per session (per worker under xdist)."""
-    with testbed.cluster(pytestconfig.getoption("--postgres")) as started:
+    with testbed.cluster(postgres.default_major()) as started:
         yield started
 
 

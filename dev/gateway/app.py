@@ -16,6 +16,10 @@ from dev.gateway.identity import Keyring
 from dev.gateway.pool import Pool
 from dev.gateway.rest import DataApi
 from dev.gateway.settings import Settings
+from dev.gateway.storage.door import StorageDoor
+from dev.gateway.storage.rows import Rows
+from dev.gateway.storage.shelf import Shelf
+from dev.gateway.storage.signature import Signer
 from dev.gateway.upstream import Upstream
 
 log = logging.getLogger("gateway")
@@ -32,6 +36,7 @@ class Gateway:
         self._upstream = Upstream(settings.functions_url)
         self._functions = Functions(self._upstream, "/functions/v1")
         self._rest: DataApi | None = None
+        self._storage: StorageDoor | None = None
         self._librarian: Librarian | None = None
         self._pool: Pool | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -47,6 +52,9 @@ class Gateway:
             elif path.startswith("/rest/v1/"):
                 assert self._rest is not None
                 await _guarded(self._rest, request)
+            elif path.startswith("/storage/v1/"):
+                assert self._storage is not None
+                await _guarded(self._storage, request)
             else:
                 await self._others(request, path)
         elif scope["type"] == "lifespan":
@@ -105,7 +113,12 @@ class Gateway:
         authenticator = catalog.authenticator_of(settings.database_url)
         self._pool = pool
         self._librarian = Librarian(settings.admin_url, authenticator, pool.outdate)
-        self._rest = DataApi(settings, Keyring(settings), self._librarian, pool)
+        keyring = Keyring(settings)
+        self._rest = DataApi(settings, keyring, self._librarian, pool)
+        shelf = Shelf(settings.storage_dir)
+        shelf.prepare()
+        rows = Rows(self._librarian, pool)
+        self._storage = StorageDoor(settings, keyring, rows, shelf, Signer(settings.jwt_secret))
         self._reading = asyncio.create_task(self._librarian.run())
         # What was made by now stays; leaving it out of collections shortens their pauses.
         gc.collect()

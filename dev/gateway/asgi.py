@@ -31,7 +31,7 @@ class Request:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.raw_headers: list[Header] = scope["headers"]
-        self.headers = {
+        self.headers: dict[str, str] = {
             name.decode("latin-1"): value.decode("utf-8", "replace") for name, value in self.raw_headers
         }
 

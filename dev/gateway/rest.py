@@ -81,7 +81,7 @@ class DataApi:
         )
         judge = _judge(media, preferred) if media is Media.OBJECT or preferred.strict else None
         try:
-            results = await transaction.execute(self._pool, catalog, frame, steps, judge)
+            results = await self._run(catalog, frame, steps, judge)
         except errors.Refusal as refusal:
             if refusal.code in ("22P02", "22P05") and not reads:
                 _refuse_broken_json(_content_type(request), body)
@@ -147,7 +147,7 @@ class DataApi:
             settings=_time_zone(preferred),
         )
         judge = _judge(media, preferred) if media is Media.OBJECT else None
-        results = await transaction.execute(self._pool, catalog, frame, steps, judge)
+        results = await self._run(catalog, frame, steps, judge)
         page = _counted(results, preferred.count, most)
         status, content_range = answer.ranged(page, offset)
         headers = [content_range, (b"content-type", media.value)]
@@ -182,7 +182,7 @@ class DataApi:
             settings=_time_zone(preferred),
         )
         judge = _judge(media, preferred) if media is Media.OBJECT or preferred.strict else None
-        results = await transaction.execute(self._pool, catalog, frame, [step], judge)
+        results = await self._run(catalog, frame, [step], judge)
         page = answer.page(results[0])
         total = str(page.rows) if preferred.count else "*"
         span = f"0-{page.rows - 1}" if method == "PATCH" and page.rows else "*"
@@ -196,6 +196,17 @@ class DataApi:
             writes=True, inserts=method == "POST", counts_affected=method in ("PATCH", "DELETE")
         )
         await self._send(request, catalog, page, status, headers, page.body if full else b"", applied)
+
+    async def _run(
+        self,
+        catalog: Catalog,
+        frame: transaction.Frame,
+        steps: Sequence[Step],
+        judge: transaction.Judge | None,
+    ) -> list[Result]:
+        opening = transaction.opening(catalog, frame)
+        authenticated = frame.identity.authenticated
+        return await transaction.execute(self._pool, opening, steps, judge, authenticated=authenticated)
 
     async def _send(
         self,
@@ -218,7 +229,7 @@ class DataApi:
 
 def _schema(request: Request, catalog: Catalog) -> str:
     header = "accept-profile" if request.method in _READS else "content-profile"
-    wanted = request.headers.get(header)
+    wanted: str | None = request.headers.get(header)
     if wanted is None:
         return catalog.schemas[0]
     if wanted not in catalog.schemas:
@@ -251,7 +262,7 @@ def _content_type(request: Request) -> str:
 def _media(request: Request) -> Media:
     """What the Accept header asks for. Raises 406 PGRST107."""
     accept = request.headers.get("accept")
-    if accept is None or accept == "*/*" or accept == "application/json":
+    if accept in (None, "*/*", "application/json"):
         return Media.JSON
     for part in accept.split(","):
         match part.partition(";")[0].strip().lower():
@@ -374,8 +385,9 @@ def _keys(body: bytes, wanted: Query) -> tuple[Sequence[str], bool]:
     except (ValueError, RecursionError):
         raise errors.bad_body() from None
     is_list = isinstance(value, list)
-    rows = value if isinstance(value, list) else [value]
-    if not all(isinstance(row, dict) for row in rows):
+    given = value if isinstance(value, list) else [value]
+    rows = [row for row in given if isinstance(row, dict)]
+    if len(rows) < len(given):
         raise errors.bad_body("All object keys must match")
     if wanted.columns is not None:
         return wanted.columns, is_list

@@ -16,8 +16,8 @@ from dev.gateway.identity import Identity
 from dev.gateway.pool import Pool
 from dev.gateway.session import ROLLBACK, ConnectionLost, Result, Session, Step, first_failure
 
-_BEGIN_READ: Step = (b"begin isolation level read committed read only", ())
-_BEGIN_WRITE: Step = (b"begin isolation level read committed read write", ())
+BEGIN_READ: Step = (b"begin isolation level read committed read only", ())
+BEGIN_WRITE: Step = (b"begin isolation level read committed read write", ())
 _COMMIT: Step = (b"commit", ())
 # After `alter table` a prepared `select *` cannot go on; prepared anew it can.
 _STALE_PLAN = b"0A000"
@@ -76,13 +76,10 @@ def _cookies(header: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def preamble(catalog: Catalog, frame: Frame) -> list[Step]:
-    """The steps before the statement. Raises `errors.Refusal` (403) for a role that may not be taken."""
+def opening(catalog: Catalog, frame: Frame) -> list[Step]:
+    """The steps before a Data API statement. Raises `errors.Refusal` (403) for a role that may not be taken."""
     identity = frame.identity
-    role_settings = catalog.roles.get(identity.role)
-    if role_settings is None:
-        raise errors.Refusal(403, "42501", f'permission denied to set role "{identity.role}"')
-    extra = role_settings
+    extra = role_settings(catalog, identity.role)
     values: list[bytes | None] = [
         search_path(catalog, frame.schema),
         identity.claims,
@@ -95,12 +92,20 @@ def preamble(catalog: Catalog, frame: Frame) -> list[Step]:
     for name, value in extra + frame.settings:
         values += [name.encode(), value.encode()]
     steps: list[Step] = [
-        _BEGIN_READ if frame.read_only else _BEGIN_WRITE,
+        BEGIN_READ if frame.read_only else BEGIN_WRITE,
         (_settings_text(len(extra), len(frame.settings)), values),
     ]
     if catalog.pre_request is not None:
         steps.append((catalog.pre_request, ()))
     return steps
+
+
+def role_settings(catalog: Catalog, role: str) -> Settings:
+    """The role's own settings. Raises `errors.Refusal` (403) for a role that may not be taken."""
+    settings = catalog.roles.get(role)
+    if settings is None:
+        raise errors.Refusal(403, "42501", f'permission denied to set role "{role}"')
+    return settings
 
 
 def search_path(catalog: Catalog, schema: str) -> bytes:
@@ -137,44 +142,45 @@ def _settings_text(before: int, after: int) -> bytes:
 
 async def execute(
     pool: Pool,
-    catalog: Catalog,
-    frame: Frame,
+    opening: Sequence[Step],
     statements: Sequence[Step],
     judge: Judge | None = None,
+    *,
+    authenticated: bool,
+    commit: bool = True,
 ) -> list[Result]:
-    """Run the statements in the frame's transaction; their results.
+    """Run the opening and the statements as one transaction; the results of the statements.
 
     `judge`, if given, sees the results before the commit and may raise, which rolls everything back.
-    Raises `errors.Refusal` for whatever fails.
+    Without `commit` everything is rolled back in any case. Raises `errors.Refusal` for whatever fails;
+    `authenticated` decides between its 401 and 403.
     """
-    before = preamble(catalog, frame)
     session = await pool.acquire()
     try:
         for last_try in (False, True):
             try:
                 if judge is None:
-                    results = await session.run([*before, *statements, _COMMIT])
+                    end = _COMMIT if commit else ROLLBACK
+                    results = await session.run([*opening, *statements, end])
                     failure = first_failure(results)
                 else:
-                    results = await session.run([*before, *statements])
+                    results = await session.run([*opening, *statements])
                     failure = first_failure(results)
                     if failure is None:
-                        judge(results[len(before) :])
-                        ended = await session.run([_COMMIT])
-                        failure = first_failure(ended)
+                        judge(results[len(opening) :])
+                        failure = first_failure(await session.run([_COMMIT]))
             except ConnectionLost as error:
                 raise errors.unreachable(str(error)) from error
             if failure is None:
-                return results[len(before) : len(before) + len(statements)]
+                return results[len(opening) : len(opening) + len(statements)]
             await _roll_back(session)
             if not last_try and failure.error_field(pq.DiagnosticField.SQLSTATE) == _STALE_PLAN:
                 session.forget()
                 continue
-            raise errors.from_postgres(failure, authenticated=frame.identity.authenticated)
+            raise errors.from_postgres(failure, authenticated=authenticated)
         raise AssertionError("unreachable")
     finally:
-        if not session.closed and not session.idle:
-            await _roll_back(session)
+        await _roll_back(session)
         pool.release(session)
 
 

@@ -29,7 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = state.layout(arguments.name)
         return int(arguments.run(place, arguments))
     except StackError as error:
+        if error.evidence:
+            print(error.evidence, file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
+    except PermissionError as error:
+        mend = "run as the user who started the stack, or set CONTROL_ROOM_STACK_DIR"
+        print(f"error: {error.filename} belongs to somebody else; {mend}", file=sys.stderr)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[-1]
         print(f"error: the database does not answer ({reason}); run scripts/stack up", file=sys.stderr)
@@ -112,9 +117,8 @@ def _env(place: Layout, arguments: argparse.Namespace) -> int:
 
 
 def _tenant(place: Layout, arguments: argparse.Namespace) -> int:
-    wanted = {"slug": arguments.slug, "name": arguments.title or arguments.slug}
-    made = tenants.call(lifecycle.server(place), "platform_create_tenant", wanted)
-    print(json.dumps(made))
+    tenant_id = tenants.create(lifecycle.server(place), arguments.slug, arguments.title or arguments.slug)
+    print(json.dumps({"slug": arguments.slug, "tenant_id": tenant_id}))
     return 0
 
 
@@ -181,7 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--services", metavar="A,B", help=f"only these of {','.join(SERVICES)}")
 
     shaped = argparse.ArgumentParser(add_help=False)
-    shaped.add_argument("--postgres", type=int, choices=(15, 17), help="major of a new cluster (15)")
+    shaped.add_argument(
+        "--postgres", type=int, choices=(15, 17), help="major of a new cluster; or CONTROL_ROOM_POSTGRES; 15"
+    )
     for service in SERVICES_WITH_PORT:
         shaped.add_argument(
             f"--port-{service}", metavar="PORT", help=f"or CONTROL_ROOM_PORT_{service.upper()}; remembered"
@@ -211,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     env = commands.add_parser("env", parents=[named], help='export lines: eval "$(scripts/stack env)"')
     env.set_defaults(run=_env)
 
-    tenant = commands.add_parser("tenant", parents=[named], help="create a tenant")
+    tenant = commands.add_parser("tenant", parents=[named], help="create a tenant, unless it is there")
     tenant.add_argument("slug", metavar="SLUG")
     tenant.add_argument("--title", help="its name for people")
     tenant.set_defaults(run=_tenant)

@@ -62,7 +62,7 @@ def up(place: Layout, wanted: Wanted, say: Say) -> None:
 def _prepare(place: Layout, wanted: Wanted) -> tuple[Server, State]:
     known = state.load(place)
     made_by = postgres.data_major(place)
-    major = wanted.postgres_major or made_by or (known.postgres_major if known else 15)
+    major = wanted.postgres_major or made_by or (known.postgres_major if known else postgres.default_major())
     if made_by is not None and made_by != major:
         raise StackError(
             f"the data of this stack was made by Postgres {made_by}, not {major}",
@@ -115,8 +115,11 @@ def _up_postgres(server: Server, known: State, say: Say) -> State:
     if postgres.data_major(server.place) is None:
         say(f"postgres   makes a new cluster in {server.place.data}")
     postgres.initialise(server)
-    known = known.with_daemon("postgres", postgres.start(server))
+    daemon = postgres.launch(server)
+    # before the wait: an interrupted `up` must not forget what it started
+    known = known.with_daemon("postgres", daemon)
     state.save(server.place, known)
+    postgres.wait_ready(server, daemon)
     postgres.furnish(server)
     version = postgres.version(server.binaries)
     _say_started(say, "postgres", began, f"Postgres {version} on 127.0.0.1:{server.port}")
@@ -172,10 +175,8 @@ def _wait_ready(service: Service, place: Layout, known: State) -> None:
 
     in_time = process.wait_until(settled, seconds=READY_SECONDS)
     if not process.alive(daemon):
-        raise StackError(
-            f"{service} ended while starting:\n{process.tail(log)}\n",
-            f"see {log}; scripts/stack up tries again",
-        )
+        mend = f"see {log}; scripts/stack up tries again"
+        raise StackError(f"{service} ended while starting", mend, evidence=process.tail(log))
     if not in_time:
         raise StackError(f"{service} did not get ready within {READY_SECONDS:.0f} s", f"see {log}")
 

@@ -87,6 +87,16 @@ class Server:
         return psycopg.connect(self.dsn(role, database), autocommit=True, connect_timeout=5)
 
 
+def default_major() -> int:
+    """The major of a stack that was not told otherwise: CONTROL_ROOM_POSTGRES, else 15."""
+    text = os.environ.get("CONTROL_ROOM_POSTGRES") or str(MAJORS[0])
+    if text not in {str(major) for major in MAJORS}:
+        raise StackError(
+            f"CONTROL_ROOM_POSTGRES is {text!r}", f"set it to one of {', '.join(map(str, MAJORS))}"
+        )
+    return int(text)
+
+
 def find_binaries(major: int) -> Path:
     """The folder with initdb and postgres of that major: the system's, else the one scripts/setup fetched."""
     if major not in MAJORS:
@@ -153,9 +163,8 @@ def initialise(server: Server) -> None:
         )
     if run.returncode != 0:
         shutil.rmtree(server.place.data, ignore_errors=True)
-        raise StackError(
-            f"initdb failed: {(run.stderr or run.stdout).strip()[-500:]}", "see the message above"
-        )
+        evidence = (run.stderr or run.stdout).strip()
+        raise StackError("initdb failed", "see the lines above; the disk may be full", evidence)
 
 
 def _check_reachable(folder: Path, user: Account | None) -> None:
@@ -205,11 +214,11 @@ def _has_library(binaries: Path, name: str) -> bool:
     return any((folder / f"{name}.so").exists() for folder in folders)
 
 
-def start(server: Server) -> Daemon:
-    """Starts Postgres and waits until it answers; raises StackError with the end of its log otherwise."""
+def launch(server: Server) -> Daemon:
+    """Starts Postgres and returns at once; `wait_ready` is the other half."""
     _clear_wreck(server.place)
     configure(server)
-    daemon = process.start(
+    return process.start(
         Command(
             argv=[str(server.binaries / "postgres"), "-D", str(server.place.data)],
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
@@ -219,12 +228,17 @@ def start(server: Server) -> Daemon:
             dies_with_parent=server.dies_with_parent,
         )
     )
+
+
+def wait_ready(server: Server, daemon: Daemon) -> None:
+    """Waits until Postgres answers; raises StackError with the end of its log if it does not."""
     deadline = time.monotonic() + START_SECONDS
     while not answers(server):
         if not process.alive(daemon):
             raise StackError(
-                f"Postgres ended while starting:\n{process.tail(server.place.log('postgres'))}\n",
-                "scripts/stack reset makes a new one (and loses the data)",
+                "Postgres ended while starting",
+                "scripts/stack reset makes a new one (the local data is lost)",
+                evidence=process.tail(server.place.log("postgres")),
             )
         if time.monotonic() > deadline:
             process.stop(daemon, signal.SIGINT, patience=5)
@@ -232,6 +246,12 @@ def start(server: Server) -> Daemon:
                 f"Postgres did not answer within {START_SECONDS:.0f} s", f"see {server.place.log('postgres')}"
             )
         time.sleep(process.POLL_SECONDS)
+
+
+def start(server: Server) -> Daemon:
+    """Starts Postgres and waits until it answers."""
+    daemon = launch(server)
+    wait_ready(server, daemon)
     return daemon
 
 
@@ -239,8 +259,8 @@ def _clear_wreck(place: Layout) -> None:
     """Makes way for a start after a kill of the postmaster.
 
     Its children need a moment to notice, and a new postmaster would refuse to start beside them. It would
-    also refuse as long as the killed one is a zombie that init has not yet cleared away, since it asks for the
-    pid only: the lock files go once nobody works in the data directory.
+    also refuse as long as the killed one is a zombie that init has not yet cleared away, since it asks for
+    the pid only: the lock files go once nobody works in the data directory.
     """
     data = place.data
     if not process.wait_until(lambda: not process.living_in(data), seconds=ORPHAN_SECONDS):

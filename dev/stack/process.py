@@ -15,6 +15,7 @@ from dev.stack.errors import StackError
 from dev.stack.state import Daemon
 
 POLL_SECONDS = 0.02
+LOG_LIMIT = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def start(command: Command) -> Daemon:
     """Starts the daemon and returns at once; whoever needs it ready waits for that by itself."""
     # setpriv becomes the command, so that the pid is the command's own
     argv = [*_setpriv(command), *command.argv]
+    if command.log.exists() and command.log.stat().st_size > LOG_LIMIT:
+        command.log.replace(command.log.with_suffix(".log.1"))
     with command.log.open("ab") as log:
         log.write(f"\n--- started {time.strftime('%Y-%m-%d %H:%M:%S')} ---\n".encode())
         log.flush()

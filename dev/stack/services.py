@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
@@ -19,6 +20,7 @@ from dev.stack.process import Command
 from dev.stack.state import CLONE, Layout, Service, home
 
 LOOPBACK = "127.0.0.0/8"
+STALE_SECONDS = 20.0
 
 # What a process of ours may see of the shell that started the stack, besides CONTROL_ROOM_*.
 PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME", "KUBECONFIG", "SSL_CERT_FILE", "TMPDIR")
@@ -56,7 +58,7 @@ def command(service: Service, server: Server, ports: Mapping[Service, int]) -> C
             env = {**_base(), **_gateway(server, ports)}
         case "functions":
             argv = _functions_argv(place, ports)
-            env = {**_base(), **_functions(server, ports)}
+            env = _functions(server, ports)
         case "runner":
             argv = [sys.executable, "-m", "runner"]
             env = {**_base(), **_runner(server, ports)}
@@ -133,7 +135,10 @@ def _runner(server: Server, ports: Mapping[Service, int]) -> dict[str, str]:
         "CONTROL_ROOM_CALLBACK_ALLOW": LOOPBACK,
         "CONTROL_ROOM_ENGINES": str(home() / "engines"),
         "CONTROL_ROOM_WORK_DIR": str(server.place.work),
+        # less than the patience of `scripts/stack down`
+        "CONTROL_ROOM_DRAIN_SECONDS": "8",
         **configured,
+        "SUPABASE_ANON_KEY": tokens.api_key(server.secrets, "anon"),
         "CONTROL_ROOM_DATABASE_URL": server.dsn("runner"),
         "CONTROL_ROOM_SUPABASE_URL": url(ports),
         "CONTROL_ROOM_MASTER_KEY": server.secrets.master_key,
@@ -149,11 +154,19 @@ def ready(service: Service, place: Layout, ports: Mapping[Service, int]) -> bool
         case "functions":
             return _answers_http(ports["functions"], "/_ready")
         case "runner":
-            return place.health_file.exists()
+            return _is_fresh(place.health_file)
         case "postgres":
             return _answers_postgres(ports["postgres"])
         case _:
             assert_never(service)
+
+
+def _is_fresh(health_file: Path) -> bool:
+    """The runner writes it every five seconds for as long as its loop turns."""
+    try:
+        return time.time() - health_file.stat().st_mtime < STALE_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _answers_postgres(port: int) -> bool:

@@ -28,6 +28,16 @@ def call(server: Server, function: str, argument: dict[str, object], database: s
     return row[0] if row else None
 
 
+def create(server: Server, slug: str, title: str) -> str:
+    """Makes the tenant, unless it is there, and returns its id."""
+    try:
+        call(server, "platform_create_tenant", {"slug": slug, "name": title})
+    except StackError as error:
+        if not str(error).startswith("TENANT_EXISTS"):
+            raise
+    return tenant_id(server, slug)
+
+
 def tenant_id(server: Server, slug: str) -> str:
     with server.connect() as connection:
         try:

@@ -163,7 +163,7 @@ def cluster(major: int = 15) -> Iterator[Cluster]:
     """Starts a throw-away cluster; raises StackError where there is no such Postgres or a migration fails."""
     binaries = postgres.find_binaries(major)
     _sweep()
-    root = Path(tempfile.mkdtemp(prefix=f"control-room-test-{os.getpid()}-", dir=_scratch_folder()))
+    root = Path(tempfile.mkdtemp(prefix=f"control-room-test-{os.getpid()}-", dir=scratch_folder()))
     try:
         place = Layout(root)
         place.make()
@@ -226,7 +226,7 @@ def _prepare(place: Layout, binaries: Path, wanted: list[migrate.Migration]) -> 
     state.write_json(place.secrets_file, asdict(server.secrets), mode=0o600)
 
 
-def _scratch_folder() -> Path:
+def scratch_folder() -> Path:
     """Memory where there is plenty of it: a database is copied in 40 ms there, in 500 ms on a disk.
 
     Not pytest's own folder, which as root the database's user could not enter.
@@ -239,7 +239,7 @@ def _scratch_folder() -> Path:
 
 def _sweep() -> None:
     """Removes what sessions left behind that were killed."""
-    for left in _scratch_folder().glob("control-room-test-*"):
+    for left in scratch_folder().glob("control-room-test-*"):
         pid = left.name.split("-")[3]
         if left.stat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
             shutil.rmtree(left, ignore_errors=True)

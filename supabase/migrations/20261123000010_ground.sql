@@ -171,7 +171,7 @@ begin
     return (case when v_tenant ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then v_tenant::uuid end,
             case jsonb_typeof(v_user) when 'string' then nullif(v_user #>> '{}', '') end,
             case when v_role in ('viewer', 'operator', 'admin') then v_role::ground.member_role end,
-            c ->> 'token_id')::ground.caller;
+            case when c ? 'token_id' then coalesce(c ->> 'token_id', '') end)::ground.caller;  -- a token_id of null is one that is not there
 end
 $$;
 revoke all on function ground.caller() from public;
@@ -273,6 +273,18 @@ end
 $$;
 revoke all on function ground.want_uuid(jsonb, text) from public;
 grant execute on function ground.want_uuid(jsonb, text) to anon, authenticated, service_role, app_system;
+
+create function ground.want_time(p jsonb, p_field text)
+returns timestamptz language plpgsql stable set search_path = '' as $$
+begin
+    return (p ->> p_field)::timestamptz;
+exception when datetime_field_overflow or invalid_datetime_format then
+    perform ground.fail('FIELD_INVALID', '$.' || p_field, p_field || ' must be an ISO 8601 time.');
+    return null;
+end
+$$;
+revoke all on function ground.want_time(jsonb, text) from public;
+grant execute on function ground.want_time(jsonb, text) to anon, authenticated, service_role, app_system;
 
 -- Refuses fields that nobody reads, with the path of the first one.
 create function ground.refuse_unknown(p jsonb, p_known text[], p_path text default '$')

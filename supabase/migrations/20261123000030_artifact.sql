@@ -17,7 +17,7 @@ create type artifact.state as enum (
 create table artifact.artifacts (
     tenant_id uuid not null references tenancy.tenants,
     id uuid not null default gen_random_uuid(),
-    name text not null check (name ~ '^[^/\\[:cntrl:]][^\\[:cntrl:]]{0,511}$' and name !~ '(^|/)\.\.?(/|$)'),
+    name text not null check (length(name) <= 512 and name ~ '^[^/\\[:cntrl:]][^\\[:cntrl:]]*$' and name !~ '(^|/)\.\.?(/|$)'),
     kind artifact.kind not null,
     description text check (length(description) <= 4000),
     latest_version integer not null default 0,
@@ -147,7 +147,7 @@ declare
     v artifact.versions;
     v_max bigint;
 begin
-    if p_name is null or p_name !~ '^[^/\\[:cntrl:]][^\\[:cntrl:]]{0,511}$' or p_name ~ '(^|/)\.\.?(/|$)' then
+    if p_name is null or length(p_name) > 512 or p_name !~ '^[^/\\[:cntrl:]][^\\[:cntrl:]]*$' or p_name ~ '(^|/)\.\.?(/|$)' then
         perform ground.fail('FIELD_INVALID', '$.name', 'name must be 1 to 512 characters, no leading slash, no "..".');
     end if;
     if p_kind is null or p_kind <> all (enum_range(null::artifact.kind)::text[]) then

@@ -87,6 +87,7 @@ begin
 end
 $$;
 revoke all on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) from public;
+grant execute on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) to app_system;
 
 create function job.check_object(p jsonb, p_field text, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$

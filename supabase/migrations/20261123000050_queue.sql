@@ -566,6 +566,7 @@ begin
     end if;
     update queue.runs r
     set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = v_now,
+        event_seq = r.event_seq + 1,  -- of the terminal event that callback.announce writes
         started_at = coalesce(r.started_at, case when v_state <> 'CANCELED' then v_now end)
     where r.tenant_id = p_tenant and r.id = p_run;
     return v_state;
@@ -574,68 +575,88 @@ $$;
 revoke all on function queue.advance(uuid, bigint) from public;
 grant execute on function queue.advance(uuid, bigint) to app_system;
 
--- One attempt ends under its fence: the hot row moves to history, the task ends or waits for its retry, the run advances.
-create function queue.settle(p_attempt bigint, p_lease integer, p_outcome jsonb,
-                             out settled boolean, out tenant_id uuid, out run_id bigint, out task_run_id bigint, out run_state queue.state)
+-- Attempts end under their fence, all in one statement: hot rows move to history, slots come back, tasks end or wait for
+-- their retry, runs of one task end with them; the graphs of the others advance one by one. ended = the run ended here.
+create function queue.settle(p_items jsonb)
+returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint, run_state queue.state, ended boolean)
 language plpgsql set search_path = '' as $$
+#variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
-    a queue.live_attempts;
-    t queue.task_runs;
-    v_state queue.state := (p_outcome ->> 'state')::queue.state;
-    v_code text := coalesce(p_outcome ->> 'termination_code', case p_outcome ->> 'state' when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end);
-    v_message text := left(p_outcome ->> 'message', 4000);
-    v_retry boolean;
+    v record;
 begin
-    delete from queue.live_attempts x where x.id = p_attempt and x.lease = p_lease and x.state = 'RUNNING' returning x.* into a;
-    settled := a.id is not null;
-    if not settled then
-        return;
-    end if;
-    tenant_id := a.tenant_id;
-    run_id := a.run_id;
-    task_run_id := a.task_run_id;
-    update queue.slots s set running = s.running - 1 where s.tenant_id = a.tenant_id;
-    insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner,
-        claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
-    values (a.tenant_id, a.id, a.run_id, a.task_run_id, a.number, a.requires, a.priority, v_state, a.queued_at, a.ready_at, a.lease, a.lost, a.runner,
-        a.claimed_at, a.deadline_at, a.external_id, v_now, v_code, v_message,
-        (p_outcome ->> 'exit_code')::integer, (p_outcome ->> 'peak_memory_bytes')::bigint, (p_outcome ->> 'cpu_ms')::bigint);
-    select k.* into t from queue.task_runs k where k.tenant_id = a.tenant_id and k.id = a.task_run_id;
-    v_retry := v_state = 'FAILED' and coalesce((p_outcome ->> 'retryable')::boolean, false)
-               and a.number <= t.max_retries and a.cancel_requested_at is null;
-    if v_retry then
-        insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
-        values (a.tenant_id, a.run_id, a.task_run_id, a.number + 1, a.requires, a.priority,
-                v_now + case when p_outcome ? 'retry_after_ms' then make_interval(secs => least((p_outcome ->> 'retry_after_ms')::numeric / 1000, 3600))
-                             else queue.backoff(a.number) end);
-        update queue.task_runs k set state = 'QUEUED', termination_message = v_message where k.tenant_id = a.tenant_id and k.id = a.task_run_id;
-        select r.state into run_state from queue.runs r where r.tenant_id = a.tenant_id and r.id = a.run_id;
-        return;
-    end if;
-    if v_state = 'LOST' then
-        v_state := 'FAILED';
-    end if;
-    if v_state = 'SUCCEEDED' then
-        v_message := null;
-    end if;
-    if t.run_id is not null and not exists (select from queue.runs r where r.tenant_id = a.tenant_id and r.id = a.run_id and r.task_count > 1) then
-        -- the usual run of one task: both rows in one round, no graph to walk
-        update queue.runs r set state = v_state, termination_code = v_code, termination_message = v_message, finished_at = v_now
-        where r.tenant_id = a.tenant_id and r.id = a.run_id;
-        run_state := v_state;
-    end if;
-    update queue.task_runs k
-    set state = v_state, termination_code = v_code, termination_message = v_message, finished_at = v_now,
-        percent = case when v_state = 'SUCCEEDED' then 100 else k.percent end, output_values = coalesce(p_outcome -> 'values', '{}')
-    where k.tenant_id = a.tenant_id and k.id = a.task_run_id;
-    if run_state is null then
-        run_state := queue.advance(a.tenant_id, a.run_id);
-    end if;
+    for v in
+        with item as materialized (
+            select (x ->> 'attempt_id')::bigint as id, (x ->> 'lease')::integer as lease, o.state, left(o.message, 4000) as message,
+                   coalesce(o.termination_code, case o.state when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end) as code,
+                   coalesce(o.retryable, false) as retryable, o.retry_after_ms, o.exit_code, o.peak_memory_bytes, o.cpu_ms, o."values"
+            from jsonb_array_elements(p_items) x
+            cross join lateral jsonb_to_record(x -> 'outcome') as o (state queue.state, termination_code text, message text, retryable boolean,
+                retry_after_ms numeric, exit_code integer, peak_memory_bytes bigint, cpu_ms bigint, "values" jsonb)
+        ), gone as (
+            delete from queue.live_attempts a using item i
+            where a.id = i.id and a.lease = i.lease and a.state = 'RUNNING'
+            returning a.*
+        ), slot as (
+            update queue.slots s set running = s.running - n.n
+            from (select tenant_id, count(*)::integer as n from gone group by tenant_id) n
+            where s.tenant_id = n.tenant_id
+        ), past as (
+            insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
+                runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
+            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.state, g.queued_at, g.ready_at, g.lease, g.lost,
+                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, i.code, i.message, i.exit_code, i.peak_memory_bytes, i.cpu_ms
+            from gone g join item i on i.id = g.id
+        ), fate as materialized (
+            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.code, i.message, i.retry_after_ms, i."values",
+                   case i.state when 'LOST' then 'FAILED' else i.state end as state,
+                   i.state = 'FAILED' and i.retryable and g.number <= t.max_retries and g.cancel_requested_at is null as retry
+            from gone g
+            join item i on i.id = g.id
+            join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
+        ), again as (
+            insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
+            select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
+                   v_now + coalesce(make_interval(secs => least(f.retry_after_ms / 1000, 3600)), queue.backoff(f.number))
+            from fate f where f.retry
+        ), task as (
+            update queue.task_runs k
+            set state = case when f.retry then 'QUEUED' else f.state end,
+                termination_code = case when not f.retry then f.code end,
+                termination_message = case when f.state <> 'SUCCEEDED' then f.message end,
+                finished_at = case when not f.retry then v_now end,
+                percent = case when f.state = 'SUCCEEDED' then 100 else k.percent end,
+                output_values = coalesce(f."values", '{}')
+            from fate f where k.tenant_id = f.tenant_id and k.id = f.task_run_id
+        ), run as (
+            update queue.runs r
+            set state = f.state, termination_code = f.code, termination_message = case when f.state <> 'SUCCEEDED' then f.message end,
+                finished_at = v_now, event_seq = r.event_seq + 1
+            from fate f
+            where r.tenant_id = f.tenant_id and r.id = f.run_id and r.task_count = 1 and not f.retry
+            returning r.tenant_id, r.id
+        )
+        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.retry, f.state, r.id is not null as ended
+        from item i
+        left join fate f on f.id = i.id
+        left join run r on r.tenant_id = f.tenant_id and r.id = f.run_id
+    loop
+        attempt_id := v.id;
+        settled := v.settled;
+        tenant_id := v.tenant_id;
+        run_id := v.run_id;
+        ended := v.ended;
+        run_state := case when v.ended then v.state when v.retry then 'RUNNING' end;
+        if v.settled and not v.ended and not v.retry then
+            run_state := queue.advance(v.tenant_id, v.run_id);
+            ended := queue.is_final(run_state);
+        end if;
+        return next;
+    end loop;
 end
 $$;
-revoke all on function queue.settle(bigint, integer, jsonb) from public;
-grant execute on function queue.settle(bigint, integer, jsonb) to app_system;
+revoke all on function queue.settle(jsonb) from public;
+grant execute on function queue.settle(jsonb) to app_system;
 
 -- ------------------------------------------------------------------------------------ release and reap
 

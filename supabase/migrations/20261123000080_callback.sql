@@ -319,21 +319,39 @@ $$;
 revoke all on function callback.emit(uuid, bigint, text, jsonb) from public;
 grant execute on function callback.emit(uuid, bigint, text, jsonb) to app_system;
 
--- The one terminal event of a run: exactly one, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
-create function callback.announce(p_tenant uuid, p_run bigint)
+-- The one terminal event of each run that just ended: exactly one, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
+-- Its seq was taken by the statement that ended the run.
+create function callback.announce(p_tenants uuid[], p_runs bigint[])
 returns void language plpgsql set search_path = '' as $$
-declare
-    r queue.runs;
 begin
-    select x.* into r from queue.runs x where x.tenant_id = p_tenant and x.id = p_run;
-    perform callback.emit(p_tenant, p_run, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,
-        jsonb_build_object('run_id', r.id, 'job_id', r.job_id, 'job_type', r.job_type, 'name', r.name, 'state', r.state,
-            'termination_code', r.termination_code, 'termination_message', left(r.termination_message, 500),
-            'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at, 'url', '/functions/v1/api/v1/runs/' || r.id));
+    with ended as (
+        select r.* from unnest(p_tenants, p_runs) u (tenant_id, id) join queue.runs r on r.tenant_id = u.tenant_id and r.id = u.id
+    ), event as (
+        insert into callback.events as e (tenant_id, run_id, seq, type, data)
+        select r.tenant_id, r.id, r.event_seq, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,
+            jsonb_build_object('run_id', r.id, 'job_id', r.job_id, 'job_type', r.job_type, 'name', r.name, 'state', r.state,
+                'termination_code', r.termination_code, 'termination_message', left(r.termination_message, 500),
+                'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
+                'url', '/functions/v1/api/v1/runs/' || r.id, 'seq', r.event_seq)
+        from ended r
+        returning e.tenant_id, e.id, e.run_id, e.type
+    )
+    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, secret_version, state, finished_at)
+    select v.tenant_id, v.id, e.id, e.url, e.secret_version,
+           case when e.disabled_at is null then 'PENDING' else 'GONE' end::callback.delivery_state,
+           case when e.disabled_at is not null then clock_timestamp() end
+    from event v
+    join callback.endpoints e on e.tenant_id = v.tenant_id and e.deleted_at is null
+    where v.type = any (e.events)
+       or exists (select from callback.subscriptions s
+                  where s.tenant_id = v.tenant_id and s.run_id = v.run_id and s.type = v.type and s.endpoint_id = e.id);
+    if found then
+        perform ground.wake('control_room_deliveries');
+    end if;
 end
 $$;
-revoke all on function callback.announce(uuid, bigint) from public;
-grant execute on function callback.announce(uuid, bigint) to app_system;
+revoke all on function callback.announce(uuid[], bigint[]) from public;
+grant execute on function callback.announce(uuid[], bigint[]) to app_system;
 
 -- Progress is an event only where somebody asked for it.
 create function callback.announce_progress(p_tenant uuid, p_run bigint)

@@ -130,18 +130,17 @@ comment on function worker.open_input(bigint, integer, text) is 'A snapshot of a
 revoke all on function worker.open_input(bigint, integer, text) from public;
 grant execute on function worker.open_input(bigint, integer, text) to runner;
 
--- settle -> publish -> artifacts -> lineage -> outbox: all of one attempt, or nothing of it
-create function worker.settle_one(p_item jsonb)
-returns jsonb language plpgsql set search_path = '' as $$
+-- What an attempt made, recorded under its fence before it ends: tables, artifacts, lineage. False when it is stale.
+create function worker.record_work(p_item jsonb)
+returns boolean language plpgsql set search_path = '' as $$
 declare
     o jsonb := p_item -> 'outcome';
     a queue.live_attempts := queue.hold((p_item ->> 'attempt_id')::bigint, (p_item ->> 'lease')::integer);
-    v record;
     x jsonb;
     v_slug text;
 begin
     if a.id is null then
-        return jsonb_build_object('attempt_id', p_item -> 'attempt_id', 'settled', false, 'reason', 'stale');
+        return false;
     end if;
     if o ->> 'state' = 'SUCCEEDED' then
         select t.slug into v_slug from tenancy.tenants t where t.id = a.tenant_id;
@@ -164,35 +163,80 @@ begin
     for x in select * from jsonb_array_elements(coalesce(o -> 'lineage', '[]')) loop
         perform lineage.record(a.tenant_id, x, a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql'));
     end loop;
-    select * into v from queue.settle(a.id, a.lease, o);
-    if queue.is_final(v.run_state) then
-        perform callback.announce(v.tenant_id, v.run_id);
+    return true;
+end
+$$;
+revoke all on function worker.record_work(jsonb) from public;
+
+-- queue.settle -> callback.announce, for a batch whose work is recorded
+create function worker.conclude(p_items jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    v_answer jsonb;
+    v_tenants uuid[];
+    v_runs bigint[];
+begin
+    select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('attempt_id', s.attempt_id, 'settled', s.settled, 'run_state', s.run_state,
+                         'reason', case when not s.settled then 'stale' end))),
+           array_agg(s.tenant_id) filter (where s.ended), array_agg(s.run_id) filter (where s.ended)
+    into v_answer, v_tenants, v_runs
+    from queue.settle(p_items) s;
+    if v_runs is not null then
+        perform callback.announce(v_tenants, v_runs);
     end if;
-    return jsonb_build_object('attempt_id', a.id, 'settled', v.settled, 'run_state', v.run_state);
+    return coalesce(v_answer, '[]');
+end
+$$;
+revoke all on function worker.conclude(jsonb) from public;
+
+-- record -> settle -> announce: all of one attempt, or nothing of it
+create function worker.settle_one(p_item jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+begin
+    if not worker.record_work(p_item) then
+        return jsonb_build_object('attempt_id', p_item -> 'attempt_id', 'settled', false, 'reason', 'stale');
+    end if;
+    return worker.conclude(jsonb_build_array(p_item)) -> 0;
 end
 $$;
 revoke all on function worker.settle_one(jsonb) from public;
 
--- A batch is one transaction; an item that fails ends FAILED by itself and does not sink the others.
+create function worker.brings_work(p_item jsonb)
+returns boolean language sql immutable set search_path = '' as $$
+    select coalesce(p_item #> '{outcome,tables}', '[]') <> '[]' or coalesce(p_item #> '{outcome,artifacts}', '[]') <> '[]'
+        or coalesce(p_item #> '{outcome,lineage}', '[]') <> '[]'
+$$;
+revoke all on function worker.brings_work(jsonb) from public;
+
+-- Items that only end are settled in one statement; one that brings work is recorded by itself, and when that fails it ends
+-- FAILED by itself: it does not sink the others.
 create function worker.settle_attempts(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     i jsonb;
+    v_plain jsonb;
     v_answer jsonb := '[]';
-    v_fault text;
 begin
-    for i in select x from jsonb_array_elements(p_items) x order by (x ->> 'attempt_id')::bigint loop
+    select jsonb_agg(x) into v_plain from jsonb_array_elements(p_items) x where not worker.brings_work(x);
+    if v_plain is not null then
+        begin
+            v_answer := worker.conclude(v_plain);
+        exception when data_exception or integrity_constraint_violation or insufficient_privilege then
+            v_plain := null;  -- one of them cannot be settled as it is: each by itself then
+        end;
+    end if;
+    for i in select x from jsonb_array_elements(p_items) x
+             where v_plain is null or worker.brings_work(x) order by (x ->> 'attempt_id')::bigint loop
         begin
             v_answer := v_answer || jsonb_build_array(worker.settle_one(i));
         exception
             when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
                 raise;
             when others then
-                v_fault := sqlerrm;
                 v_answer := v_answer || jsonb_build_array(worker.settle_one(jsonb_build_object(
                     'attempt_id', i -> 'attempt_id', 'lease', i -> 'lease',
                     'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', false,
-                        'message', 'the outcome could not be recorded: ' || left(v_fault, 500),
+                        'message', 'the outcome could not be recorded: ' || left(sqlerrm, 500),
                         'exit_code', i #> '{outcome,exit_code}', 'peak_memory_bytes', i #> '{outcome,peak_memory_bytes}',
                         'cpu_ms', i #> '{outcome,cpu_ms}')))
                     || jsonb_build_object('reason', 'publish_failed'));
@@ -221,7 +265,6 @@ declare
     a queue.live_attempts;
     v_max integer := (select s.max_lost from queue.settings s);
     v_outcome jsonb;
-    v record;
     n integer := 0;
 begin
     for a in select * from queue.expired(p_limit) loop
@@ -237,10 +280,7 @@ begin
         if v_outcome is null then
             perform queue.requeue(a.id, a.lease, true);
         else
-            select * into v from queue.settle(a.id, a.lease, v_outcome);
-            if queue.is_final(v.run_state) then
-                perform callback.announce(v.tenant_id, v.run_id);
-            end if;
+            perform worker.conclude(jsonb_build_array(jsonb_build_object('attempt_id', a.id, 'lease', a.lease, 'outcome', v_outcome)));
         end if;
         perform catalog.drop_staging(format('^[io]%s_%s_', a.id, a.lease));
     end loop;

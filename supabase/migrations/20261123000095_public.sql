@@ -87,7 +87,7 @@ declare
 begin
     v_state := queue.cancel(v_member.tenant_id, v_run, v_member.user_id);
     if queue.is_final(v_state) then
-        perform callback.announce(v_member.tenant_id, v_run);
+        perform callback.announce(array[v_member.tenant_id], array[v_run]);
     end if;
     perform audit.append(v_member.tenant_id, 'run.cancel', 'run', v_run::text);
     perform ground.answer_status(202);
@@ -918,8 +918,8 @@ begin
     perform ground.refuse_unknown(p, array['since', 'until', 'endpoint_id']);
     update callback.deliveries d set state = 'PENDING', tries = 0, next_at = clock_timestamp(), finished_at = null
     where d.tenant_id = v_member.tenant_id and d.state = 'DEAD'
-      and (not p ? 'since' or d.created_at >= (p ->> 'since')::timestamptz)
-      and (not p ? 'until' or d.created_at < (p ->> 'until')::timestamptz)
+      and (not p ? 'since' or d.created_at >= ground.want_time(p, 'since'))
+      and (not p ? 'until' or d.created_at < ground.want_time(p, 'until'))
       and (not p ? 'endpoint_id' or d.endpoint_id = ground.want_uuid(p, 'endpoint_id'));
     get diagnostics n = row_count;
     perform ground.wake('control_room_deliveries');
@@ -960,7 +960,7 @@ begin
         perform ground.fail('ROLE_INSUFFICIENT', 'a token may not do more than its maker');
     end if;
     insert into tenancy.access_tokens as x (tenant_id, user_id, name, role, hash, expires_at)
-    values (v_member.tenant_id, v_member.user_id, p ->> 'name', v_role, sha256(convert_to(v_token, 'UTF8')), (p ->> 'expires_at')::timestamptz)
+    values (v_member.tenant_id, v_member.user_id, p ->> 'name', v_role, sha256(convert_to(v_token, 'UTF8')), ground.want_time(p, 'expires_at'))
     returning x.* into k;
     perform audit.append(v_member.tenant_id, 'token.create', 'token', k.id::text, jsonb_build_object('name', k.name, 'role', k.role));
     perform ground.answer_status(201);
@@ -999,6 +999,30 @@ returns jsonb language plpgsql volatile set search_path = '' as $$ begin return 
 comment on function public.revoke_token(jsonb) is '{token_id}: dead at once. One''s own; admins any.';
 revoke all on function public.revoke_token(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.revoke_token(jsonb) to authenticated;
+
+create function door.list_tokens(p jsonb)
+returns jsonb language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('viewer');
+    v_limit integer := ground.page_limit(p);
+    v_items jsonb;
+begin
+    select coalesce(jsonb_agg(jsonb_build_object('token_id', k.id, 'user_id', k.user_id, 'name', k.name, 'role', k.role, 'created_at', k.created_at,
+               'expires_at', k.expires_at, 'last_used_at', k.last_used_at, 'revoked_at', k.revoked_at) order by k.id), '[]')
+    into v_items from (select x.* from tenancy.access_tokens x
+                       where x.tenant_id = v_member.tenant_id and (v_member.role = 'admin' or x.user_id = v_member.user_id)
+                         and (not p ? 'cursor' or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) k;
+    return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'token_id' end);
+end
+$$;
+revoke all on function door.list_tokens(jsonb) from public;
+grant execute on function door.list_tokens(jsonb) to authenticated;
+
+create function public.list_tokens(jsonb)
+returns jsonb language sql stable set search_path = '' as $$ select door.list_tokens($1) $$;
+comment on function public.list_tokens(jsonb) is '{limit?, cursor?} -> {items, next}: one''s own; admins see all. Never the token itself.';
+revoke all on function public.list_tokens(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.list_tokens(jsonb) to authenticated;
 
 -- ---------------------------------------------------------------------------------------------- slo
 

@@ -17,14 +17,15 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jwt
 import psycopg
 import pytest
 
-from dev.stack import postgres as stack_postgres
+from dev.stack import lifecycle, postgres, state, testbed
 from dev.stack.errors import StackError
+from dev.stack.lifecycle import ServiceStatus
+from dev.stack.state import Daemon, Layout, Service, State
 
 CLONE = Path(__file__).resolve().parents[2]
 FEW = "postgres,gateway"
@@ -88,7 +89,7 @@ class Stack:
 @contextlib.contextmanager
 def a_stack() -> Iterator[Stack]:
     # not pytest's tmp_path: as root the database's user could not enter it
-    root = Path(tempfile.mkdtemp(prefix="control-room-stack-"))
+    root = Path(tempfile.mkdtemp(prefix="control-room-stack-", dir=testbed.scratch_folder()))
     root.chmod(0o755)
     stack = Stack(root)
     try:
@@ -113,6 +114,21 @@ def running() -> Iterator[Stack]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def much_used() -> Iterator[Stack]:
+    with a_stack() as made:
+        yield made
+
+
+@pytest.fixture
+def worn(much_used: Stack) -> Stack:
+    """A running stack that tests may break: the next one mends it first."""
+    if much_used.run("up", "--services", FEW, check=False).returncode != 0:
+        much_used.run("reset")
+        much_used.run("up", "--services", FEW)
+    return much_used
+
+
 def error_of(run: subprocess.CompletedProcess[str]) -> str:
     """The one line that says what is wrong and how to mend it."""
     assert run.returncode == 1, run.stdout + run.stderr
@@ -122,14 +138,14 @@ def error_of(run: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_up_starts_the_processes_that_status_names(running: Stack) -> None:
-    services = running.services()
+def test_status_names_the_processes_themselves(running: Stack) -> None:
+    services = json.loads(running.run("status", "--json").stdout)["services"]
 
     assert set(services) == {"postgres", "gateway", "functions", "runner"}
     assert services["postgres"]["state"] == services["gateway"]["state"] == "running"
-    assert services["functions"] | {"port": 0} == {"pid": None, "port": 0, "state": "stopped"}
-    postgres = Path(f"/proc/{services['postgres']['pid']}/cmdline").read_bytes()
-    assert postgres.split(b"\0")[0].endswith(b"/postgres")
+    assert services["runner"] == {"pid": None, "port": None, "state": "stopped"}
+    command = Path(f"/proc/{services['postgres']['pid']}/cmdline").read_bytes()
+    assert command.split(b"\0")[0].endswith(b"/postgres")
     assert b"dev.gateway" in Path(f"/proc/{services['gateway']['pid']}/cmdline").read_bytes()
 
 
@@ -229,10 +245,15 @@ def test_a_token_for_nobody_is_refused_with_the_mend(running: Stack) -> None:
     )
 
 
-def test_a_tenant_that_exists_is_refused_with_its_listed_code(running: Stack) -> None:
-    running.run("tenant", "twice")
+def test_a_tenant_is_made_once(running: Stack) -> None:
+    first = json.loads(running.run("tenant", "twice").stdout)
 
-    assert "TENANT_EXISTS" in error_of(running.run("tenant", "twice", check=False))
+    assert json.loads(running.run("tenant", "twice").stdout) == first
+    assert first["slug"] == "twice"
+
+
+def test_a_tenant_with_a_bad_name_is_refused_with_a_listed_code(running: Stack) -> None:
+    assert "FIELD_INVALID" in error_of(running.run("tenant", "Not A Slug", check=False))
 
 
 def test_secrets_are_for_the_owner_only_and_the_folder_is_open_to_the_sandbox(running: Stack) -> None:
@@ -245,59 +266,82 @@ def test_secrets_are_for_the_owner_only_and_the_folder_is_open_to_the_sandbox(ru
 def test_two_stacks_run_side_by_side(running: Stack, stack: Stack) -> None:
     stack.run("up", "--services", FEW)
 
-    one, other = running.services(), stack.services()
-    assert {one["postgres"]["port"], one["gateway"]["port"]}.isdisjoint(
-        {other["postgres"]["port"], other["gateway"]["port"]}
-    )
+    ports = [it.port(service) for it in (running, stack) for service in ("postgres", "gateway")]
+    assert len(set(ports)) == 4
     assert running.environment()["SUPABASE_ANON_KEY"] != stack.environment()["SUPABASE_ANON_KEY"]
     stack.run("down")
     assert running.states()["gateway"] == "running"
 
 
-def test_up_mends_a_half_dead_stack(stack: Stack) -> None:
-    stack.run("up", "--services", FEW)
-    before = stack.services()
+def test_up_mends_a_half_dead_stack(worn: Stack) -> None:
+    before = worn.services()
 
-    os.kill(before["gateway"]["pid"], signal.SIGKILL)
-    wait_for_state(stack, "gateway", "dead")
-    stack.run("up", "--services", FEW)
+    os.kill(worn.pid("gateway"), signal.SIGKILL)
+    wait_for_state(worn, "gateway", "dead")
+    worn.run("up", "--services", FEW)
 
-    after = stack.services()
-    assert after["gateway"]["state"] == "running"
-    assert after["gateway"]["port"] == before["gateway"]["port"]
-    assert after["gateway"]["pid"] != before["gateway"]["pid"]
+    after = worn.services()
+    assert after["gateway"].state == "running"
+    assert after["gateway"].port == before["gateway"].port
+    assert after["gateway"].pid != before["gateway"].pid
     assert after["postgres"] == before["postgres"]
 
 
-def test_a_killed_postgres_comes_back_with_what_was_committed(stack: Stack) -> None:
-    stack.run("up", "--services", "postgres")
-    url = stack.environment()["DATABASE_URL"]
+def test_a_killed_postgres_comes_back_with_what_was_committed(worn: Stack) -> None:
+    url = worn.environment()["DATABASE_URL"]
     with psycopg.connect(url) as connection:
         connection.execute("create table public.kept as select 42 as answer")
 
-    os.kill(stack.services()["postgres"]["pid"], signal.SIGKILL)
-    wait_for_state(stack, "postgres", "dead")
-    stack.run("up", "--services", "postgres")
+    os.kill(worn.pid("postgres"), signal.SIGKILL)
+    wait_for_state(worn, "postgres", "dead")
+    worn.run("up", "--services", FEW)
 
     with psycopg.connect(url) as connection:
         assert connection.execute("select answer from public.kept").fetchone() == (42,)
 
 
-def test_up_replaces_a_service_that_hangs(stack: Stack) -> None:
-    stack.run("up", "--services", FEW)
-    hung = stack.services()["gateway"]["pid"]
+def test_up_replaces_a_service_that_hangs(worn: Stack) -> None:
+    hung = worn.pid("gateway")
 
     os.kill(hung, signal.SIGSTOP)
-    assert stack.states()["gateway"] == "unresponsive"
-    stack.run("up", "--services", FEW)
+    assert worn.states()["gateway"] == "unresponsive"
+    worn.run("up", "--services", FEW)
 
-    assert stack.states()["gateway"] == "running"
-    assert not Path(f"/proc/{hung}").exists()
+    assert worn.states()["gateway"] == "running"
+    assert worn.pid("gateway") != hung
+
+
+def test_reset_empties_database_and_storage_and_keeps_ports_and_keys(worn: Stack) -> None:
+    before = worn.environment()
+    with psycopg.connect(before["DATABASE_URL"]) as connection:
+        connection.execute("create table public.gone (id int)")
+    (worn.root / "storage" / "object").write_text("bytes")
+
+    worn.run("reset")
+
+    assert worn.environment() == before
+    assert worn.states()["gateway"] == "running"
+    assert not (worn.root / "storage" / "object").exists()
+    with psycopg.connect(before["DATABASE_URL"]) as connection:
+        assert connection.execute("select to_regclass('public.gone')").fetchone() == (None,)
+
+
+def test_a_migration_edited_after_its_application_is_named(worn: Stack) -> None:
+    with psycopg.connect(worn.environment()["DATABASE_URL"]) as connection:
+        connection.execute(
+            "update supabase_migrations.schema_migrations set statements = array['another text']"
+            " where version = (select min(version) from supabase_migrations.schema_migrations)"
+        )
+
+    error = error_of(worn.run("up", "--services", "postgres", check=False))
+
+    assert "scripts/stack reset" in error
+    worn.run("reset")
 
 
 def test_down_leaves_no_process_and_keeps_the_data(stack: Stack) -> None:
     stack.run("up", "--services", "postgres,gateway,functions")
-    pids = [service["pid"] for service in stack.services().values() if service["pid"]]
+    pids = [service.pid for service in stack.services().values() if service.pid]
     assert len(pids) == 3
 
     stack.run("down")
@@ -315,14 +359,11 @@ def test_down_and_status_of_a_stack_that_never_was_are_no_errors(stack: Stack) -
 
 
 def test_down_never_touches_a_process_that_got_a_recycled_pid(stack: Stack) -> None:
-    stack.run("up", "--services", "postgres")
-    stack.run("down")
-    state_file = stack.root / "stack.json"
-    state = json.loads(state_file.read_text())
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
-        state["daemons"] = {"gateway": {"pid": stranger.pid, "born": "another boot:1"}}
-        state_file.write_text(json.dumps(state))
+        place = Layout(stack.root)
+        recycled = Daemon(stranger.pid, born="another boot:1")
+        state.save(place, State(postgres_major=15, ports={"gateway": 21000}, daemons={"gateway": recycled}))
 
         assert stack.states()["gateway"] == "dead"
         stack.run("down")
@@ -355,12 +396,11 @@ def test_a_port_by_flag_is_remembered(stack: Stack) -> None:
 
     stack.run("up", "--services", "postgres")
 
-    assert stack.services()["postgres"]["port"] == port
+    assert stack.port("postgres") == port
 
 
 def test_data_of_another_major_is_named_with_the_mend(stack: Stack) -> None:
-    stack.run("up", "--services", "postgres")
-    stack.run("down")
+    (stack.root / "postgres").mkdir()
     (stack.root / "postgres" / "PG_VERSION").write_text("17\n")
 
     error = error_of(stack.run("up", "--services", "postgres", "--postgres", "15", check=False))
@@ -373,36 +413,10 @@ def test_a_machine_without_postgres_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CONTROL_ROOM_HOME", str(tmp_path))
-    monkeypatch.setattr(stack_postgres, "SYSTEM_BINARIES", f"{tmp_path}/{{major}}/bin")
+    monkeypatch.setattr(postgres, "SYSTEM_BINARIES", f"{tmp_path}/{{major}}/bin")
 
     with pytest.raises(StackError, match="scripts/setup --postgres 15"):
-        stack_postgres.find_binaries(15)
-
-
-def test_a_migration_edited_after_its_application_is_named(stack: Stack) -> None:
-    stack.run("up", "--services", "postgres")
-    with psycopg.connect(stack.environment()["DATABASE_URL"]) as connection:
-        connection.execute(
-            "update supabase_migrations.schema_migrations set statements = array['another text']"
-            " where version = (select min(version) from supabase_migrations.schema_migrations)"
-        )
-
-    assert "scripts/stack reset" in error_of(stack.run("up", "--services", "postgres", check=False))
-
-
-def test_reset_empties_database_and_storage_and_keeps_ports_and_keys(stack: Stack) -> None:
-    stack.run("up", "--services", "postgres")
-    before = stack.environment()
-    with psycopg.connect(before["DATABASE_URL"]) as connection:
-        connection.execute("create table public.gone (id int)")
-    (stack.root / "storage" / "object").write_text("bytes")
-
-    stack.run("reset")
-
-    assert stack.environment() == before
-    assert not (stack.root / "storage" / "object").exists()
-    with psycopg.connect(before["DATABASE_URL"]) as connection:
-        assert connection.execute("select to_regclass('public.gone')").fetchone() == (None,)
+        postgres.find_binaries(15)
 
 
 def test_env_of_a_stack_that_never_was_says_how_to_start_one(stack: Stack) -> None:
@@ -429,7 +443,7 @@ def test_the_config_for_supabase_agrees_with_the_embedded_stack() -> None:
     assert hook == {"enabled": True, "uri": "pg-functions://postgres/tenancy/custom_access_token_hook"}
 
 
-def wait_for_state(stack: Stack, service: str, wanted: str) -> None:
+def wait_for_state(stack: Stack, service: Service, wanted: str) -> None:
     """A killed process takes a moment to be gone."""
     deadline = time.monotonic() + 10
     while stack.states()[service] != wanted:

@@ -172,7 +172,9 @@ class Capture:
     def _add_unseen_files(self) -> None:
         """Outputs that no engine wrote: Python code did, and what it put there cannot be followed."""
         outputs = self._request.root / "outputs"
-        unseen = {place for place in self._made_by_program if (self._request.root / place[len(JOB) :]).exists()}
+        unseen = {
+            place for place in self._made_by_program if (self._request.root / place[len(JOB) :]).exists()
+        }
         for found in sorted(outputs.iterdir()) if outputs.is_dir() else []:
             place = self.place(str(found))
             if not any(each == place or each.startswith(place + "/") for each in (*self._written, *unseen)):
@@ -204,7 +206,9 @@ class Capture:
         """The dataset at a place of the workspace."""
         path = place.removeprefix(JOB)
         folder, _, name = path.partition("/")
-        declared = {"inputs": self._request.datasets_in, "outputs": self._request.datasets_out}.get(folder, {})
+        declared = {"inputs": self._request.datasets_in, "outputs": self._request.datasets_out}.get(
+            folder, {}
+        )
         return declared.get(name) or Dataset(self._request.files, path)
 
 

@@ -131,7 +131,8 @@ def take_out(request: Request, name: str) -> Converted:
             described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
             columns = [(str(column), _postgres_type(str(type_))) for column, type_, *_ in described]
             values = ", ".join(
-                f"{_out(str(type_), _name(str(column)))} AS {_name(str(column))}" for column, type_, *_ in described
+                f"{_out(str(type_), _name(str(column)))} AS {_name(str(column))}"
+                for column, type_, *_ in described
             )
             target = folder / f"{name}.csv"
             rows = connection.execute(

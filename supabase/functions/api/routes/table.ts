@@ -29,7 +29,6 @@ import { route as deleteEndpoint } from "./endpoints/delete_endpoint.ts";
 import { route as endpointSecret } from "./endpoints/endpoint_secret.ts";
 import { route as getEndpoint } from "./endpoints/get_endpoint.ts";
 import { route as listEndpoints } from "./endpoints/list_endpoints.ts";
-import { route as rotateEndpoint } from "./endpoints/rotate_endpoint.ts";
 import { route as listDeliveries } from "./deliveries/list_deliveries.ts";
 import { route as redeliverDelivery } from "./deliveries/redeliver_delivery.ts";
 import { route as replayDeliveries } from "./deliveries/replay_deliveries.ts";
@@ -76,7 +75,6 @@ export const routes: readonly Route[] = [
   endpointSecret,
   getEndpoint,
   listEndpoints,
-  rotateEndpoint,
   listDeliveries,
   redeliverDelivery,
   replayDeliveries,

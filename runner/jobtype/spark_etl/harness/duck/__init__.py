@@ -6,10 +6,12 @@ by the modules here; each says for itself what. What stays different is listed i
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
 import types
+from dataclasses import replace
 from typing import Any
 
 from runner.lineage import script, sql  # script too: it must be loaded before the harness hides
@@ -82,13 +84,43 @@ class DuckEngine:
 
     def note_table(self, table: str, query: str, *, replaces: bool) -> None:
         """A table of the session's own catalog was written."""
-        flow = self.trace(query)
         self._schema[table] = dict(self.describe(table))
-        self.capture.hop(Flow(table, "TABLE", flow.reads, flow.columns, flow.influences, {}, flow.doubts), replaces=replaces)
+        self.capture.hop(replace(self.trace(query), target=table), replaces=replaces)
 
     def forget_table(self, table: str) -> None:
         self._schema.pop(table, None)
         self.capture.forget(table)
+
+    def note_insert(self, table: str, query: str, columns: list[str], *, replaces: bool) -> None:
+        """Rows were put into a table of the catalog, into these columns by position."""
+        flow = self.trace(query)
+        by_position = dict(zip(columns, flow.columns.values(), strict=False))
+        self.capture.hop(replace(flow, target=table, columns=by_position), replaces=replaces)
+
+    def table_name(self, name: str) -> str:
+        """A catalog table as DuckDB knows it; databases of the catalog are not told apart from one another."""
+        parts = [part.strip('`"').lower() for part in name.split(".")]
+        return "_".join(each for each in parts if each not in ("default", "spark_catalog"))
+
+    def table_exists(self, name: str) -> bool:
+        found = self.connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [self.table_name(name)]
+        ).fetchone()
+        return bool(found[0])
+
+    def schema_types(self, schema: Any) -> dict[str, Any]:
+        """A schema in any form that PySpark takes -> column -> sqlglot type."""
+        return reader.schema_types(schema)
+
+    def register(self, name: str, function: Any, returns: Any) -> None:
+        """A Python function for use in queries; it gets NULL as None, as in Spark."""
+        text = returns if isinstance(returns, str) else returns.simpleString()
+        (type_,) = reader.schema_types(f"r {text}").values()
+        with contextlib.suppress(Exception):  # the first time there is none to remove
+            self.connection.remove_function(name)
+        self.connection.create_function(
+            name, lambda *values: function(*values), None, reader.duck(type_), null_handling="special"
+        )
 
     def trace(self, query: str) -> Flow:
         """The flow of one query in DuckDB's SQL, exactly as it was run."""
@@ -102,5 +134,3 @@ def _make_package() -> None:
     package.__path__ = []
     package.__dict__.update(sql=mock.sql, testing=mock.testing, __version__=session.SPARK_VERSION)
     sys.modules["pyspark"] = package
-    pyspark_sql = sys.modules["pyspark.sql"]
-    pyspark_sql.__path__ = []

@@ -1,7 +1,7 @@
 """`pyspark.errors` and `pyspark.sql.utils`: the names that jobs catch.
 
-DuckDB's own exceptions are made to be of the family, so `except AnalysisException` catches an unknown column or
-table on this engine as well.
+DuckDB's and sqlglot's exceptions are turned into them where a job would catch Spark's: `except AnalysisException`
+catches an unknown column, table or path on this engine as well.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
 class PySparkException(Exception):
     """The root, as in PySpark."""
 
-    def getErrorClass(self) -> str | None:  # noqa: N802 - PySpark's name
+    def getErrorClass(self) -> str | None:
         return None
 
-    getCondition = getErrorClass  # noqa: N815 - PySpark's name
+    getCondition = getErrorClass
 
-    def getSqlState(self) -> str | None:  # noqa: N802 - PySpark's name
+    def getSqlState(self) -> str | None:
         return None
 
 
@@ -57,28 +60,34 @@ def existing_path(path: str) -> AnalysisException:
     return AnalysisException(f"[PATH_ALREADY_EXISTS] Path file:{path} already exists.")
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of planning become Spark's. Errors of execution stay what they are."""
+    duckdb: Any = importlib.import_module("duckdb")
+    sqlglot: Any = importlib.import_module("sqlglot.errors")
+    try:
+        yield
+    except (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        sqlglot.OptimizeError,
+        sqlglot.SchemaError,
+    ) as error:
+        raise AnalysisException(str(error)) from None
+    except (duckdb.ParserException, sqlglot.ParseError) as error:
+        raise ParseException(str(error)) from None
+
+
 def install() -> None:
     """Make the modules importable."""
-    duckdb = importlib.import_module("duckdb")
     names = {
         name: value
         for name, value in globals().items()
         if isinstance(value, type) and issubclass(value, PySparkException)
     }
-    for name in ("AnalysisException", "ParseException"):
-        own = {
-            "AnalysisException": (duckdb.BinderException, duckdb.CatalogException),
-            "ParseException": (duckdb.ParserException,),
-        }[name]
-        names[name] = _with_foreign(names[name], own)
     for module_name in ("pyspark.errors", "pyspark.sql.utils"):
         module = types.ModuleType(module_name)
         module.__dict__.update(names)
         sys.modules[module_name] = module
     sys.modules["pyspark"].errors = sys.modules["pyspark.errors"]  # type: ignore[attr-defined]
-
-
-def _with_foreign(own: type[PySparkException], foreign: tuple[type, ...]) -> type[PySparkException]:
-    """`except` compares by subclass only, so the foreign classes are given this one as a base where they allow it."""
-    _ = foreign
-    return own
+    sys.modules["pyspark.sql"].utils = sys.modules["pyspark.sql.utils"]  # type: ignore[attr-defined]

@@ -31,8 +31,8 @@ _DIRECTORY = re.compile(
 class SparkContext:
     """The part of SparkContext that means something without a cluster."""
 
-    applicationId = "local-duckdb"  # noqa: N815 - PySpark's names
-    defaultParallelism = 1  # noqa: N815
+    applicationId = "local-duckdb"
+    defaultParallelism = 1
     master = "local[*]"
     version = SPARK_VERSION
 
@@ -40,29 +40,31 @@ class SparkContext:
         self._conf = conf
 
     @property
-    def appName(self) -> str:  # noqa: N802
+    def appName(self) -> str:
         return str(self._conf.get("spark.app.name", "job"))
 
     @property
-    def uiWebUrl(self) -> None:  # noqa: N802
+    def uiWebUrl(self) -> None:
         return None
 
-    def getConf(self) -> Conf:  # noqa: N802
+    def getConf(self) -> Conf:
         return self._conf
 
-    def setLogLevel(self, level: str) -> None:  # noqa: N802
+    def setLogLevel(self, level: str) -> None:
         """Nothing to log here."""
 
-    def setJobDescription(self, text: str) -> None:  # noqa: N802
+    def setJobDescription(self, text: str) -> None:
         """There is nobody to show it to."""
 
-    setJobGroup = setLocalProperty = lambda *_, **__: None  # noqa: N815, E731
+    setJobGroup = setLocalProperty = lambda *_, **__: None
 
     def stop(self) -> None:
         """The session lives as long as the job."""
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(f"SparkContext.{name} (RDDs) needs real Spark: submit the job with engine spark")
+        raise NotImplementedError(
+            f"SparkContext.{name} (RDDs) needs real Spark: submit the job with engine spark"
+        )
 
 
 class Conf:
@@ -87,10 +89,10 @@ class Conf:
     def unset(self, key: str) -> None:
         self._values.pop(key, None)
 
-    def isModifiable(self, key: str) -> bool:  # noqa: N802
+    def isModifiable(self, key: str) -> bool:
         return bool(key)
 
-    def getAll(self) -> list[tuple[str, str]]:  # noqa: N802
+    def getAll(self) -> list[tuple[str, str]]:
         return sorted(self._values.items())
 
 
@@ -105,19 +107,28 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
 
     def from_relation(self: Any, relation: str, columns: list[str]) -> Any:
         """A frame over a view or table of ours; its names keep their case, as Spark's do."""
-        source = self._LOAD_ALIAS if hasattr(self, "_LOAD_ALIAS") else "s"
         select = exp.select(
-            *[exp.column(name, table=source, quoted=True).as_(name, quoted=True) for name in columns]
-        ).from_(exp.alias_(exp.to_table(relation), source, table=True))
-        return plain_sql(self, select, qualify=False)
+            *[exp.column(name, table="s", quoted=True).as_(name, quoted=True) for name in columns]
+        ).from_(exp.alias_(exp.to_table(relation), "s", table=True))
+        frame = plain_sql(self, select, qualify=False)
+        frame.display_name_mapping.update(zip(frame._columns, columns, strict=True))
+        return frame
 
-    def sql(self: Any, sqlQuery: Any, args: Any = None, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's name
+    def sql(self: Any, sqlQuery: Any, args: Any = None, **kwargs: Any) -> Any:
+        with errors.translated():
+            return run_sql(self, sqlQuery, args, **kwargs)
+
+    def run_sql(self: Any, sqlQuery: Any, args: Any = None, **kwargs: Any) -> Any:
         if not isinstance(sqlQuery, str):
             return plain_sql(self, sqlQuery, **({"args": args} if args is not None else {}), **kwargs)
         if match := _DIRECTORY.match(sqlQuery):
             frame = sql(self, match["query"], args, **kwargs)
-            options = dict(re.findall(r"['\"]?([\w.]+)['\"]?\s*[=\s]\s*['\"]([^'\"]*)['\"]", match["options"] or ""))
-            frame.write.mode("overwrite").options(**options).format(match["format"] or "parquet").save(match["path"])
+            options = dict(
+                re.findall(r"['\"]?([\w.]+)['\"]?\s*[=\s]\s*['\"]([^'\"]*)['\"]", match["options"] or "")
+            )
+            frame.write.mode("overwrite").options(**options).format(match["format"] or "parquet").save(
+                match["path"]
+            )
             return empty(self)
         statement = parsed(sqlQuery)
         if isinstance(statement, (exp.Create, exp.Insert)) and statement.expression is not None:
@@ -157,11 +168,17 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
             query.set("with_", with_)
         target = statement.this.this if isinstance(statement.this, exp.Schema) else statement.this
         name = ".".join(part.name for part in target.parts)
-        frame = sql(self, query.sql(dialect="spark"), args, **kwargs) if isinstance(query, exp.Query) else None
+        frame = (
+            sql(self, query.sql(dialect="spark"), args, **kwargs) if isinstance(query, exp.Query) else None
+        )
         if isinstance(query, exp.Values):
             frame = plain_sql(self, f"SELECT * FROM {query.sql(dialect='spark')} AS v")
         if isinstance(statement, exp.Insert):
-            listed = [c.name for c in statement.this.expressions] if isinstance(statement.this, exp.Schema) else None
+            listed = (
+                [c.name for c in statement.this.expressions]
+                if isinstance(statement.this, exp.Schema)
+                else None
+            )
             frame.write._insert(name, bool(statement.args.get("overwrite")), listed)
         elif statement.kind == "VIEW":
             frame.createOrReplaceTempView(name)
@@ -192,7 +209,9 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
             pass
         elif isinstance(statement, exp.Describe):
             rows = engine.describe(engine.table_name(statement.this.sql("spark")))
-            return self.createDataFrame([(n, t.lower(), None) for n, t in rows], ["col_name", "data_type", "comment"])
+            return self.createDataFrame(
+                [(n, t.lower(), None) for n, t in rows], ["col_name", "data_type", "comment"]
+            )
         else:
             first = text.split(None, 1)[0].upper()
             raise NotImplementedError(f"{first} needs real Spark: submit the job with engine spark")
@@ -210,8 +229,12 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     def empty(self: Any) -> Any:
         return plain_create(self, [], "result string")
 
-    def createDataFrame(  # noqa: N802 - PySpark's name
-        self: Any, data: Any, schema: Any = None, samplingRatio: Any = None, verifySchema: bool = True  # noqa: N803
+    def createDataFrame(
+        self: Any,
+        data: Any,
+        schema: Any = None,
+        samplingRatio: Any = None,
+        verifySchema: bool = True,
     ) -> Any:
         if type(data).__module__.startswith("pandas"):
             return from_pandas(self, data, schema)
@@ -224,7 +247,9 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         frame = plain_create(self, rows, schema)
         columns = frame.columns
         table = engine.number("local_rows")
-        engine.connection.execute(f"CREATE TEMP TABLE {table} AS {frame.sql(dialect='duckdb', optimize=False)}")
+        engine.connection.execute(
+            f"CREATE TEMP TABLE {table} AS {frame.sql(dialect='duckdb', optimize=False)}"
+        )
         engine.note_local(table, columns)
         return from_relation(self, table, columns)
 
@@ -246,7 +271,9 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         engine.note_local(table, columns)
         return from_relation(self, table, columns)
 
-    def range_(self: Any, start: int, end: int | None = None, step: int = 1, numPartitions: Any = None) -> Any:  # noqa: N803
+    def range_(
+        self: Any, start: int, end: int | None = None, step: int = 1, numPartitions: Any = None
+    ) -> Any:
         first, last = (0, start) if end is None else (start, end)
         table = engine.number("range_rows")
         engine.connection.execute(
@@ -255,7 +282,7 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         engine.note_source(table, [("id", "BIGINT")], [])
         return from_relation(self, table, ["id"])
 
-    def config(self: Any, key: Any = None, value: Any = None, conf_: Any = None, *, map: Any = None) -> Any:  # noqa: A002
+    def config(self: Any, key: Any = None, value: Any = None, conf_: Any = None, *, map: Any = None) -> Any:
         for name, each in {**({key: value} if key is not None else {}), **(map or {})}.items():
             conf.set(str(name), each)
         return self
@@ -267,6 +294,13 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     def stop(self: Any) -> None:
         """The connection lives as long as the job: lineage and tables are still to be read from it."""
 
+    plain_execute = cls._execute
+
+    def execute(self: Any, text: str) -> None:
+        with errors.translated():
+            plain_execute(self, text)
+
+    cls._execute = execute
     cls.sql = sql
     cls._from_relation = from_relation
     cls.createDataFrame = createDataFrame

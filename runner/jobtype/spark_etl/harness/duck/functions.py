@@ -1,0 +1,88 @@
+"""pyspark.sql.functions: what sqlframe leaves out on DuckDB, first of all Python functions inside queries."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import DuckEngine
+
+
+def install(engine: DuckEngine) -> None:
+    """Put the functions into the module that jobs import as F."""
+    module: Any = importlib.import_module("sqlframe.duckdb.functions")
+    column_class: Any = importlib.import_module("sqlframe.base.column").Column
+    exp: Any = importlib.import_module("sqlglot.expressions")
+
+    def udf(f: Any = None, returnType: Any = "string", useArrow: Any = None) -> Any:
+        if f is None or isinstance(f, str) or hasattr(f, "simpleString"):
+            return functools.partial(udf, returnType=f if f is not None else returnType)
+        name = engine.number(f"udf_{_word(getattr(f, '__name__', 'lambda'))}")
+        engine.register(name, f, returnType)
+
+        @functools.wraps(f)
+        def call(*columns: Any) -> Any:
+            return (
+                column_class.invoke_anonymous_function(None, name, *columns)
+                if not columns
+                else _call(name, columns)
+            )
+
+        call.returnType = returnType  # type: ignore[attr-defined]
+        call.func = f  # type: ignore[attr-defined]
+        return call
+
+    def _call(name: str, columns: tuple[Any, ...]) -> Any:
+        first, *others = [column_class.ensure_col(each) for each in columns]
+        return column_class.invoke_anonymous_function(first, name, *others)
+
+    def pandas_udf(f: Any = None, returnType: Any = None, functionType: Any = None) -> Any:
+        if f is None or isinstance(f, str) or hasattr(f, "simpleString"):
+            return functools.partial(pandas_udf, returnType=f if f is not None else returnType)
+        pandas: Any = importlib.import_module("pandas")
+
+        @functools.wraps(f)
+        def one_by_one(*values: Any) -> Any:
+            result = f(*[pandas.Series([each]) for each in values])
+            found = result.iloc[0] if hasattr(result, "iloc") else result
+            return None if pandas.isna(found) else getattr(found, "item", lambda: found)()
+
+        return udf(one_by_one, returnType)
+
+    def monotonically_increasing_id() -> Any:
+        window = exp.Window(this=exp.RowNumber())
+        return column_class(exp.Paren(this=exp.Sub(this=window, expression=exp.Literal.number(1))))
+
+    def format_number(col: Any, d: int) -> Any:
+        pattern = exp.Literal.string("{:,." + str(d) + "f}")
+        return column_class(
+            exp.Anonymous(this="format", expressions=[pattern, column_class.ensure_col(col).expression])
+        )
+
+    def broadcast(df: Any) -> Any:
+        return df
+
+    extra: dict[str, Callable[..., Any]] = {
+        "udf": udf,
+        "pandas_udf": pandas_udf,
+        "monotonically_increasing_id": monotonically_increasing_id,
+        "broadcast": broadcast,
+        "format_number": format_number,
+    }
+    for name, function in extra.items():
+        setattr(module, name, function)
+    registration: Any = importlib.import_module("sqlframe.duckdb.udf").DuckDBUDFRegistration
+
+    def register(self: Any, name: str, f: Any, returnType: Any = None) -> Any:
+        plain = getattr(f, "func", f)
+        engine.register(name, plain, returnType or getattr(f, "returnType", None) or "string")
+        return udf(plain, returnType or getattr(f, "returnType", None) or "string")
+
+    registration.register = register
+
+
+def _word(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name).strip("_").lower() or "f"

@@ -1,0 +1,61 @@
+"""OpenLineage over HTTP, as its official client speaks it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openlineage.client import OpenLineageClient
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport
+
+if TYPE_CHECKING:
+    from tests.acceptance.doors.conftest import Doors
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_the_official_openlineage_client_works_unmodified(doors: Doors, compression: str | None) -> None:
+    name = f"ol_{uuid.uuid4().hex}"
+    squeezed: dict[str, Any] = {} if compression is None else {"compression": compression}
+    config = HttpConfig(
+        url=f"{doors.supabase}/functions/v1/",
+        auth=ApiKeyTokenProvider({"apiKey": doors.access_token("operator")["token"]}),
+        **squeezed,
+    )
+    client = OpenLineageClient(transport=HttpTransport(config))
+    event = RunEvent(
+        eventType=RunState.COMPLETE,
+        eventTime="2026-01-01T00:00:00Z",
+        run=Run(runId=str(uuid.uuid4())),
+        job=Job(namespace="test", name=name),
+        inputs=[InputDataset(namespace="test", name=f"{name}_in")],
+        outputs=[OutputDataset(namespace="test", name=f"{name}_out")],
+        producer="https://example.com/test",
+    )
+
+    client.emit(event)
+    client.close()
+
+    answer = doors.ask(
+        "GET", f"/lineage?nodeId=dataset:test:{name}_out&direction=upstream", doors.token("viewer")
+    )
+    ids = {node["id"] for node in answer.json()["graph"]}
+    assert {f"dataset:test:{name}_in", f"dataset:test:{name}_out", f"job:test:{name}"} <= ids
+
+
+def test_a_batch_says_which_events_it_did_not_take(doors: Doors) -> None:
+    answer = doors.ask(
+        "POST", "/lineage/batch", doors.token(), json=[doors.EVENT, {"eventTime": "2026-01-01T00:00:00Z"}]
+    )
+
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (200, "partial_success")
+    assert body["summary"]["successful"] == 1
+    assert [failed["index"] for failed in body["failed_events"]] == [1]
+
+
+def test_a_single_bad_event_is_a_400(doors: Doors) -> None:
+    answer = doors.ask("POST", "/lineage", doors.token(), json={"eventTime": "2026-01-01T00:00:00Z"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "EVENT_INVALID")

@@ -1,0 +1,151 @@
+"""Each door × each actor: nobody, viewer, operator, admin, and a stranger who is another tenant's admin."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.acceptance.doors.conftest import Doors
+
+
+@dataclass(frozen=True)
+class Door:
+    """A request and the status that each actor gets; without a token it is always 401.
+
+    `{…}` in the request are parameters, as the OpenAPI document names them.
+    """
+
+    request: str
+    viewer: int
+    operator: int
+    admin: int
+    stranger: int
+    body: Callable[[Doors], object] = lambda _: None
+
+
+def unique() -> str:
+    return str(uuid.uuid4())
+
+
+def artifact_form(**more: object) -> dict[str, object]:
+    return {"name": unique(), "kind": "data", **more}
+
+
+# a stranger submits and lists in the tenant of his own; of ours he finds nothing
+MATRIX = [
+    Door("POST /jobs/run", 403, 202, 202, 202, lambda it: it.SUBMISSION),
+    Door("POST /runs", 403, 202, 202, 202, lambda it: [it.SUBMISSION, it.SUBMISSION]),
+    Door("POST /jobs", 403, 201, 201, 201, lambda it: it.job_form()),
+    Door("GET /jobs", 200, 200, 200, 200),
+    Door("GET /jobs/{job_id}", 200, 200, 200, 404),
+    Door("PATCH /jobs/{job_id}", 403, 200, 200, 404, lambda _: {"name": f"patched {unique()}"}),
+    Door("DELETE /jobs/{job_id}", 403, 200, 200, 404),
+    Door("GET /runs", 200, 200, 200, 200),
+    Door("GET /runs/{run_id}", 200, 200, 200, 404),
+    Door("POST /runs/{run_id}/cancel", 403, 202, 202, 404),
+    Door("GET /runs/{run_id}/logs", 403, 200, 200, 404),
+    Door("GET /runs/{run_id}/events", 200, 200, 200, 404),
+    Door("GET /runs/{run_id}/lineage", 200, 200, 200, 404),
+    Door("GET /runs/{run_id}/lineage?format=dot", 200, 200, 200, 404),
+    Door("POST /artifacts", 403, 201, 201, 201, lambda _: {"name": unique(), "kind": "data", "size": 3}),
+    Door(
+        "POST /artifacts", 403, 201, 201, 201, lambda _: {"name": unique(), "kind": "data", "content": "abc"}
+    ),
+    Door("GET /artifacts", 200, 200, 200, 200),
+    Door("GET /artifacts/{artifact_id}", 200, 200, 200, 404),
+    Door("POST /artifacts/{artifact_id}/complete", 403, 202, 202, 404),
+    Door("GET /artifacts/{artifact_id}/download", 403, 302, 302, 404),
+    Door("DELETE /artifacts/{artifact_id}", 403, 403, 200, 404),
+    Door("POST /lineage", 403, 201, 201, 201, lambda it: it.EVENT),
+    Door("POST /lineage/batch", 403, 200, 200, 200, lambda it: [it.EVENT, it.EVENT]),
+    Door("GET /lineage?nodeId={node}", 200, 200, 200, 404),
+    Door("GET /column-lineage?nodeId={node}", 200, 200, 200, 404),
+    Door("GET /catalog/tables", 200, 200, 200, 200),
+    Door("GET /catalog/tables/{layer}/{table}", 404, 404, 404, 404),
+    Door("POST /endpoints", 403, 403, 201, 201, lambda it: {"url": f"{it.HOOK}/{unique()}"}),
+    Door("GET /endpoints", 200, 200, 200, 200),
+    Door("GET /endpoints/{endpoint_id}", 403, 403, 200, 404),
+    Door("GET /endpoints/{endpoint_id}/secret", 403, 403, 200, 404),
+    Door("DELETE /endpoints/{endpoint_id}", 403, 403, 200, 404),
+    Door("GET /deliveries", 200, 200, 200, 200),
+    Door("POST /deliveries/{delivery_id}/redeliver", 403, 409, 409, 404),
+    Door("POST /deliveries/replay", 403, 202, 202, 202, lambda _: {"endpoint_id": unique()}),
+    Door("POST /tokens", 201, 201, 201, 201, lambda _: {"name": "matrix"}),
+    Door("GET /tokens", 200, 200, 200, 200),
+    Door("DELETE /tokens/{token_id}", 404, 404, 200, 404),
+    Door("GET /slo", 200, 200, 200, 200),
+    # these take other tokens than a member's
+    Door("POST /attempts/{attempt_id}/report", 401, 401, 401, 401, lambda _: {"event": "progress"}),
+    Door("POST /attempts/{attempt_id}/artifacts", 401, 401, 401, 401, lambda _: {"name": "a"}),
+    Door("GET /attempts/{attempt_id}/inputs/{name}", 401, 401, 401, 401),
+    Door("GET /uploads/bytes", 401, 401, 401, 401),
+]
+PUBLIC = {"GET /health", "GET /openapi.json"}
+ACTORS = ("nobody", "viewer", "operator", "admin", "stranger")
+
+
+@pytest.fixture(scope="session")
+def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
+    """Makes one of acme's things for each parameter that a path may have."""
+    only_ours = f"only_ours_{uuid.uuid4().hex}"
+    event = doors.EVENT | {"outputs": [{"namespace": "test", "name": only_ours}]}
+    assert doors.ask("POST", "/lineage", doors.token(), json=event).status_code == 201
+    return {
+        "job_id": doors.job,
+        "run_id": doors.submit,
+        "artifact_id": doors.artifact,
+        "endpoint_id": doors.endpoint,
+        "delivery_id": doors.delivery,
+        "token_id": lambda: doors.access_token()["token_id"],
+        "attempt_id": lambda: 7,
+        "node": lambda: f"dataset:test:{only_ours}",
+        "layer": lambda: "gold",
+        "table": lambda: "no_such",
+        "name": lambda: "book",
+    }
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+@pytest.mark.parametrize(
+    "door", MATRIX, ids=[f"{number} {door.request}" for number, door in enumerate(MATRIX)]
+)
+def test_each_door_opens_to_whom_it_should(
+    doors: Doors, parameters: dict[str, Callable[[], object]], door: Door, actor: str
+) -> None:
+    method, path = re.sub(r"\{(\w+)\}", lambda match: str(parameters[match[1]]()), door.request).split(" ")
+    body = door.body(doors)
+    how: dict[str, Any] = {} if body is None else {"json": body}
+    if actor == "nobody":
+        expected, bearer = 401, None
+    elif actor == "stranger":
+        expected, bearer = door.stranger, doors.token("admin", "beta")
+    else:
+        expected, bearer = getattr(door, actor), doors.token(actor)
+
+    answer = doors.ask(method, path, bearer, **how)
+
+    assert expected == answer.status_code, answer.text
+    if expected >= 400:
+        assert list(answer.json()) == ["code", "message", "details", "hint"]
+    if expected == 401:
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_every_route_of_the_document_stands_in_the_matrix(doors: Doors) -> None:
+    paths = doors.ask("GET", "/openapi.json").json()["paths"]
+
+    served = {f"{verb.upper()} {path}" for path, verbs in paths.items() for verb in verbs}
+    assert served == PUBLIC | {door.request.split("?")[0] for door in MATRIX}
+
+
+def test_the_document_is_valid_openapi(doors: Doors) -> None:
+    need = "needs: pip install openapi-spec-validator"
+    validator = pytest.importorskip("openapi_spec_validator", reason=need)
+
+    validator.validate(doors.ask("GET", "/openapi.json").json())

@@ -1,0 +1,123 @@
+"""Who gets in: forged tokens, both shapes, demotion, access tokens."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+
+if TYPE_CHECKING:
+    from tests.acceptance.doors.conftest import Doors
+
+
+def forged(doors: Doors) -> dict[str, str]:
+    good = doors.claims()
+    secret = doors.environment["CONTROL_ROOM_JWT_SECRET"]
+    head, payload, mark = jwt.encode(good, secret, algorithm="HS256").split(".")
+
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return {
+        "alg none": f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(good)}.",
+        "alg None, signed": f"{part({'alg': 'None', 'typ': 'JWT'})}.{part(good)}.{mark}",
+        "wrong secret": jwt.encode(good, "x" * 32, algorithm="HS256"),
+        "HS512": jwt.encode(good, secret, algorithm="HS512"),
+        "tampered payload": f"{head}.{part(good | {'role': 'admin'})}.{mark}",
+        "no signature": f"{head}.{payload}.",
+        "two parts": f"{head}.{payload}",
+        "four parts": f"{head}.{payload}.{mark}.{mark}",
+        "garbage": "garbage",
+        "unknown kid": jwt.encode(good, secret, algorithm="HS256", headers={"kid": "x"}),
+        "expired": doors.token(exp=int(time.time()) - 40),
+        "not yet": doors.token(nbf=int(time.time()) + 60),
+        "from the future": doors.token(iat=int(time.time()) + 60),
+        "no tenant": doors.token(tenant_id=None),
+        "tenant that is no UUID": doors.token(tenant_id="acme"),
+    }
+
+
+FORGERIES = (
+    *("alg none", "alg None, signed", "wrong secret", "HS512", "tampered payload", "no signature"),
+    *("two parts", "four parts", "garbage", "unknown kid", "expired", "not yet", "from the future"),
+    *("no tenant", "tenant that is no UUID"),
+)
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_token_is_401_on_both_doors(doors: Doors, name: str) -> None:
+    bearer = forged(doors)[name]
+
+    for answer in (doors.ask("GET", "/runs", bearer), doors.rpc("list_runs", bearer, {})):
+        assert answer.status_code == 401, answer.text
+        assert "www-authenticate" in answer.headers
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"role": "authenticated", "user_role": "operator"},
+        {"user_id": None},
+        {"aud": None},
+        {"exp": int(time.time()) - 1},
+    ],
+    ids=str,
+)
+def test_a_good_token_of_any_accepted_shape_opens_both_doors(doors: Doors, changes: dict[str, Any]) -> None:
+    bearer = doors.token(**changes)
+
+    assert doors.ask("GET", "/runs", bearer).status_code == 200
+    assert doors.rpc("list_runs", bearer, {}).status_code == 200
+
+
+def test_a_demoted_member_loses_the_right_on_the_next_request(doors: Doors) -> None:
+    who = str(uuid.uuid4())
+    doors.platform("platform_add_member", tenant="acme", user_id=who, role="operator")
+    bearer = doors.token(sub=who, user_id=who)
+    assert doors.ask("POST", "/jobs/run", bearer, json=doors.SUBMISSION).status_code == 202
+
+    doors.platform("platform_add_member", tenant="acme", user_id=who, role="viewer")
+    assert doors.ask("POST", "/jobs/run", bearer, json=doors.SUBMISSION).status_code == 403
+    assert doors.ask("GET", "/runs", bearer).status_code == 200
+
+    doors.platform("platform_remove_member", tenant="acme", user_id=who)
+    answer = doors.ask("GET", "/runs", bearer)
+    assert (answer.status_code, answer.json()["code"]) == (403, "MEMBERSHIP_MISSING")
+
+
+def test_the_claim_cannot_lift_what_the_membership_row_says(doors: Doors) -> None:
+    viewer = doors.user("acme", "viewer")
+
+    answer = doors.ask(
+        "POST", "/jobs/run", doors.token("admin", sub=viewer, user_id=viewer), json=doors.SUBMISSION
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "ROLE_INSUFFICIENT")
+
+
+def test_an_access_token_is_a_bearer_until_it_is_revoked(doors: Doors) -> None:
+    made = doors.access_token("operator")
+    assert doors.ask("POST", "/jobs/run", made["token"], json=doors.SUBMISSION).status_code == 202
+
+    short = doors.ask("POST", "/tokens", made["token"]).json()
+    assert short["token_type"] == "bearer"
+    assert doors.ask("GET", "/runs", short["access_token"]).status_code == 200
+    assert doors.rpc("list_runs", short["access_token"], {}).status_code == 200
+
+    assert doors.ask("DELETE", f"/tokens/{made['token_id']}", doors.token("admin")).status_code == 200
+    assert doors.ask("GET", "/runs", made["token"]).status_code in (401, 403)
+    assert doors.ask("GET", "/runs", short["access_token"]).status_code in (401, 403)
+    assert doors.ask("POST", "/tokens", made["token"]).status_code in (401, 403)
+
+
+def test_an_access_token_does_not_exceed_its_role(doors: Doors) -> None:
+    made = doors.access_token("viewer")
+
+    assert doors.ask("GET", "/runs", made["token"]).status_code == 200
+    assert doors.ask("POST", "/jobs/run", made["token"], json=doors.SUBMISSION).status_code == 403

@@ -1,0 +1,241 @@
+"""Workbenches: one per executor, each able to play the same pieces in its own way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.executor import cgroup, sandbox
+from runner.executor.base import Executor
+from runner.executor.process import ProcessExecutor
+from runner.executor.sandbox import NoSandbox, Sandbox
+from runner.executor.scripted import ScriptedExecutor
+from runner.model.attempt import Attempt
+from runner.model.command import Command, Limits
+from runner.model.errors import Failure
+from runner.model.outcome import Outcome, Usage, failed
+from runner.model.stop import Stop
+from runner.model.workspace import Workspace
+
+MIB = 1024**2
+
+
+@dataclass
+class Recorder:
+    """A reporter that remembers, and lets a test wait for a line."""
+
+    stop: Stop | None = None
+    progressed: list[tuple[int, str]] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    used: Usage | None = None
+    spoke: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def progress(self, percent: int, message: str) -> None:
+        self.progressed.append((percent, message))
+        self.spoke.set()
+
+    def log(self, stream: str, line: str) -> None:
+        self.lines.append((stream, line))
+        self.spoke.set()
+
+    def usage(self, usage: Usage) -> None:
+        self.used = usage
+
+    def external_id(self, identifier: str) -> None:
+        pass
+
+    def text(self, stream: str = "stdout") -> list[str]:
+        return [line for name, line in self.lines if name == stream]
+
+    async def until(self, line: str) -> None:
+        """Wait for this line of stdout."""
+        async with asyncio.timeout(20):
+            while line not in self.text():
+                self.spoke.clear()
+                await self.spoke.wait()
+
+
+def make_attempt(**changes: Any) -> Attempt:
+    first = Attempt(
+        attempt_id=41,
+        lease=3,
+        number=2,
+        run_id=9,
+        task_run_id=8,
+        task_key="execute",
+        tenant_id="0b9b7f0e-7a54-4e0a-9c0f-5d9d9f3f1a11",
+        tenant_slug="acme",
+        job_type="code_validation",
+        engine="default",
+        requires="code_validation/default",
+        timeout_seconds=60,
+    )
+    return replace(first, **changes)
+
+
+@dataclass
+class Play:
+    """A piece under way."""
+
+    task: asyncio.Task[Outcome]
+    reporter: Recorder
+    workspace: Workspace
+
+    async def end(self) -> Outcome:
+        async with asyncio.timeout(30):
+            return await self.task
+
+    async def stop(self, why: Stop) -> float:
+        """Stop it as the dispatcher does; how long that took, in seconds."""
+        began = time.monotonic()
+        self.reporter.stop = why
+        self.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await self.end()
+        return time.monotonic() - began
+
+
+class Workbench:
+    """Starts pieces on one executor."""
+
+    def __init__(self, executor: Executor, folder: Path, owner: tuple[int, int] | None) -> None:
+        self.executor = executor
+        self._folder = folder
+        self._owner = owner
+        self._count = 0
+
+    def workspace(self) -> Workspace:
+        self._count += 1
+        place = self._folder / str(self._count)
+        made = Workspace(root=place / "job", kept=place / "kept")
+        for each in (made.root, made.kept, made.inputs, made.outputs, made.table_outputs):
+            each.mkdir(parents=True)
+        place.chmod(0o711)
+        return made
+
+    def start(
+        self,
+        workspace: Workspace,
+        attempt: Attempt,
+        command: Command | None = None,
+        secrets: dict[str, str] | None = None,
+    ) -> Play:
+        for folder, folders, files in os.walk(workspace.root):
+            for name in (".", *folders, *files):
+                if self._owner:
+                    os.chown(Path(folder) / name, *self._owner, follow_symlinks=False)
+        prepared = replace(workspace, command=command, secrets=secrets or {})
+        attempt = replace(attempt, attempt_id=self._count)
+        reporter = Recorder()
+
+        async def run() -> Outcome:
+            # A failure may be raised or returned; whoever calls an executor treats both alike.
+            try:
+                return await self.executor.run(attempt, prepared, reporter)
+            except Failure as failure:
+                return failed(failure, reporter.used or Usage())
+
+        return Play(asyncio.create_task(run()), reporter, prepared)
+
+
+class ProcessPieces(Workbench):
+    """Plays pieces as Python programs in the sandbox."""
+
+    def play(self, piece: str, **said: Any) -> Play:
+        return self.python(PROGRAMS[piece].format(**said), secrets=said.get("secrets"))
+
+    def python(
+        self,
+        code: str,
+        *,
+        limits: Limits | None = None,
+        secrets: dict[str, str] | None = None,
+        **changes: Any,
+    ) -> Play:
+        workspace = self.workspace()
+        (workspace.root / "job.py").write_text(textwrap.dedent(code))
+        command = Command(
+            argv=("/usr/bin/python3", "job.py"), limits=limits or Limits(memory_bytes=256 * MIB)
+        )
+        return self.start(workspace, make_attempt(**changes), command, secrets)
+
+
+class ScriptedPieces(Workbench):
+    """Plays pieces as scripts."""
+
+    def play(self, piece: str, **said: Any) -> Play:
+        script = SCRIPTS[piece](**said)
+        return self.start(
+            self.workspace(), make_attempt(params={"script": script}), None, said.get("secrets")
+        )
+
+
+PROGRAMS = {
+    "succeed": "pass",
+    "fail": "import sys; print('why', file=sys.stderr); sys.exit({code})",
+    "fail_at_first": "import os, sys; sys.exit(0 if int(os.environ['ATTEMPT']) > 1 else 1)",
+    "speak": "import sys; print('one'); sys.stdout.flush(); print('two', file=sys.stderr)",
+    "progress": "print('::progress 40 half way', flush=True); print('::progress 100', flush=True)",
+    "tell": "print('the value is {secret}')",
+    "run_out_of_memory": "b = []\nwhile True: b.append(bytearray(8_000_000))",
+    "hang": "import time; print('hanging', flush=True); time.sleep(600)",
+    "write": "open('outputs/a.txt', 'w').write('text')",
+}
+
+SCRIPTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "succeed": lambda: [],
+    "fail": lambda code: [{"log": "why", "stream": "stderr"}, {"exit": code}],
+    "fail_at_first": lambda: [{"exit": 1, "until": 1}],
+    "speak": lambda: [{"log": "one"}, {"log": "two", "stream": "stderr"}],
+    "progress": lambda: [{"progress": 40, "message": "half way"}, {"progress": 100}],
+    "tell": lambda secret, secrets: [{"log": f"the value is {secret}"}],
+    "run_out_of_memory": lambda: [{"oom": True}],
+    "hang": lambda: [{"log": "hanging"}, {"hang": True}],
+    "write": lambda: [{"write": {"outputs/a.txt": "text"}}],
+}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the sandbox's user may pass through (pytest's own is closed to others)."""
+    made = Path(tempfile.mkdtemp(prefix="control-room-contract-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+async def made_sandbox(folder: Path) -> AsyncIterator[Sandbox]:
+    groups = cgroup.detect()
+    made = await sandbox.probe(groups, folder)
+    if isinstance(made, NoSandbox):
+        pytest.skip(f"needs a sandbox ({made.reason})")
+    yield made
+    groups.close()
+
+
+@pytest.fixture
+def process(made_sandbox: Sandbox, folder: Path) -> ProcessPieces:
+    return ProcessPieces(ProcessExecutor(made_sandbox, grace_seconds=1.0), folder, made_sandbox.owner)
+
+
+@pytest.fixture
+def scripted(folder: Path) -> ScriptedPieces:
+    return ScriptedPieces(ScriptedExecutor(), folder, None)
+
+
+@pytest.fixture(params=["process", "scripted"])
+def bench(request: pytest.FixtureRequest) -> ProcessPieces | ScriptedPieces:
+    """Every executor in turn."""
+    made: ProcessPieces | ScriptedPieces = request.getfixturevalue(request.param)
+    return made

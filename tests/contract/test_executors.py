@@ -1,0 +1,98 @@
+"""What every executor promises (`runner.executor.base`)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from runner.model.outcome import RetryableFailure, Succeeded
+from runner.model.stop import Stop
+from runner.model.termination import TerminationCode
+from tests.contract.conftest import ProcessPieces, ScriptedPieces
+
+Bench = ProcessPieces | ScriptedPieces
+
+
+async def test_work_that_ends_well_succeeds(bench: Bench) -> None:
+    outcome = await bench.play("succeed").end()
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.usage.exit_code == 0
+
+
+@pytest.mark.parametrize("code", [1, 3, 77])
+async def test_an_exit_code_is_a_retryable_failure_of_the_user(bench: Bench, code: int) -> None:
+    play = bench.play("fail", code=code)
+    outcome = await play.end()
+
+    assert isinstance(outcome, RetryableFailure)
+    assert (TerminationCode.USER_CODE_FAILED, code) == (outcome.code, outcome.usage.exit_code)
+    assert f"exit code {code}" in outcome.message
+    assert play.reporter.used == outcome.usage
+
+
+async def test_the_number_of_the_attempt_is_known_inside(bench: Bench) -> None:
+    outcome = await bench.play("fail_at_first").end()
+
+    assert isinstance(outcome, Succeeded)
+
+
+async def test_lines_arrive_in_order_with_their_stream(bench: Bench) -> None:
+    play = bench.play("speak")
+    await play.end()
+
+    assert ["one"] == play.reporter.text("stdout")
+    assert ["two"] == play.reporter.text("stderr")
+
+
+async def test_progress_is_reported_and_not_logged(bench: Bench) -> None:
+    play = bench.play("progress")
+    await play.end()
+
+    assert [(40, "half way"), (100, "")] == play.reporter.progressed
+    assert [] == play.reporter.lines
+
+
+async def test_a_granted_secret_is_redacted(bench: Bench) -> None:
+    play = bench.play("tell", secret="hunter-2-hunter", secrets={"TOKEN": "hunter-2-hunter"})
+    await play.end()
+
+    assert ["the value is ***"] == play.reporter.text()
+
+
+async def test_running_out_of_memory_has_its_own_code(bench: Bench) -> None:
+    outcome = await bench.play("run_out_of_memory").end()
+
+    assert isinstance(outcome, RetryableFailure)
+    assert outcome.code is TerminationCode.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize("why", [Stop.CANCELED, Stop.DEADLINE, Stop.LOST, Stop.DRAIN])
+async def test_cancelled_work_is_over_before_the_cancellation_leaves(bench: Bench, why: Stop) -> None:
+    play = bench.play("hang")
+    await play.reporter.until("hanging")
+
+    assert await play.stop(why) < 5
+
+
+async def test_work_cancelled_before_it_began_leaves_nothing(bench: Bench) -> None:
+    play = bench.play("hang")
+    await asyncio.sleep(0)
+
+    assert await play.stop(Stop.LOST) < 5
+
+
+async def test_files_are_written_to_outputs(bench: Bench) -> None:
+    play = bench.play("write")
+    await play.end()
+
+    assert "text" == (play.workspace.outputs / "a.txt").read_text()
+
+
+async def test_many_attempts_run_side_by_side(bench: Bench) -> None:
+    plays = [bench.play("speak") for _ in range(6)]
+    outcomes = await asyncio.gather(*(play.end() for play in plays))
+
+    assert [Succeeded] * 6 == [type(each) for each in outcomes]
+    assert [["one"]] * 6 == [play.reporter.text() for play in plays]
