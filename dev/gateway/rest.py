@@ -20,6 +20,8 @@ from dev.gateway.statement import Media, Source
 PREFIX = "/rest/v1/"
 _READS = frozenset({"GET", "HEAD"})
 _WRITES = frozenset({"POST", "PATCH", "DELETE"})
+# How Postgres takes a body that is no JSON: syntax, a forbidden escape, no UTF-8, nested too deeply.
+_OF_BROKEN_JSON = frozenset({"22P02", "22P05", "22021", "54001"})
 _RANGE = re.compile(r"^(\d{1,18})-(\d{1,18})?$", re.ASCII)
 
 
@@ -83,7 +85,7 @@ class DataApi:
         try:
             results = await self._run(catalog, frame, steps, judge)
         except errors.Refusal as refusal:
-            if refusal.code in ("22P02", "22P05") and not reads:
+            if refusal.code in _OF_BROKEN_JSON and not reads:
                 _refuse_broken_json(_content_type(request), body)
             raise
         page = _counted(results, preferred.count, self._settings.max_rows)

@@ -260,19 +260,19 @@ $$;
 revoke all on function ground.want_id(jsonb, text) from public;
 grant execute on function ground.want_id(jsonb, text) to anon, authenticated, service_role, app_system;
 
-create function ground.want_uuid(p jsonb, p_field text)
+create function ground.want_uuid(p jsonb, p_field text, p_path text default '$')
 returns uuid language plpgsql stable set search_path = '' as $$
 declare
     v text := p ->> p_field;
 begin
     if v is null or v !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
-        perform ground.fail('FIELD_INVALID', '$.' || p_field, p_field || ' must be a UUID.');
+        perform ground.fail('FIELD_INVALID', p_path || '.' || p_field, p_field || ' must be a UUID.');
     end if;
     return v::uuid;
 end
 $$;
-revoke all on function ground.want_uuid(jsonb, text) from public;
-grant execute on function ground.want_uuid(jsonb, text) to anon, authenticated, service_role, app_system;
+revoke all on function ground.want_uuid(jsonb, text, text) from public;
+grant execute on function ground.want_uuid(jsonb, text, text) to anon, authenticated, service_role, app_system;
 
 create function ground.want_time(p jsonb, p_field text)
 returns timestamptz language plpgsql stable set search_path = '' as $$

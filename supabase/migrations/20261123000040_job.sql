@@ -134,7 +134,8 @@ begin
         perform ground.fail('FIELD_INVALID', p_path, 'code has either files or artifact_id.');
     end if;
     if p_code ? 'artifact_id' then
-        perform ground.want_uuid(p_code, 'artifact_id');
+        perform ground.want_uuid(p_code, 'artifact_id', p_path);
+        perform job.check_integer(p_code, 'version', p_path, 1, 2147483647, null);
         return p_code;
     end if;
     if jsonb_typeof(p_code -> 'files') <> 'object' or p_code -> 'files' = '{}' then
@@ -176,7 +177,8 @@ begin
         elsif v ? 'table' and coalesce(v ->> 'table', '') !~ '^(bronze|silver|gold)\.[a-z_][a-z0-9_]{0,62}$' then
             perform ground.fail('FIELD_INVALID', v_path || '.table', 'table is <layer>.<name>, e.g. silver.orders.');
         elsif v ? 'artifact_id' then
-            if (artifact.ready_version(p_tenant, ground.want_uuid(v, 'artifact_id'), (v ->> 'version')::integer)).path is null then
+            if (artifact.ready_version(p_tenant, ground.want_uuid(v, 'artifact_id', v_path),
+                                       job.check_integer(v, 'version', v_path, 1, 2147483647, null)::integer)).path is null then
                 perform ground.fail('INPUT_NOT_FOUND', v_path || '.artifact_id');
             end if;
         end if;
@@ -262,8 +264,14 @@ begin
             perform ground.fail('SECRET_NOT_GRANTED', p_path || '.secrets: ' || left(v_name, 64));
         end if;
     end loop;
-    if v_network and not tenancy.is_granted(p_tenant, 'network', 'internet') then
+    if jsonb_typeof(p -> 'network') not in ('boolean', 'null') then
+        perform ground.fail('FIELD_INVALID', p_path || '.network', 'network is true or false.');
+    elsif v_network and not tenancy.is_granted(p_tenant, 'network', 'internet') then
         perform ground.fail('NETWORK_NOT_GRANTED', p_path || '.network');
+    end if;
+    if coalesce(p ->> 'run_if', 'ALL_SUCCESS') not in ('ALL_SUCCESS', 'ALL_DONE', 'NONE_FAILED', 'AT_LEAST_ONE_SUCCESS', 'ALL_FAILED', 'AT_LEAST_ONE_FAILED') then
+        perform ground.fail('FIELD_INVALID', p_path || '.run_if',
+            'run_if is ALL_SUCCESS, ALL_DONE, NONE_FAILED, AT_LEAST_ONE_SUCCESS, ALL_FAILED or AT_LEAST_ONE_FAILED.');
     end if;
     select x.* into l from tenancy.limits x where x.tenant_id = p_tenant;
     return jsonb_build_object(
@@ -308,7 +316,7 @@ begin
     end loop;
     select format('%s.tasks[%s].depends_on', p_path, t.ord - 1) into v_fault
     from jsonb_array_elements(v_done) with ordinality t(task, ord)
-    where exists (select from jsonb_array_elements(t.task -> 'depends_on') d where coalesce(d ->> 'task_key', d #>> '{}') <> all (v_keys))
+    where exists (select from jsonb_array_elements(t.task -> 'depends_on') d where coalesce(d ->> 'task_key', d #>> '{}', '') <> all (v_keys))
     order by t.ord limit 1;
     if v_fault is not null then
         perform ground.fail('JOB_GRAPH_INVALID', v_fault, 'A task depends on one that is not there.');

@@ -181,6 +181,7 @@ create table queue.slots (
     running integer not null default 0 check (running >= 0),
     served_at timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
+create index slots_by_turn on queue.slots (served_at);
 
 create table queue.logs (
     tenant_id uuid not null,
@@ -334,7 +335,9 @@ grant execute on function queue.submit(uuid, text, jsonb) to app_system;
 
 -- -------------------------------------------------------------------------------------------- claim
 
--- One statement decides: tenants with free slots in the order they were last served, k ready attempts of each.
+-- One statement decides: tenants in the order they were last served, as many ready attempts of each as it has free slots,
+-- until the batch is full. The tenant's row is the lock: whoever holds it is alone with that tenant's attempts, so only the
+-- rows that are taken are written, and a busy tenant makes nobody wait.
 create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
 returns table (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint,
                requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text)
@@ -346,41 +349,40 @@ declare
 begin
     select make_interval(secs => s.lease_seconds) into v_lease from queue.settings s;
     return query
-    with free as materialized (
-        select s.tenant_id, l.max_running - s.running as k, s.served_at
-        from queue.slots s join tenancy.limits l on l.tenant_id = s.tenant_id
-        where s.running < l.max_running
-          and exists (select from queue.live_attempts a
-                      where a.tenant_id = s.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers))
-        order by s.served_at limit p_limit
-        for update of s skip locked
-    ), ready as materialized (
-        select f.served_at, f.tenant_id, a.id, row_number() over (partition by f.tenant_id order by a.rank) as turn
-        from free f cross join lateral (
-            select x.id, row_number() over () as rank from (
-                select a.id from queue.live_attempts a
-                where a.tenant_id = f.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers)
-                order by a.priority desc, a.ready_at, a.id
-                limit least(f.k, p_limit) for update skip locked) x) a
-    ), picked as materialized (
-        select id, tenant_id from ready order by turn, served_at, id limit p_limit
-    ), counted as (
-        update queue.slots s set running = s.running + n.n, served_at = v_now
-        from (select tenant_id, count(*)::integer as n from picked group by tenant_id) n
-        where s.tenant_id = n.tenant_id
+    with picked as materialized (
+        select a.id, a.secret
+        from (
+            select s.tenant_id, l.max_running - s.running as k
+            from queue.slots s join tenancy.limits l on l.tenant_id = s.tenant_id
+            where s.running < l.max_running
+              and exists (select from queue.live_attempts a
+                          where a.tenant_id = s.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers))
+            order by s.served_at
+            for update of s skip locked
+        ) f
+        cross join lateral (
+            select a.id, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret
+            from queue.live_attempts a
+            where a.tenant_id = f.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers)
+            order by a.priority desc, a.ready_at, a.id
+            limit f.k
+        ) a
+        limit p_limit
     ), claimed as (
         update queue.live_attempts a
         set state = 'RUNNING', lease = a.lease + 1, runner = p_instance, claimed_at = v_now, lease_expires_at = v_now + v_lease,
             -- an adopted attempt keeps its deadline: its work may still live outside
             deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
                                else v_now + make_interval(secs => t.timeout_seconds) end,
-            token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || x.secret, 'UTF8'))
-        from picked p
-        cross join lateral (select p.id as pid, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret) x,
-             queue.task_runs t
-        where a.id = p.id and t.tenant_id = a.tenant_id and t.id = a.task_run_id
+            token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || p.secret, 'UTF8'))
+        from picked p, queue.task_runs t
+        where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
         returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.deadline_at, a.lease_expires_at,
-                  'crat_' || a.id || '_' || a.lease || '_' || x.secret as token, a.external_id
+                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id
+    ), counted as (
+        update queue.slots s set running = s.running + n.n, served_at = v_now
+        from (select tenant_id, count(*)::integer as n from claimed group by tenant_id) n
+        where s.tenant_id = n.tenant_id
     ), tasks as (
         update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, v_now)
         from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and t.state = 'QUEUED'
@@ -583,11 +585,12 @@ language plpgsql set search_path = '' as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
+    v_ended bigint[] := '{}';
     v record;
 begin
     for v in
         with item as materialized (
-            select (x ->> 'attempt_id')::bigint as id, (x ->> 'lease')::integer as lease, o.state, left(o.message, 4000) as message,
+            select distinct on (id, lease) (x ->> 'attempt_id')::bigint as id, (x ->> 'lease')::integer as lease, o.state, left(o.message, 4000) as message,
                    coalesce(o.termination_code, case o.state when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end) as code,
                    coalesce(o.retryable, false) as retryable, o.retry_after_ms, o.exit_code, o.peak_memory_bytes, o.cpu_ms, o."values"
             from jsonb_array_elements(p_items) x
@@ -606,13 +609,13 @@ begin
                 runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
             select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.state, g.queued_at, g.ready_at, g.lease, g.lost,
                 g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, i.code, i.message, i.exit_code, i.peak_memory_bytes, i.cpu_ms
-            from gone g join item i on i.id = g.id
+            from gone g join item i on i.id = g.id and i.lease = g.lease
         ), fate as materialized (
-            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.code, i.message, i.retry_after_ms, i."values",
+            select g.tenant_id, g.id, g.lease, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.code, i.message, i.retry_after_ms, i."values",
                    case i.state when 'LOST' then 'FAILED' else i.state end as state,
                    i.state = 'FAILED' and i.retryable and g.number <= t.max_retries and g.cancel_requested_at is null as retry
             from gone g
-            join item i on i.id = g.id
+            join item i on i.id = g.id and i.lease = g.lease  -- a batch may hold a stale outcome beside the good one
             join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
         ), again as (
             insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
@@ -638,7 +641,7 @@ begin
         )
         select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.retry, f.state, r.id is not null as ended
         from item i
-        left join fate f on f.id = i.id
+        left join fate f on f.id = i.id and f.lease = i.lease
         left join run r on r.tenant_id = f.tenant_id and r.id = f.run_id
     loop
         attempt_id := v.id;
@@ -649,7 +652,8 @@ begin
         run_state := case when v.ended then v.state when v.retry then 'RUNNING' end;
         if v.settled and not v.ended and not v.retry then
             run_state := queue.advance(v.tenant_id, v.run_id);
-            ended := queue.is_final(run_state);
+            ended := queue.is_final(run_state) and v.run_id <> all (v_ended);  -- its last two tasks may end in one batch
+            v_ended := v_ended || case when ended then v.run_id end;
         end if;
         return next;
     end loop;

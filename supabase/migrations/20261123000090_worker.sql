@@ -355,10 +355,11 @@ declare
 begin
     for i in select * from jsonb_to_recordset(p_items) x (artifact_id uuid, version integer, tenant_id uuid, lease integer, verdict text,
                                                           size bigint, sha256 text, findings jsonb) loop
-        select artifact.judge(i.tenant_id, i.artifact_id, i.version, i.verdict, i.size, i.sha256, i.findings) into v_done
-        from artifact.versions w
+        -- locked first: a row that its own `select … for update` changes on the way is passed over as already changed
+        perform from artifact.versions w
         where w.tenant_id = i.tenant_id and w.artifact_id = i.artifact_id and w.version = i.version and w.check_lease = i.lease for update;
-        v_answer := v_answer || jsonb_build_array(jsonb_build_object('artifact_id', i.artifact_id, 'version', i.version, 'judged', coalesce(v_done, false)));
+        v_done := found and artifact.judge(i.tenant_id, i.artifact_id, i.version, i.verdict, i.size, i.sha256, i.findings);
+        v_answer := v_answer || jsonb_build_array(jsonb_build_object('artifact_id', i.artifact_id, 'version', i.version, 'judged', v_done));
     end loop;
     return v_answer;
 end

@@ -506,7 +506,7 @@ declare
     v_member tenancy.membership := tenancy.require('operator');  -- the bytes are confidential, the metadata is not
     w artifact.versions;
 begin
-    w := artifact.ready_version(v_member.tenant_id, ground.want_uuid(p, 'artifact_id'), case when p ? 'version' then ground.want_id(p, 'version') end::integer);
+    w := artifact.ready_version(v_member.tenant_id, ground.want_uuid(p, 'artifact_id'), job.check_integer(p, 'version', '$', 1, 2147483647, null)::integer);
     if w.path is null then
         perform ground.fail(case when exists (select from artifact.artifacts a where a.tenant_id = v_member.tenant_id
                                               and a.id = ground.want_uuid(p, 'artifact_id') and a.deleted_at is null)

@@ -42,23 +42,23 @@ async def test_lines_arrive_in_order_with_their_stream(bench: Bench) -> None:
     play = bench.play("speak")
     await play.end()
 
-    assert ["one"] == play.reporter.text("stdout")
-    assert ["two"] == play.reporter.text("stderr")
+    assert play.reporter.text("stdout") == ["one"]
+    assert play.reporter.text("stderr") == ["two"]
 
 
 async def test_progress_is_reported_and_not_logged(bench: Bench) -> None:
     play = bench.play("progress")
     await play.end()
 
-    assert [(40, "half way"), (100, "")] == play.reporter.progressed
-    assert [] == play.reporter.lines
+    assert play.reporter.progressed == [(40, "half way"), (100, "")]
+    assert play.reporter.lines == []
 
 
 async def test_a_granted_secret_is_redacted(bench: Bench) -> None:
     play = bench.play("tell", secret="hunter-2-hunter", secrets={"TOKEN": "hunter-2-hunter"})
     await play.end()
 
-    assert ["the value is ***"] == play.reporter.text()
+    assert play.reporter.text() == ["the value is ***"]
 
 
 async def test_running_out_of_memory_has_its_own_code(bench: Bench) -> None:
@@ -87,7 +87,7 @@ async def test_files_are_written_to_outputs(bench: Bench) -> None:
     play = bench.play("write")
     await play.end()
 
-    assert "text" == (play.workspace.outputs / "a.txt").read_text()
+    assert (play.workspace.outputs / "a.txt").read_text() == "text"
 
 
 async def test_many_attempts_run_side_by_side(bench: Bench) -> None:
@@ -95,4 +95,4 @@ async def test_many_attempts_run_side_by_side(bench: Bench) -> None:
     outcomes = await asyncio.gather(*(play.end() for play in plays))
 
     assert [Succeeded] * 6 == [type(each) for each in outcomes]
-    assert [["one"]] * 6 == [play.reporter.text() for play in plays]
+    assert [play.reporter.text() for play in plays] == [["one"]] * 6

@@ -67,7 +67,7 @@ async def test_a_secret_reaches_the_job_and_no_command_line(process: ProcessPiec
     )
     await play.reporter.until("ready")
 
-    assert [] == survivors("value-of-token")
+    assert survivors("value-of-token") == []
     await play.stop(Stop.LOST)
 
 
@@ -82,7 +82,7 @@ async def test_nobody_without_capabilities_runs_the_code(process: ProcessPieces)
         """,
     )
 
-    assert ["65534 65534 0 0", "1 2"] == lines
+    assert lines == ["65534 65534 0 0", "1 2"]
 
 
 async def test_only_the_job_and_temporary_folders_are_writable(process: ProcessPieces) -> None:
@@ -123,8 +123,9 @@ async def test_there_is_no_network(process: ProcessPieces) -> None:
             process,
             f"""
             import socket
-            for kind, address in ((socket.SOCK_STREAM, ("127.0.0.1", {port})), (socket.SOCK_STREAM, ("1.1.1.1", 53)),
-                                  (socket.SOCK_STREAM, ("169.254.169.254", 80)), (socket.SOCK_DGRAM, ("1.1.1.1", 53))):
+            TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+            for kind, address in ((TCP, ("127.0.0.1", {port})), (TCP, ("1.1.1.1", 53)),
+                                  (TCP, ("169.254.169.254", 80)), (UDP, ("1.1.1.1", 53))):
                 try:
                     with socket.socket(socket.AF_INET, kind) as s:
                         s.settimeout(2); s.connect(address); s.send(b"x"); print("reached", address)
@@ -137,7 +138,7 @@ async def test_there_is_no_network(process: ProcessPieces) -> None:
         with pytest.raises(TimeoutError):
             server.accept()
 
-    assert ["refused"] * 4 + ["['lo']"] == lines
+    assert lines == ["refused"] * 4 + ["['lo']"]
 
 
 async def test_network_that_this_sandbox_does_not_give_is_refused(process: ProcessPieces) -> None:
@@ -163,7 +164,7 @@ async def test_no_further_namespaces_mounts_or_tracing(process: ProcessPieces) -
         """,
     )
 
-    assert ["-1 1"] * 4 == lines
+    assert lines == ["-1 1"] * 4
 
 
 async def test_other_attempts_cannot_be_seen(process: ProcessPieces) -> None:
@@ -177,7 +178,7 @@ async def test_other_attempts_cannot_be_seen(process: ProcessPieces) -> None:
     await other.stop(Stop.LOST)
 
     assert len(lines[0].split(",")) <= 3
-    assert "['.control-room', 'inputs', 'job.py', 'outputs']" == str(sorted(eval(lines[2])))
+    assert str(sorted(eval(lines[2]))) == "['.control-room', 'inputs', 'job.py', 'outputs']"
 
 
 async def test_a_fork_bomb_is_bounded(process: ProcessPieces, made_sandbox: Sandbox) -> None:
@@ -198,7 +199,7 @@ async def test_a_fork_bomb_is_bounded(process: ProcessPieces, made_sandbox: Sand
         limits=Limits(memory_bytes=256 * MIB, pids=64),
     )
 
-    assert ["11", "True"] == lines
+    assert lines == ["11", "True"]
 
 
 async def test_a_survivor_in_its_own_session_is_killed(process: ProcessPieces) -> None:
@@ -220,7 +221,7 @@ async def test_a_survivor_in_its_own_session_is_killed(process: ProcessPieces) -
 
     await play.stop(Stop.CANCELED)
 
-    assert [] == survivors("sleep 31415")
+    assert survivors("sleep 31415") == []
 
 
 async def test_a_survivor_dies_with_the_job_that_ends_by_itself(process: ProcessPieces) -> None:
@@ -234,14 +235,14 @@ async def test_a_survivor_dies_with_the_job_that_ends_by_itself(process: Process
         """,
     )
 
-    assert [] == survivors("sleep 27182")
+    assert survivors("sleep 27182") == []
 
 
 async def test_a_stop_gives_the_job_a_moment_to_clean_up(process: ProcessPieces) -> None:
     code = """
     import os, signal, time
     def bye(*_):
-        os.write(1, b"goodbye\n"); os._exit(0)
+        os.write(1, b"goodbye\\n"); os._exit(0)
     signal.signal(signal.SIGTERM, bye)
     print("ready", flush=True)
     while True: time.sleep(0.1)
@@ -253,8 +254,8 @@ async def test_a_stop_gives_the_job_a_moment_to_clean_up(process: ProcessPieces)
     await lost.reporter.until("ready")
     await lost.stop(Stop.LOST)
 
-    assert ["ready", "goodbye"] == asked.reporter.text()
-    assert ["ready"] == lost.reporter.text()
+    assert asked.reporter.text() == ["ready", "goodbye"]
+    assert lost.reporter.text() == ["ready"]
 
 
 async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(process: ProcessPieces) -> None:
@@ -286,7 +287,7 @@ async def test_a_memory_bomb_in_a_child_is_out_of_memory(
     outcome = await play.end()
 
     assert isinstance(outcome, RetryableFailure)
-    assert (TerminationCode.OUT_OF_MEMORY, 1) == (outcome.code, outcome.usage.exit_code)
+    assert (outcome.code, outcome.usage.exit_code) == (TerminationCode.OUT_OF_MEMORY, 1)
     assert outcome.usage.peak_memory_bytes is not None
     assert outcome.usage.peak_memory_bytes <= 256 * MIB
 
@@ -319,7 +320,7 @@ async def test_a_file_larger_than_the_limit_cannot_be_written(process: ProcessPi
         limits=Limits(memory_bytes=256 * MIB, file_bytes=4 * MIB),
     )
 
-    assert ["27"] == lines
+    assert lines == ["27"]
 
 
 async def test_temporary_space_is_bounded(process: ProcessPieces) -> None:
@@ -337,7 +338,7 @@ async def test_temporary_space_is_bounded(process: ProcessPieces) -> None:
         limits=Limits(memory_bytes=256 * MIB, tmp_bytes=8 * MIB),
     )
 
-    assert ["28", "28"] == lines
+    assert lines == ["28", "28"]
 
 
 async def test_a_job_that_fills_the_disk_is_stopped(
@@ -374,7 +375,7 @@ async def test_a_secret_split_over_two_writes_is_redacted(process: ProcessPieces
 
     everything = "".join(play.reporter.text())
     assert "correct-horse" not in everything
-    assert 2 == everything.count("***")
+    assert everything.count("***") == 2
 
 
 async def test_a_flood_is_truncated_and_kept_whole_on_disk(process: ProcessPieces) -> None:
@@ -382,16 +383,16 @@ async def test_a_flood_is_truncated_and_kept_whole_on_disk(process: ProcessPiece
     await play.end()
 
     lines = play.reporter.lines
-    assert 10_000 == len(lines)
+    assert len(lines) == 10_000
     assert "truncated" in lines[-1][1]
-    assert 30_000 == len((play.workspace.kept / "log").read_text().splitlines())
+    assert len((play.workspace.kept / "log").read_text().splitlines()) == 30_000
 
 
 async def test_a_short_log_leaves_no_file(process: ProcessPieces) -> None:
     play = process.python("print('one')")
     await play.end()
 
-    assert [] == list(play.workspace.kept.iterdir())
+    assert list(play.workspace.kept.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -444,7 +445,7 @@ async def test_binds_are_read_only(process: ProcessPieces, folder: Path) -> None
     )
     await play.end()
 
-    assert ["from outside", "30"] == play.reporter.text()
+    assert play.reporter.text() == ["from outside", "30"]
 
 
 async def test_a_sandbox_that_cannot_be_made_is_the_platforms_fault(process: ProcessPieces) -> None:
@@ -469,7 +470,7 @@ async def test_nothing_is_left_of_an_attempt(process: ProcessPieces) -> None:
         ["find", "/sys/fs/cgroup", "-path", f"*{ownership.own_name()}/a*", "-type", "d"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "" == groups.stdout
+    assert groups.stdout == ""
     descriptors = len(os.listdir("/proc/self/fd"))
     await process.play("succeed").end()
     await asyncio.sleep(0)
@@ -480,7 +481,7 @@ async def test_controls_in_the_log_are_replaced(process: ProcessPieces) -> None:
     play = process.python("import sys; sys.stdout.write('a\\x1b[31mb\\x00c\\r\\nd\\u2028e\\n')")
     await play.end()
 
-    assert ["a\ufffd[31mb\ufffdc", "d\ufffde"] == play.reporter.text()
+    assert play.reporter.text() == ["a\ufffd[31mb\ufffdc", "d\ufffde"]
 
 
 async def test_without_control_groups_rlimits_still_bound(folder: Path) -> None:
@@ -507,5 +508,5 @@ async def test_without_control_groups_rlimits_still_bound(folder: Path) -> None:
 
     assert isinstance(memory, RetryableFailure)
     assert "MemoryError" in memory.message
-    assert ["True"] == forks.reporter.text()
+    assert forks.reporter.text() == ["True"]
     assert made.description["cgroup"] == "none"

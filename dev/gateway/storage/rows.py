@@ -100,7 +100,8 @@ _SORTED_BY = {
     "updated_at": "updated_at",
     "last_accessed_at": "last_accessed_at",
 }
-_BUCKET_COLUMNS = "id, name, owner, public, created_at, updated_at, file_size_limit, allowed_mime_types"
+# clients insist on a text for the owner
+_BUCKET_COLUMNS = "id, name, coalesce(owner::text, '') as owner, public, created_at, updated_at, file_size_limit, allowed_mime_types"
 _BUCKET = f"select row_to_json(b)::text from (select {_BUCKET_COLUMNS} from storage.buckets where id = $1) b".encode()  # noqa: S608
 _BUCKETS = f"""
 select coalesce(json_agg(b), '[]')::text from (select {_BUCKET_COLUMNS} from storage.buckets order by id) b

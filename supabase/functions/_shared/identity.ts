@@ -157,9 +157,8 @@ function memberOf({ claims }: Token, jwt: string): Member {
     throw invalid("it is for another audience");
   }
   const effective = role === "authenticated" ? user_role : role;
-  if (role !== "authenticated" && !isRole(role)) throw invalid("its role is none of ours");
   if (typeof tenant_id !== "string" || !uuid.test(tenant_id)) throw refuse("TENANT_MISSING");
-  if (!isRole(effective)) throw invalid("its user_role is none of ours");
+  if (!isRole(effective)) throw invalid("its role is none of ours");
   const userId = user_id ?? sub;
   if (typeof userId !== "string" || userId === "") {
     throw refuse("TENANT_MISSING", { details: "The token names no user." });

@@ -65,6 +65,14 @@ class DuckEngine:
         rows = self.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
         return [(str(name), str(type_)) for name, type_, *_ in rows]
 
+    def settled(self, query: str) -> str:
+        """The query with columns that Parquet and Spark can hold: DuckDB sums integers into HUGEINT."""
+        wide = [n for n, t in self.describe(f"({query})") if t in ("HUGEINT", "UHUGEINT", "UBIGINT")]
+        if not wide:
+            return query
+        casts = ", ".join(f"CAST({reader.name(n)} AS BIGINT) AS {reader.name(n)}" for n in wide)
+        return f"SELECT * REPLACE ({casts}) FROM ({query})"  # noqa: S608
+
     def note_source(self, view: str, columns: list[tuple[str, str]], places: list[str]) -> None:
         """A view over files was made: its columns are those of every place it reads, by name."""
         self._schema[view] = dict(columns)
@@ -119,7 +127,11 @@ class DuckEngine:
         with contextlib.suppress(Exception):  # the first time there is none to remove
             self.connection.remove_function(name)
         self.connection.create_function(
-            name, lambda *values: function(*values), None, reader.duck(type_), null_handling="special"
+            name,
+            lambda *values: function(*values),
+            None,  # noqa: PLW0108 - so DuckDB sees any number of arguments
+            reader.duck(type_),
+            null_handling="special",
         )
 
     def trace(self, query: str) -> Flow:

@@ -11,7 +11,25 @@ from .writer import _query
 if TYPE_CHECKING:
     from . import DuckEngine
 
-_NEEDS_SPARK = ["rdd", "foreachPartition", "mapInPandas", "mapInArrow", "applyInPandas", "cogroup", "toJSON", "writeStream", "withWatermark", "observe", "semanticHash", "sameSemantics", "writeTo", "mergeInto", "checkpointed", "pandas_api", "to_pandas_on_spark"]
+_NEEDS_SPARK = [
+    "rdd",
+    "foreachPartition",
+    "mapInPandas",
+    "mapInArrow",
+    "applyInPandas",
+    "cogroup",
+    "toJSON",
+    "writeStream",
+    "withWatermark",
+    "observe",
+    "semanticHash",
+    "sameSemantics",
+    "writeTo",
+    "mergeInto",
+    "checkpointed",
+    "pandas_api",
+    "to_pandas_on_spark",
+]
 
 
 def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small methods
@@ -19,12 +37,15 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     cls = engine.sql.DataFrame
     plain_collect = cls.collect
     functions: Any = importlib.import_module("sqlframe.duckdb.functions")
+    catalog_column: Any = importlib.import_module("sqlframe.base.catalog").Column
+    exp: Any = importlib.import_module("sqlglot.expressions")
+    operations: Any = importlib.import_module("sqlframe.base.operations")
+    plain_quantile = cls.approxQuantile
 
     def held(frame: Any) -> None:
         """The program is about to hold this result: what it makes of it cannot be followed."""
         with engine.capture.guard("a collected result"):
-            query = _query(frame)
-            engine.capture.held(lambda: engine.trace(query))
+            engine.capture.held(lambda: engine.trace(_query(frame)))
 
     def collect(self: Any) -> Any:
         rows = plain_collect(self)
@@ -63,7 +84,7 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     def materialised(self: Any, *_: Any, **__: Any) -> Any:
         """cache, persist, checkpoint: a table in DuckDB, as wide as the frame, followed like a view."""
         table, query, columns = engine.number("cached"), _query(self), self.columns
-        engine.connection.execute(f"CREATE TEMP TABLE {table} AS {query}")
+        engine.connection.execute(f"CREATE TEMP TABLE {table} AS {engine.settled(query)}")
         with engine.capture.guard("a cached frame"):
             engine.note_table(table, query, replaces=True)
         return self.session._from_relation(table, columns)
@@ -79,11 +100,11 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         return [(each.name, each.dataType.simpleString()) for each in self.schema.fields]
 
     def subtract(self: Any, other: Any) -> Any:
-        return self.exceptAll(other).distinct() if False else _subtract(self, other)
+        return self._set_operation(exp.Except, other, distinct=True)
 
     def sample(self: Any, withReplacement: Any = None, fraction: Any = None, seed: Any = None) -> Any:
         if isinstance(withReplacement, float):
-            withReplacement, fraction, seed = False, withReplacement, fraction
+            withReplacement, fraction = False, withReplacement
         if withReplacement:
             raise NotImplementedError(
                 "sampling with replacement needs real Spark: submit the job with engine spark"
@@ -96,19 +117,41 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     def summary(self: Any, *statistics: str) -> Any:
         return _summary(self, [], list(statistics) or ["count", "mean", "stddev", "min", "max"])
 
+    @operations.operation(operations.Operation.GROUP_BY)
     def rollup(self: Any, *columns: Any) -> Any:
-        raise NotImplementedError("DataFrame.rollup: use spark.sql('… GROUP BY ROLLUP (…)') or engine spark")
+        given = columns[0] if len(columns) == 1 and isinstance(columns[0], list) else columns
+        keys = self._ensure_and_normalize_cols(list(given))
+        return self._group_data(self, [keys[:i] for i in range(len(keys), -1, -1)], self.last_op)
+
+    def typed_columns(self: Any) -> list[Any]:
+        """The schema of the frame, asked of DuckDB and told in Spark's types."""
+        found = engine.describe(f"({_query(self)})")
+        return [
+            catalog_column(
+                n, None, spark_type(t), nullable=True, isPartition=False, isBucket=False, isCluster=False
+            )
+            for n, t in found
+        ]
+
+    def spark_type(duck: str) -> str:
+        for wide in ("UHUGEINT", "HUGEINT", "UBIGINT"):  # what DuckDB makes of sums; a long in Spark
+            duck = duck.replace(wide, "BIGINT")
+        for text in ("UUID", "TIME ", "ENUM"):
+            if duck.startswith(text) or duck == text.strip():
+                duck = "VARCHAR"
+        return str(exp.DataType.build(duck, dialect="duckdb").sql(dialect="spark"))
+
+    def approx_quantile(self: Any, col: Any, probabilities: Any, relativeError: Any) -> Any:
+        found = plain_quantile(self, col, probabilities, relativeError)
+        return found[0] if isinstance(col, str) and found and isinstance(found[0], list) else found
 
     def global_view(self: Any, name: str) -> None:
         self.createOrReplaceTempView(f"global_temp_{name}")
 
-    def temp_view(self: Any, name: str) -> None:
-        self.createOrReplaceTempView(name)
-
     cls.collect = collect
     cls.take = take
     cls.head = head
-    cls.first = lambda self: head(self)
+    cls.first = head
     cls.tail = tail
     cls.toLocalIterator = to_local_iterator
     cls.toPandas = to_pandas
@@ -124,7 +167,9 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     cls.describe = describe
     cls.summary = summary
     cls.rollup = rollup
-    cls.createTempView = temp_view
+    cls._typed_columns = property(typed_columns)
+    cls.approxQuantile = approx_quantile
+    cls.createTempView = cls.createOrReplaceTempView
     cls.createGlobalTempView = cls.createOrReplaceGlobalTempView = global_view
     cls.isLocal = lambda self: True
     cls.isStreaming = False
@@ -133,6 +178,26 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     types: Any = importlib.import_module("sqlframe.base.types")
     types.StructType.__getitem__ = _field
     types.StructType.fieldNames = lambda self: [field.name for field in self.fields]
+    types._create_row = _row_maker(types.Row)
+    for type_class in (types.DecimalType, types.StructType, types.MapType, types.ArrayType):
+        type_class.simpleString = _without_spaces(type_class.simpleString)
+
+
+def _row_maker(row_class: Any) -> Any:
+    def create_row(fields: Any, values: Any) -> Any:
+        """A Row that keeps Decimals; sqlframe makes floats of them."""
+        row = row_class(*values)
+        row.__fields__ = fields
+        return row
+
+    return create_row
+
+
+def _without_spaces(simple_string: Any) -> Any:
+    def simpleString(self: Any) -> str:
+        return str(simple_string(self)).replace(", ", ",")
+
+    return simpleString
 
 
 def _refusal(name: str) -> Any:
@@ -151,21 +216,16 @@ def _field(self: Any, key: Any) -> Any:
     raise KeyError(f"No StructField named {key}")
 
 
-def _subtract(left: Any, right: Any) -> Any:
-    exp: Any = importlib.import_module("sqlglot.expressions")
-    return left._set_operation(exp.Except, right, distinct=True)
-
-
 def _summary(frame: Any, columns: list[str], statistics: list[str]) -> Any:
     functions: Any = importlib.import_module("sqlframe.duckdb.functions")
     numeric = ("int", "bigint", "double", "float", "smallint", "tinyint", "string")
     chosen = columns or [n for n, t in frame.dtypes if t.startswith(numeric) or t.startswith("decimal")]
     make = {
-        "count": lambda c: functions.count(c),
+        "count": functions.count,
         "mean": lambda c: functions.avg(functions.expr(f"try_cast(`{c}` as double)")),
         "stddev": lambda c: functions.stddev(functions.expr(f"try_cast(`{c}` as double)")),
-        "min": lambda c: functions.min(c),
-        "max": lambda c: functions.max(c),
+        "min": functions.min,
+        "max": functions.max,
     }
     rows = []
     for statistic in statistics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -65,15 +66,31 @@ def install(engine: DuckEngine) -> None:
     def broadcast(df: Any) -> Any:
         return df
 
+    def literal(value: Any) -> Any:
+        # In DuckDB 1.5 is a decimal and 1.5e0 a double, which is what a float is in Spark.
+        if isinstance(value, float) and math.isfinite(value):
+            text = repr(abs(value))
+            number = exp.Literal.number(text if "e" in text else f"{text}e0")
+            return column_class(exp.Neg(this=number) if value < 0 else number)
+        return plain_literal(value)
+
+    def input_file_name() -> Any:
+        path = getattr(engine.sql.SparkSession.builder.getOrCreate(), "_last_loaded_file", None) or ""
+        return column_class(exp.Literal.string(f"file://{path}"))
+
+    plain_literal = column_class._lit
+    column_class._lit = staticmethod(literal)
     extra: dict[str, Callable[..., Any]] = {
         "udf": udf,
         "pandas_udf": pandas_udf,
         "monotonically_increasing_id": monotonically_increasing_id,
         "broadcast": broadcast,
         "format_number": format_number,
+        "input_file_name": input_file_name,
     }
     for name, function in extra.items():
         setattr(module, name, function)
+    _mend_generator(exp)
     registration: Any = importlib.import_module("sqlframe.duckdb.udf").DuckDBUDFRegistration
 
     def register(self: Any, name: str, f: Any, returnType: Any = None) -> Any:
@@ -82,6 +99,27 @@ def install(engine: DuckEngine) -> None:
         return udf(plain, returnType or getattr(f, "returnType", None) or "string")
 
     registration.register = register
+
+
+def _mend_generator(exp: Any) -> None:
+    """Where the DuckDB of sqlglot gives another type than Spark: floor and ceil are longs, parsed times instants."""
+    duckdb: Any = importlib.import_module("sqlglot.dialects.duckdb").DuckDB
+    session: Any = importlib.import_module("sqlframe.duckdb.session")
+
+    def long(name: str) -> Any:
+        def generate(generator: Any, expression: Any) -> str:
+            return f"CAST({name}({generator.sql(expression, 'this')}) AS BIGINT)"
+
+        return generate
+
+    def instant(generator: Any, expression: Any) -> str:
+        return f"CAST({generator.strtotime_sql(expression)} AS TIMESTAMPTZ)"
+
+    for dialect in (duckdb, session._DuckDBV2):
+        transforms = dialect.Generator.TRANSFORMS
+        transforms[exp.StrToTime] = instant
+        transforms[exp.Floor] = long("FLOOR")
+        transforms[exp.Ceil] = long("CEIL")
 
 
 def _word(name: str) -> str:

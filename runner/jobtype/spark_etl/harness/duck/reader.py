@@ -140,6 +140,7 @@ def _read(
         engine.connection.execute(f"CREATE VIEW {view} AS SELECT {values} FROM {relation}{where}")  # noqa: S608
         described = engine.describe(view)
     engine.note_source(view, described, sorted({engine.capture.place(path) for path in paths}))
+    session._last_loaded_file = os.path.join(engine.request.root, paths[-1])
     return session._from_relation(view, [column for column, _ in described])
 
 
@@ -190,9 +191,11 @@ def _csv(
         "sample_size = -1",
         f"hive_partitioning = {hive}",
     ]
-    for option, ours in (("quote", "quote"), ("comment", "comment"), ("nullvalue", "nullstr")):
+    for option in ("quote", "comment"):
         if option in options:
-            parts.append(f"{ours} = {literal(options[option])}")
+            parts.append(f"{option} = {literal(options[option])}")
+    nulls = dict.fromkeys([str(options.get("nullvalue", "")), ""])
+    parts.append(f"nullstr = [{', '.join(literal(each) for each in nulls)}]")
     if "escape" in options and options["escape"] not in ("\\", ""):
         parts.append(f"escape = {literal(options['escape'])}")
     if "encoding" in options:

@@ -107,8 +107,9 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
 
     def from_relation(self: Any, relation: str, columns: list[str]) -> Any:
         """A frame over a view or table of ours; its names keep their case, as Spark's do."""
+        # Identifiers quoted only where they must be: sqlframe takes "id" and id for two columns in a join.
         select = exp.select(
-            *[exp.column(name, table="s", quoted=True).as_(name, quoted=True) for name in columns]
+            *[exp.column(exp.to_identifier(each), table="s").as_(exp.to_identifier(each)) for each in columns]
         ).from_(exp.alias_(exp.to_table(relation), "s", table=True))
         frame = plain_sql(self, select, qualify=False)
         frame.display_name_mapping.update(zip(frame._columns, columns, strict=True))
@@ -147,11 +148,15 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
             raise errors.ParseException(f"[PARSE_SYNTAX_ERROR] {str(error).splitlines()[0]}") from None
 
     def named_files(self: Any, statement: Any, text: str) -> str:
-        """`parquet.`/a/b`` -> a temporary view over that file."""
+        """`parquet.`/a/b`` -> a temporary view over that file; `global_temp.v` -> the view."""
         if statement is None:
             return text
         changed = False
         for table in list(statement.find_all(exp.Table)):
+            if table.db.lower() == "global_temp":
+                table.set("db", None)
+                table.set("this", exp.to_identifier(f"global_temp_{table.name}"))
+                changed = True
             if table.db.lower() in _FILE_FORMATS and ("/" in table.name or "." in table.name):
                 name = engine.number("named_file")
                 reader = self.read.format(table.db.lower())
@@ -300,6 +305,17 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         with errors.translated():
             plain_execute(self, text)
 
+    def drop_view(self: Any, viewName: str) -> bool:
+        return self.session.temp_views.pop(viewName.lower(), None) is not None
+
+    def nothing(self: Any, *_: Any, **__: Any) -> None:
+        """Caches and file listings are DuckDB's own business."""
+
+    catalog = importlib.import_module("sqlframe.duckdb.catalog").DuckDBCatalog
+    catalog.dropTempView = drop_view
+    catalog.dropGlobalTempView = lambda self, viewName: drop_view(self, f"global_temp_{viewName}")
+    catalog.cacheTable = catalog.uncacheTable = catalog.clearCache = nothing
+    catalog.refreshTable = catalog.refreshByPath = catalog.recoverPartitions = nothing
     cls._execute = execute
     cls.sql = sql
     cls._from_relation = from_relation

@@ -85,7 +85,7 @@ def install(engine: DuckEngine) -> None:
                 return
         table, query = engine.table_name(name), _query(self._df)
         hold = engine.number("new_table")
-        engine.connection.execute(f"CREATE TABLE {hold} AS {query}")
+        engine.connection.execute(f"CREATE TABLE {hold} AS {engine.settled(query)}")
         engine.connection.execute(f"DROP TABLE IF EXISTS {table}")
         engine.connection.execute(f"ALTER TABLE {hold} RENAME TO {table}")
         with engine.capture.guard(f"the table {name}"):
@@ -194,6 +194,7 @@ def _copy(
     else:
         target = staged / f"{stem}.{suffix}"
     with errors.translated():
+        query = engine.settled(query)
         engine.connection.execute(f"COPY ({query}) TO {literal(target)} ({', '.join(clauses)})")
     (staged / "_SUCCESS").touch()
 

@@ -1,0 +1,1 @@
+"""What people see in a terminal: each function makes a rich renderable of words of the API."""

@@ -1,0 +1,146 @@
+"""Success figures, health, callbacks, jobs, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from control_room.model import Delivery, Health, Job, Slo, Table
+from control_room.view import ink
+
+#: figure, what it says, unit, whether more is better
+_FIGURES = (
+    ("success_rate_platform", "runs not failed by the platform", "%", True),
+    ("mean_execution_ms", "mean execution time", "ms", False),
+    ("lineage_coverage", "data flows with lineage", "%", True),
+    ("callback_delivery", "callbacks brought to an end", "%", True),
+)
+
+
+def slo(found: Slo) -> RenderableType:
+    table = ink.table("figure", "measured", "target", "", right=("measured", "target"))
+    for name, words, unit, more in _FIGURES:
+        measured = getattr(found, name)
+        target = found.targets.get(name)
+        table.add_row(
+            words,
+            Text(ink.figure(measured, unit), style="name"),
+            Text(_target(target, unit, more=more), style="quiet"),
+            _verdict(meets(measured, target, more=more)),
+        )
+    runs = found.runs
+    told = (
+        f"{runs.get('finished', 0)} runs in {found.window_hours} h: {runs.get('succeeded', 0)} succeeded, "
+        f"{runs.get('failed', 0)} failed, {runs.get('failed_by_platform', 0)} of these by the platform"
+    )
+    return Group(table, Text(told, style="quiet"))
+
+
+def met(found: Slo) -> dict[str, bool | None]:
+    """Each figure against its target; None where nothing was measured."""
+    return {
+        name: meets(getattr(found, name), found.targets.get(name), more=more) for name, _, _, more in _FIGURES
+    }
+
+
+def meets(measured: float | None, target: float | None, *, more: bool) -> bool | None:
+    if measured is None or target is None:
+        return None
+    return measured >= target if more else measured <= target
+
+
+def _target(target: float | None, unit: str, *, more: bool) -> str:
+    return "" if target is None else f"{'≥' if more else '≤'} {ink.figure(target, unit)}"
+
+
+def _verdict(good: bool | None) -> Text:
+    if good is None:
+        return Text("not measured yet", style="quiet")
+    return Text("✓", style="good") if good else Text("✗ below target", style="bad")
+
+
+def health(found: Health) -> RenderableType:
+    good = found.status == "ok"
+    head = Text.assemble(("✓ " if good else "✗ ", "good" if good else "bad"), found.status.replace("_", " "))
+    if not found.runners:
+        return Group(head, Text("no runner is there: submitted runs wait", style="warn"))
+    table = ink.table("runner", "offers", "sandbox", "seen")
+    for runner in found.runners:
+        table.add_row(
+            str(runner.get("name") or runner.get("version") or ""),
+            ", ".join(str(it) for it in runner.get("offers") or []),
+            _sandbox(runner.get("sandbox")),
+            str(runner.get("seen_at") or "")[11:19],
+        )
+    return Group(head, table)
+
+
+def _sandbox(told: object) -> str:
+    if isinstance(told, dict):
+        plain = {name: value for name, value in told.items() if not isinstance(value, dict | list)}
+        return ", ".join(f"{name}: {value}" for name, value in plain.items())
+    return str(told or "")
+
+
+def deliveries(found: Sequence[Delivery]) -> RenderableType:
+    if not found:
+        return Text("no deliveries", style="quiet")
+    table = ink.table(
+        "delivery", "state", "event", "run", "seq", "tries", "to", "", right=("run", "seq", "tries")
+    )
+    for it in found:
+        trouble = it.last_error or (str(it.last_status) if it.last_status and it.state != "DELIVERED" else "")
+        table.add_row(
+            str(it.delivery_id),
+            ink.state(it.state),
+            it.type or "",
+            str(it.run_id or ""),
+            str(it.seq or ""),
+            str(it.tries),
+            it.url or "",
+            Text(trouble, style="quiet"),
+        )
+    return table
+
+
+def jobs(found: Sequence[Job]) -> RenderableType:
+    if not found:
+        return Text("no jobs", style="quiet")
+    table = ink.table("job", "name", "version", "changed", right=("job", "version"))
+    for it in found:
+        table.add_row(
+            str(it.job_id), Text(it.name, style="name"), str(it.version or ""), ink.when(it.updated_at)
+        )
+    return table
+
+
+def job(found: Job) -> RenderableType:
+    head = Text.assemble(
+        (f"job {found.job_id}", "name"), f"  {found.name}", (f"  version {found.version}", "quiet")
+    )
+    table = ink.table("task", "type", "after", "spec")
+    for task in found.tasks:
+        after = ", ".join(
+            str(it.get("task_key") if isinstance(it, dict) else it) for it in task.get("depends_on") or []
+        )
+        table.add_row(
+            str(task.get("task_key")),
+            str(task.get("job_type")),
+            after,
+            Text(str(task.get("spec") or ""), style="quiet"),
+        )
+    return Group(head, table)
+
+
+def rows(found: Table) -> RenderableType:
+    """The rows of a table of a layer."""
+    names = [str(it["name"]) for it in found.columns]
+    numeric = tuple(
+        name for name in names if any(isinstance(row.get(name), int | float) for row in found.rows)
+    )
+    table = ink.table(*names, right=numeric)
+    for row in found.rows:
+        table.add_row(*(ink.cell(row.get(name)) for name in names))
+    return table

@@ -1,0 +1,106 @@
+"""Lineage as a tree: what a dataset comes from, step by step, with its columns."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from control_room.flow import ColumnFlow, Dataset, Flow
+from control_room.view import ink
+
+SHOWN_COLUMNS = 12
+
+
+def tree(flow: Flow, root: str | None = None, *, columns: bool = True) -> RenderableType:
+    """From `root`, or from every dataset that nothing else is made from."""
+    roots = [root] if root is not None else list(flow.ends)
+    if not roots:
+        return Text("no lineage", style="quiet")
+    trees = [_tree(flow, name, columns=columns) for name in roots]
+    if flow.truncated:
+        trees.append(Text("the graph is larger than what is shown", style="warn"))
+    return Group(*trees)
+
+
+def _tree(flow: Flow, root: str, *, columns: bool) -> RenderableType:
+    made = Tree(_title(flow.datasets[root]), guide_style="quiet")
+    seen: set[str] = set()
+    _grow(made, flow, root, seen, columns=columns)
+    return made
+
+
+def _grow(branch: Tree, flow: Flow, name: str, seen: set[str], *, columns: bool) -> None:
+    if name in seen:
+        branch.add(Text("… as above", style="quiet"))
+        return
+    seen.add(name)
+    if columns:
+        _add_columns(branch, flow, name)
+    for step in flow.made_by(name):
+        limb = branch.add(Text.assemble(("made by ", "quiet"), (step.job, "job")))
+        for source in step.ins:
+            _grow(limb.add(_title(flow.datasets[source])), flow, source, seen, columns=columns)
+
+
+def _title(dataset: Dataset) -> Text:
+    return Text.assemble(
+        (dataset.title, f"bold {ink.layer(dataset.layer)}"),
+        ("  file" if dataset.layer == "file" else "", "quiet"),
+    )
+
+
+def _add_columns(branch: Tree, flow: Flow, name: str) -> None:
+    dataset = flow.datasets[name]
+    traced = [(column, flow.origins_of(name, column.name)) for column in dataset.columns]
+    if not any(it.direct and it.source != name for _, origins in traced for it in origins):
+        if dataset.columns:
+            names = ", ".join(column.name for column in dataset.columns[:SHOWN_COLUMNS])
+            more = " …" if len(dataset.columns) > SHOWN_COLUMNS else ""
+            branch.add(Text(names + more, style="quiet"))
+        return
+    width = max(len(column.name) for column, _ in traced[:SHOWN_COLUMNS])
+    for column, origins in traced[:SHOWN_COLUMNS]:
+        branch.add(Text.assemble(f"{column.name:<{width}}", _origins(flow, origins)))
+    if len(traced) > SHOWN_COLUMNS:
+        branch.add(Text(f"and {len(traced) - SHOWN_COLUMNS} more columns", style="quiet"))
+
+
+def _origins(flow: Flow, origins: tuple[ColumnFlow, ...]) -> Text:
+    """What the values come from; what only chose or ordered them comes after."""
+    direct = [it for it in origins if it.direct]
+    if not direct:
+        return Text()
+    line = Text("  ← ", style="quiet")
+    for number, it in enumerate(direct):
+        source = flow.datasets[it.source]
+        line.append(", " if number else "")
+        line.append(f"{source.title}.{it.source_field}", style=ink.layer(source.layer))
+    how = sorted({it.how for it in direct} - {"", "identity"})
+    if how:
+        line.append(f"  {', '.join(how)}", style="quiet")
+    return line
+
+
+def columns(flow: Flow, node: str) -> RenderableType:
+    """Every column of a dataset with what it comes from directly, and the first columns behind it."""
+    table = ink.table("column", "from", "how", "first of all")
+    for column in flow.datasets[node].columns:
+        origins = flow.origins_of(node, column.name)
+        roots = sorted(flow.roots_of(node, column.name))
+        table.add_row(
+            Text(column.name, style="name"),
+            _lines(flow, [(it.source, it.source_field) for it in origins if it.direct]),
+            Text("\n".join(it.how for it in origins if it.direct), style="quiet"),
+            _lines(flow, roots),
+        )
+    return table
+
+
+def _lines(flow: Flow, fields: list[tuple[str, str]]) -> Text:
+    parts = []
+    for number, (name, field) in enumerate(fields):
+        dataset = flow.datasets[name]
+        parts.append(("\n" if number else "", ""))
+        parts.append((f"{dataset.title}.{field}", ink.layer(dataset.layer)))
+    return Text.assemble(*parts)

@@ -1,0 +1,142 @@
+"""Runs: lists, and one with its tasks and attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from control_room.model import ArtifactSummary, Attempt, Run, RunArtifact, RunSummary, TaskRun
+from control_room.view import ink
+
+_GANTT = 28
+
+
+def summaries(found: Sequence[RunSummary]) -> RenderableType:
+    if not found:
+        return Text("no runs", style="quiet")
+    table = ink.table("run", "state", "name", "type", "started", "took", right=("run", "took"))
+    for run in found:
+        table.add_row(
+            str(run.run_id),
+            ink.state(run.state),
+            run.name or "",
+            Text(run.job_type or "several", style="quiet"),
+            ink.when(run.started_at or run.created_at),
+            ink.between(run.started_at, run.finished_at),
+        )
+    return table
+
+
+def detail(run: Run) -> RenderableType:
+    parts: list[RenderableType] = [headline(run)]
+    if run.termination_message and not run.succeeded:
+        parts.append(Text(run.termination_message.strip(), style="bad"))
+    if run.queue_reason and not run.final:
+        parts.append(Text(run.queue_reason, style="warn"))
+    parts += [Text(), tasks(run)]
+    if run.tables:
+        table = ink.table("table", "rows", right=("rows",))
+        for it in run.tables:
+            table.add_row(Text(f"{it.layer}.{it.table}", style=f"layer.{it.layer}"), ink.cell(it.rows))
+        parts += [Text(), table]
+    if run.artifacts:
+        parts += [Text(), artifacts(run.artifacts)]
+    if run.callbacks:
+        table = ink.table("callback", "to")
+        for name, url in sorted(run.callbacks.items()):
+            table.add_row(name, url)
+        parts += [Text(), table]
+    return Group(*parts)
+
+
+def headline(run: Run) -> Text:
+    line = Text.assemble((f"run {run.run_id}", "name"), "  ", ink.state(run.state))
+    if run.name:
+        line.append(f"  {run.name}")
+    if run.termination_code and run.termination_code != "SUCCESS":
+        line.append(f"  {run.termination_code}", style="bad")
+    times = [
+        f"waited {ink.duration(run.times.queue_ms)}" if run.times.queue_ms is not None else "",
+        f"ran {ink.duration(run.times.run_ms)}" if run.times.run_ms is not None else "",
+    ]
+    line.append("  " + ", ".join(it for it in times if it), style="quiet")
+    return line
+
+
+def tasks(run: Run) -> Table:
+    """One line per task and, where there was more than one, per attempt; the bars share one time line."""
+    start = run.times.created_at
+    end = run.times.finished_at
+    table = ink.table("task", "state", "", "took", "memory", "", right=("took", "memory"))
+    for task in run.tasks:
+        attempt = task.attempts[-1] if task.attempts else None
+        table.add_row(
+            task.task_key,
+            ink.state(task.state),
+            _bar(start, end, task.started_at, task.finished_at),
+            ink.between(task.started_at, task.finished_at),
+            ink.size(attempt.peak_memory_bytes) if attempt else "",
+            Text(_told(task), style="quiet"),
+        )
+        if len(task.attempts) > 1:
+            for it in task.attempts:
+                table.add_row(*_attempt(it, start, end))
+    return table
+
+
+def _attempt(it: Attempt, start: datetime | None, end: datetime | None) -> tuple[RenderableType, ...]:
+    told = " ".join(x for x in (it.termination_code, it.message) if x and x != "SUCCESS")
+    return (
+        Text(f"  try {it.number}", style="quiet"),
+        ink.state(it.state),
+        _bar(start, end, it.started_at, it.finished_at),
+        ink.between(it.started_at, it.finished_at),
+        ink.size(it.peak_memory_bytes),
+        Text(told.splitlines()[0][:80] if told else "", style="quiet"),
+    )
+
+
+def _told(task: TaskRun) -> str:
+    if task.state == "RUNNING":
+        percent = f"{task.progress.percent:.0f} %  " if task.progress.percent is not None else ""
+        return percent + (task.progress.message or "")
+    if task.termination_code and task.termination_code != "SUCCESS":
+        return task.termination_code
+    return ""
+
+
+def _bar(start: datetime | None, end: datetime | None, begun: datetime | None, done: datetime | None) -> Text:
+    if start is None or begun is None:
+        return Text("·" * _GANTT, style="quiet")
+    now = end or datetime.now(start.tzinfo)
+    whole = max((now - start).total_seconds(), 0.001)
+    first = round((begun - start).total_seconds() / whole * _GANTT)
+    last = round(((done or now) - start).total_seconds() / whole * _GANTT)
+    first = max(0, min(first, _GANTT - 1))
+    last = max(first + 1, min(last, _GANTT))
+    return Text.assemble(
+        ("·" * first, "quiet"), ("━" * (last - first), "busy"), ("·" * (_GANTT - last), "quiet")
+    )
+
+
+def artifacts(found: Sequence[RunArtifact | ArtifactSummary]) -> RenderableType:
+    if not found:
+        return Text("no artifacts", style="quiet")
+    table = ink.table(
+        "artifact", "kind", "version", "state", "size", "sha256", "id", right=("version", "size")
+    )
+    for it in found:
+        table.add_row(
+            Text(it.name, style="name"),
+            it.kind,
+            str(it.version),
+            ink.state(it.state),
+            ink.size(it.size),
+            Text((it.sha256 or "")[:12], style="quiet"),
+            Text(it.artifact_id, style="quiet"),
+        )
+    return table

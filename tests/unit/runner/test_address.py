@@ -1,0 +1,181 @@
+"""No callback reaches a private or special address, whatever it is called.
+
+The vectors are in `tests/vectors/callback_addresses.json`. What counts is not the error text but that nothing was
+connected: a listening socket on loopback for what leads there, and every attempt of the event loop for the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.callback import address
+from runner.callback.address import Guard, Refused
+from runner.callback.courier import Courier
+from runner.model.wire import Delivery
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "callback_addresses.json").read_text())
+
+
+@dataclass
+class Watched:
+    """Sockets on 127.0.0.1 and ::1 that nobody should knock at, and every connection that was tried."""
+
+    port: int
+    sockets: list[socket.socket]
+    tried: list[Any] = field(default_factory=list)
+
+    def knocks(self) -> int:
+        count = 0
+        for each in self.sockets:
+            try:
+                each.accept()[0].close()
+                count += 1
+            except BlockingIOError:
+                pass
+        return count
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    sockets = [socket.create_server(("127.0.0.1", 0))]
+    port = sockets[0].getsockname()[1]
+    if socket.has_ipv6:
+        sockets.append(socket.create_server(("::1", port), family=socket.AF_INET6))
+    for each in sockets:
+        each.setblocking(False)
+    made = Watched(port, sockets)
+    really = asyncio.SelectorEventLoop.sock_connect
+
+    async def watch(loop: Any, sock: socket.socket, where: Any) -> None:
+        made.tried.append(where)
+        await really(loop, sock, where)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", watch)
+    yield made
+    for each in sockets:
+        each.close()
+
+
+def make_delivery(url: str, allow: tuple[str, ...] = ()) -> Delivery:
+    return Delivery(
+        delivery_id=1,
+        lease=1,
+        tenant_id="0b9b7f0e-7a54-4e0a-9c0f-5d9d9f3f1a11",
+        endpoint_id="f3e1c6de-9f0b-4b53-8c3e-2f7c8e0d4b22",
+        url=url,
+        secret_version=1,
+        event_id="evt_1",
+        type="run.completed",
+        body="{}",
+        allow=allow,
+    )
+
+
+def test_there_are_enough_vectors() -> None:
+    assert len(VECTORS) >= 80
+    assert len({json.dumps(each) for each in VECTORS}) == len(VECTORS)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda each: f"{each['class']}: {each['url']!a}")
+async def test_nothing_is_connected(watched: Watched, vector: dict[str, Any]) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return list(vector["resolves"][host])
+
+    guard = Guard(resolve=resolve if "resolves" in vector else None)
+    url = vector["url"].replace("{port}", str(watched.port))
+    result = await Courier(guard, "key", total_seconds=3).carry(make_delivery(url))
+
+    assert (result.result, result.status) == ("failed", None)
+    assert (watched.tried, watched.knocks()) == ([], 0)
+
+
+async def test_what_is_open_is_connected_so_the_watch_sees(watched: Watched) -> None:
+    """The control of the test above: the same sockets do see a connection that is allowed."""
+    guard = Guard([ipaddress.ip_network("127.0.0.0/8")])
+    url = f"http://127.0.0.1:{watched.port}/"
+    await Courier(guard, "key", total_seconds=0.3).carry(make_delivery(url, allow=("127.0.0.0/8",)))
+
+    assert watched.tried == [("127.0.0.1", watched.port)]
+    assert watched.knocks() == 1
+
+
+@pytest.mark.parametrize(
+    ("opened", "allowed", "admitted"),
+    [
+        (["10.0.0.0/8"], ["10.1.0.0/16"], True),
+        (["10.1.0.0/16"], ["10.0.0.0/8"], True),
+        (["10.0.0.0/8"], [], False),
+        ([], ["10.0.0.0/8"], False),
+        (["10.2.0.0/16"], ["10.0.0.0/8"], False),
+        (["10.0.0.0/8"], ["192.168.0.0/16"], False),
+        (["::ffff:10.0.0.0/104"], ["10.0.0.0/8"], False),
+    ],
+)
+async def test_an_address_must_be_open_here_and_allowed_there(
+    opened: list[str], allowed: list[str], admitted: bool
+) -> None:
+    guard = Guard(map(ipaddress.ip_network, opened))
+    target = address.parse("http://10.1.2.3/")
+    if admitted:
+        assert await guard.admit(target, allowed) == "10.1.2.3"
+    else:
+        with pytest.raises(Refused):
+            await guard.admit(target, allowed)
+
+
+@pytest.mark.parametrize(
+    "public",
+    ["93.184.216.34", "1.1.1.1", "2606:4700::1111", "64:ff9b::5db8:d822", "172.32.0.1", "100.128.0.1"],
+)
+async def test_a_public_address_is_admitted(public: str) -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return [public]
+
+    assert await Guard(resolve=resolve).admit(address.parse("https://receiver.example/x")) == public
+
+
+async def test_a_name_that_changes_between_two_looks_is_looked_at_once(watched: Watched) -> None:
+    answers = iter([["93.184.216.34"], ["127.0.0.1"]])
+    looks: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        looks.append(host)
+        return next(answers)
+
+    courier = Courier(Guard(resolve=resolve), "key", total_seconds=0.3)
+    await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/"))
+
+    assert looks == ["rebind.example"]
+    assert watched.tried in ([("93.184.216.34", watched.port)], [])
+    assert watched.knocks() == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "authority", "path"),
+    [
+        ("https://Receiver.Example/a?b=c", "receiver.example", 443, "receiver.example", "/a?b=c"),
+        ("http://receiver.example:8080", "receiver.example", 8080, "receiver.example:8080", "/"),
+        ("http://receiver.example./x", "receiver.example", 80, "receiver.example", "/x"),
+        ("https://[2606:4700::1111]:8443/", "2606:4700::1111", 8443, "[2606:4700::1111]:8443", "/"),
+        (
+            "https://n8n_internal.example/webhook/1",
+            "n8n_internal.example",
+            443,
+            "n8n_internal.example",
+            "/webhook/1",
+        ),
+    ],
+)
+def test_a_url_is_taken_apart_once(url: str, host: str, port: int, authority: str, path: str) -> None:
+    target = address.parse(url)
+
+    assert (target.host, target.port, target.authority, target.path) == (host, port, authority, path)

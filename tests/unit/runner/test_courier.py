@@ -1,0 +1,311 @@
+"""How a try of a callback ends, for everything a receiver can do."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import standardwebhooks
+
+from runner.callback import signature
+from runner.callback.address import Guard
+from runner.callback.courier import Courier
+from runner.model.wire import Delivery
+from runner.store.base import DeliveryResult
+
+LOOPBACK = ("127.0.0.0/8",)
+BODY = '{"type":"run.completed","timestamp":"2026-01-01T00:00:00Z","data":{"run_id":9,"name":"Zoë"}}'
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Receiver:
+    """A receiver on loopback: what it was sent, and the URL to reach it."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.port = 0
+        self.scheme = "http"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}/hook?x=1"
+
+    async def read(self, reader: asyncio.StreamReader) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.split("\r\n")
+        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines if line)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.requests.append((first, headers, body))
+
+
+@asynccontextmanager
+async def receiver(play: Handler | bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+    made = Receiver()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if isinstance(play, bytes):
+                await made.read(reader)
+                writer.write(play)
+                await writer.drain()
+            else:
+                await play(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    made.port = server.sockets[0].getsockname()[1]
+    made.scheme = "https" if tls else "http"
+    try:
+        yield made
+    finally:
+        server.close()
+
+
+async def send(
+    url: str, *, seconds: float = 2.0, resolve: dict[str, str] | None = None, **changes: object
+) -> DeliveryResult:
+    async def look_up(host: str, _port: int) -> list[str]:
+        return [(resolve or {}).get(host, host)]
+
+    guard = Guard([ipaddress.ip_network("127.0.0.0/8")], resolve=look_up)
+    delivery = Delivery.model_validate(
+        {
+            "delivery_id": 7,
+            "lease": 2,
+            "tenant_id": "0b9b7f0e-7a54-4e0a-9c0f-5d9d9f3f1a11",
+            "endpoint_id": "f3e1c6de-9f0b-4b53-8c3e-2f7c8e0d4b22",
+            "url": url,
+            "secret_version": 3,
+            "event_id": "evt_1",
+            "type": "run.completed",
+            "body": BODY,
+            "try": 1,
+            "allow": LOOPBACK,
+            **changes,
+        }
+    )
+    return await Courier(guard, "master", total_seconds=seconds).carry(delivery)
+
+
+def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"HTTP/1.1 {status}", *headers, f"content-length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+async def test_the_official_verifier_accepts_what_arrives() -> None:
+    async with receiver(answer("200 OK")) as there:
+        result = await send(there.url)
+
+    first, headers, body = there.requests[0]
+    secret = signature.derive("master", "f3e1c6de-9f0b-4b53-8c3e-2f7c8e0d4b22", 3)
+    assert standardwebhooks.Webhook(signature.shown(secret)).verify(body, headers) == json.loads(BODY)
+    assert first == "POST /hook?x=1 HTTP/1.1"
+    assert headers["host"] == f"127.0.0.1:{there.port}"
+    assert headers["content-type"] == "application/json"
+    assert body == BODY.encode()
+    assert (result.result, result.status, result.error) == ("delivered", 200, None)
+    assert (result.delivery_id, result.lease) == (7, 2)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted", "204 No Content"])
+async def test_two_hundreds_are_delivered(status: str) -> None:
+    async with receiver(answer(status)) as there:
+        assert (await send(there.url)).result == "delivered"
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_a_redirect_fails_and_is_not_followed(code: int) -> None:
+    async with receiver(answer("200 OK")) as target:
+        async with receiver(answer(f"{code} Elsewhere", f"location: {target.url}")) as there:
+            result = await send(there.url)
+
+    assert (result.result, result.status) == ("failed", code)
+    assert target.requests == []
+
+
+async def test_410_is_gone() -> None:
+    async with receiver(answer("410 Gone")) as there:
+        assert (await send(there.url)).result == "gone"
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 409, 500, 502, 503])
+async def test_other_answers_fail(code: int) -> None:
+    async with receiver(answer(f"{code} No")) as there:
+        result = await send(there.url)
+
+    assert (result.result, result.status, result.error) == ("failed", code, f"the receiver answered {code}")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("17", 17.0),
+        ("0", 1.0),
+        ("-5", None),
+        ("999999999999", 3600.0),
+        ("soon", None),
+        (format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True), 120.0),
+        (format_datetime(datetime.now(UTC) - timedelta(days=9), usegmt=True), 1.0),
+        ("Thu, 99 Foo 2026 00:00:00 GMT", None),
+    ],
+)
+async def test_retry_after_is_heard_and_clamped(header: str, seconds: float | None) -> None:
+    async with receiver(answer("429 Later", f"retry-after: {header}")) as there:
+        result = await send(there.url)
+
+    assert result.result == "failed"
+    assert result.retry_after_seconds == (None if seconds is None else pytest.approx(seconds, abs=8))
+
+
+async def test_retry_after_means_nothing_with_a_plain_failure() -> None:
+    async with receiver(answer("500 No", "retry-after: 30")) as there:
+        assert (await send(there.url)).retry_after_seconds is None
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+    for _ in range(1000):
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def drip_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    for i in range(1000):
+        writer.write(f"x-{i}: y\r\n".encode())
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("play", [hang, drip, drip_headers])
+async def test_the_whole_try_has_a_time_limit(play: Handler) -> None:
+    async with receiver(play) as there:
+        began = time.monotonic()
+        result = await send(there.url, seconds=0.4)
+
+    assert result.result == "failed"
+    assert time.monotonic() - began < 1.5
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 20")
+
+
+async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"\x16\x03\x01 SSH-2.0\r\n\r\n")
+
+
+@pytest.mark.parametrize("play", [reset, half, nonsense])
+async def test_a_broken_connection_fails(play: Handler) -> None:
+    async with receiver(play) as there:
+        result = await send(there.url)
+
+    assert (result.result, result.status) == ("failed", None)
+    assert "connection" in (result.error or "")
+
+
+async def test_nobody_listens() -> None:
+    result = await send("http://127.0.0.1:1/".replace(":1/", ":59999/"))
+
+    assert (result.result, result.error) == ("failed", "connection failed")
+
+
+async def test_a_huge_answer_is_not_read_to_its_end() -> None:
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n")
+        while sent < 100_000_000:
+            writer.write(bytes(65536))
+            sent += 65536
+            await writer.drain()
+
+    async with receiver(flood) as there:
+        result = await send(there.url)
+        await asyncio.sleep(0.05)
+
+    assert result.result == "delivered"
+    assert sent < 20_000_000
+
+
+async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with receiver(answer("200 OK")) as proxy, receiver(answer("200 OK")) as there:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        result = await send(there.url)
+
+    assert result.result == "delivered"
+    assert (len(proxy.requests), len(there.requests)) == (0, 1)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for receiver.example."""
+    folder = tmp_path_factory.mktemp("certificate")
+    key, crt = folder / "key.pem", folder / "crt.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", str(key), "-out", str(crt), "-days", "2", "-subj", "/CN=receiver.example",
+         "-addext", "subjectAltName=DNS:receiver.example"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return key, crt
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "result"),
+    [
+        ("receiver.example", True, "delivered"),
+        ("other.example", True, "failed"),
+        ("receiver.example", False, "failed"),
+    ],
+    ids=["right name", "wrong name", "unknown issuer"],
+)
+async def test_the_certificate_must_be_that_of_the_name(
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    trusted: bool,
+    result: str,
+) -> None:
+    key, crt = certificate
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(crt, key)
+    names: list[str | None] = []
+    server.sni_callback = lambda _sock, name, _context: names.append(name)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(crt))
+    async with receiver(answer("200 OK"), server) as there:
+        got = await send(f"https://{host}:{there.port}/", resolve={host: "127.0.0.1"})
+
+    assert got.result == result
+    assert names == [host]
+    if result == "failed":
+        assert got.error == "connection failed: certificate not accepted"
+    else:
+        assert there.requests[0][1]["host"] == f"{host}:{there.port}"
