@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from control_room.model import Delivery, Health, Job, Slo, Table
+from control_room.model import Delivery, Endpoint, Health, Job, Slo, Table
 from control_room.view import ink
 
 #: figure, what it says, unit, whether more is better
@@ -143,4 +143,15 @@ def rows(found: Table) -> RenderableType:
     table = ink.table(*names, right=numeric)
     for row in found.rows:
         table.add_row(*(ink.cell(row.get(name)) for name in names))
+    return table
+
+
+def endpoints(found: Sequence[Endpoint]) -> RenderableType:
+    if not found:
+        return Text("no endpoints", style="quiet")
+    table = ink.table("endpoint", "url", "events", "")
+    for it in found:
+        events = ", ".join(it.events) or "runs that name it"
+        trouble = f"disabled: {it.disabled_reason}" if it.disabled_at else ""
+        table.add_row(Text(it.endpoint_id, style="quiet"), it.url, events, Text(trouble, style="warn"))
     return table

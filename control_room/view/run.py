@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from control_room.model import ArtifactSummary, Attempt, Run, RunArtifact, RunSummary, TaskRun
+from control_room.model import ArtifactSummary, Attempt, Event, Run, RunArtifact, RunSummary, TaskRun
 from control_room.view import ink
 
 _GANTT = 28
@@ -139,4 +139,16 @@ def artifacts(found: Sequence[RunArtifact | ArtifactSummary]) -> RenderableType:
             Text((it.sha256 or "")[:12], style="quiet"),
             Text(it.artifact_id, style="quiet"),
         )
+    return table
+
+
+def events(found: Sequence[Event]) -> RenderableType:
+    if not found:
+        return Text("no events", style="quiet")
+    table = ink.table("seq", "event", "at", "", "id", right=("seq",))
+    for it in found:
+        told = it.data.get("message") or it.data.get("termination_code") or it.data.get("state") or ""
+        percent = it.data.get("percent")
+        shown = f"{percent} %  {told}" if percent is not None else str(told)
+        table.add_row(str(it.seq), it.type, ink.when(it.timestamp), shown, Text(it.event_id, style="quiet"))
     return table

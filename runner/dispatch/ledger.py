@@ -156,7 +156,6 @@ class Ledger:
         plain = PermanentFailure(
             code=TerminationCode.INTERNAL_ERROR,
             message=f"the outcome could not be recorded ({error.sqlstate})",
-            usage=outcome.usage,
         )
         await self._write([(held, plain)])
 

@@ -33,6 +33,7 @@ class Ticker:
     async def run(self) -> None:
         """Tick until cancelled."""
         waiting = False
+        at_once = SHORTEST_SECONDS
         while True:
             pause = self._period * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the runners
             self._nudged.clear()
@@ -46,8 +47,13 @@ class Ticker:
                 if waiting or tick.reaped:
                     self._due()
                 waiting = tick.due_in_ms is not None
-                if tick.due_in_ms is not None:
+                if tick.due_in_ms == 0:
+                    # What is overdue and stays so (nobody offers it, say) is looked at less and less often.
+                    pause = min(pause, at_once)
+                    at_once = min(2 * at_once, self._period)
+                elif tick.due_in_ms is not None:
                     pause = min(pause, max(SHORTEST_SECONDS, tick.due_in_ms / 1000 + 0.005))
+                    at_once = SHORTEST_SECONDS
             try:
                 async with asyncio.timeout(pause):
                     await self._nudged.wait()

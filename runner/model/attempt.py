@@ -38,7 +38,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Something the attempt promises to write: a table of a layer, or else a file that becomes an artifact."""
+    """Something the attempt promises to write: a table of a layer, else a file that becomes an artifact."""
 
     name: str
     table: str | None = None

@@ -1,7 +1,7 @@
 """What the runner asks of the database: one method per worker verb.
 
-`verbs.Verbs` speaks to Postgres; `memory.MemoryStore` is the public fake. Both obey the suite in
-`tests/unit/runner/store_suite.py`. Every method raises StoreUnavailable when the database is away (the same
+`verbs.Verbs` speaks to Postgres; `memory.MemoryStore` is the public fake. Both obey
+`tests/contract/test_stores.py`. Every method raises StoreUnavailable when the database is away (the same
 call may be made again) and StoreRefused when it answered with an error.
 """
 

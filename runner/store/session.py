@@ -35,6 +35,7 @@ PASSING = frozenset(
         "57014",  # query_canceled: a statement timeout under load
     }
 )
+LOGIN_REFUSED = ("password authentication failed", "no pg_hba.conf entry", 'role "', 'database "')
 #: A cut network is noticed within half a minute, even by a connection that only listens.
 CONNECTION: dict[str, Any] = {
     "keepalives_idle": 10,
@@ -152,6 +153,9 @@ def _translated(error: psycopg.Error) -> StoreUnavailable | StoreRefused:
     if state in PASSING or state.startswith("08"):
         return StoreUnavailable(f"{state}: {message}")
     if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        # libpq gives no SQLSTATE for a failed login, only the server's words.
+        if any(words in str(error) for words in LOGIN_REFUSED):
+            return StoreRefused("28000", message)
         return StoreUnavailable(message)
     return StoreRefused(state or "XX000", message)
 

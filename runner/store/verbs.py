@@ -36,6 +36,11 @@ class Verbs:
         self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS)
         self._errands = Lane(conninfo, "errands")
 
+    @property
+    def instance(self) -> str:
+        """Under which name the database knows this process."""
+        return self._instance
+
     async def close(self) -> None:
         """Close every lane."""
         for lane in (self._claims, self._settles, self._custody, self._errands):

@@ -620,7 +620,8 @@ begin
         ), again as (
             insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
             select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
-                   v_now + coalesce(make_interval(secs => least(f.retry_after_ms / 1000, 3600)), queue.backoff(f.number))
+                   v_now + case when f.retry_after_ms is null then queue.backoff(f.number)  -- least() would pass over a null
+                                else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end
             from fate f where f.retry
         ), task as (
             update queue.task_runs k
@@ -653,7 +654,9 @@ begin
         if v.settled and not v.ended and not v.retry then
             run_state := queue.advance(v.tenant_id, v.run_id);
             ended := queue.is_final(run_state) and v.run_id <> all (v_ended);  -- its last two tasks may end in one batch
-            v_ended := v_ended || case when ended then v.run_id end;
+            if ended then
+                v_ended := v_ended || v.run_id;
+            end if;
         end if;
         return next;
     end loop;

@@ -151,6 +151,9 @@ begin
             from queue.payloads p cross join jsonb_array_elements(p.outputs) d
             where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id and d ->> 'name' = x ->> 'name' and d ? 'table'
               and replace(x ->> 'staging', 'staging.', '') like format('o%s\_%s\_%%', a.id, a.lease);
+            if not found then
+                raise exception using errcode = '22023', message = format('%s is no output table that this lease has loaded', left(x ->> 'name', 128));
+            end if;
         end loop;
     end if;
     for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
@@ -250,9 +253,23 @@ revoke all on function worker.settle_attempts(uuid, jsonb) from public;
 grant execute on function worker.settle_attempts(uuid, jsonb) to runner;
 
 create function worker.release_attempts(p_instance uuid, p_items jsonb)
-returns jsonb language sql security definer set search_path = '' as $$
-    select coalesce(jsonb_agg(jsonb_build_object('attempt_id', i.attempt_id, 'released', queue.requeue(i.attempt_id, i.lease, false))), '[]')
-    from jsonb_to_recordset(p_items) i (attempt_id bigint, lease integer)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    i record;
+    a queue.live_attempts;
+    v_answer jsonb := '[]';
+begin
+    for i in select * from jsonb_to_recordset(p_items) x (attempt_id bigint, lease integer) order by x.attempt_id loop
+        a := queue.hold(i.attempt_id, i.lease);
+        if a.cancel_requested_at is not null then  -- nobody waits for it any more
+            perform worker.conclude(jsonb_build_array(jsonb_build_object('attempt_id', a.id, 'lease', a.lease, 'outcome',
+                '{"state": "CANCELED", "termination_code": "USER_CANCELED", "message": "canceled; its runner gave it back"}'::jsonb)));
+        end if;
+        v_answer := v_answer || jsonb_build_array(jsonb_build_object('attempt_id', i.attempt_id, 'released',
+            a.cancel_requested_at is not null or queue.requeue(i.attempt_id, i.lease, false)));
+    end loop;
+    return v_answer;
+end
 $$;
 comment on function worker.release_attempts(uuid, jsonb) is 'Gives attempts back (drain) without spending a retry or a loss.';
 revoke all on function worker.release_attempts(uuid, jsonb) from public;

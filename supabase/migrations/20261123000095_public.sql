@@ -603,7 +603,7 @@ declare
     v_graph jsonb;
 begin
     perform tenancy.require('viewer');
-    if lineage_graph.direction <> all (array['upstream', 'downstream', 'both']) then
+    if lineage_graph.direction is null or lineage_graph.direction <> all (array['upstream', 'downstream', 'both']) then
         perform ground.fail('FIELD_INVALID', 'direction', 'direction is upstream, downstream or both.');
     elsif lineage_graph.depth is null or lineage_graph.depth not between 0 and 100 then
         perform ground.fail('FIELD_INVALID', 'depth', 'depth is a whole number of dataset hops from 0 to 100.');

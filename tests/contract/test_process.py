@@ -36,6 +36,12 @@ def survivors(mark: str) -> list[str]:
     return [line for line in found.splitlines() if mark in line and "ps -eo" not in line]
 
 
+def groups_left() -> str:
+    """Control groups of attempts of this process."""
+    argv = ["find", "/sys/fs/cgroup", "-path", f"*{ownership.own_name()}/a*", "-type", "d"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
 async def test_the_environment_is_exactly_what_is_promised(process: ProcessPieces) -> None:
     lines = await said(
         process,
@@ -466,11 +472,7 @@ async def test_nothing_is_left_of_an_attempt(process: ProcessPieces) -> None:
     await hanging.reporter.until("hanging")
     await hanging.stop(Stop.LOST)
 
-    groups = subprocess.run(
-        ["find", "/sys/fs/cgroup", "-path", f"*{ownership.own_name()}/a*", "-type", "d"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert groups.stdout == ""
+    assert groups_left() == ""
     descriptors = len(os.listdir("/proc/self/fd"))
     await process.play("succeed").end()
     await asyncio.sleep(0)

@@ -20,6 +20,7 @@ from dev.gateway.storage import refusal
 from dev.gateway.storage.shelf import Stored
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+Row = tuple[bytes | None, ...]
 SERVICE = Identity("service_role", b'{"role":"service_role"}', "", True)
 
 _SETTINGS = b"""
@@ -51,12 +52,9 @@ on conflict (bucket_id, name) do update set owner = excluded.owner, owner_id = e
     version = excluded.version, metadata = excluded.metadata, user_metadata = excluded.user_metadata,
     updated_at = now()
 """
-_PUT_NEW = f"{_INSERT} returning id::text, null".encode()
-_PUT_OVER = f"""
-with former as (select version from storage.objects where bucket_id = $1 and name = $2 for update),
-made as ({_INSERT} {_REPLACE} returning id)
-select made.id::text, former.version from made left join former on true
-""".encode()  # noqa: S608
+_FORMER = b"select version from storage.objects where bucket_id = $1 and name = $2 for update"
+_PUT_NEW = f"{_INSERT} returning id::text".encode()
+_PUT_OVER = f"{_INSERT} {_REPLACE} returning id::text".encode()
 _TRY_NEW = _INSERT.encode()
 _TRY_OVER = f"{_INSERT} {_REPLACE}".encode()
 _DELETE = f"""
@@ -185,35 +183,38 @@ class Rows:
         operation: str,
         reads: bool = False,
         commit: bool = True,
-    ) -> list[tuple[bytes | None, ...]]:
+    ) -> list[Row]:
+        results = await self._run_all(request, who, [step], operation=operation, reads=reads, commit=commit)
+        return results[0]
+
+    async def _run_all(
+        self,
+        request: Request,
+        who: Identity,
+        steps: list[Step],
+        *,
+        operation: str,
+        reads: bool = False,
+        commit: bool = True,
+    ) -> list[list[Row]]:
+        """The rows of each step, all run in one transaction as the caller."""
         try:
             transaction.role_settings(self._librarian.catalog, who.role)
-            opening: list[Step] = [
+            opening = [
                 transaction.BEGIN_READ if reads else transaction.BEGIN_WRITE,
-                (
-                    _SETTINGS,
-                    [
-                        f"storage.{operation}".encode(),
-                        request.method.encode(),
-                        request.path.removeprefix("/storage/v1")
-                        .encode("utf-8", "replace")
-                        .replace(b"\0", b""),
-                        json.dumps(request.headers).encode(),
-                        who.claims,
-                        who.subject.encode(),
-                        who.role.encode(),
-                    ],
-                ),
+                (_SETTINGS, _settings(request, who, operation)),
             ]
             results = await transaction.execute(
-                self._pool, opening, [step], authenticated=True, commit=commit
+                self._pool, opening, steps, authenticated=True, commit=commit
             )
         except errors.Refusal as failed:
             raise refusal.from_postgres(failed) from failed
-        result = results[0]
         return [
-            tuple(result.get_value(row, column) for column in range(result.nfields))
-            for row in range(result.ntuples)
+            [
+                tuple(result.get_value(row, column) for column in range(result.nfields))
+                for row in range(result.ntuples)
+            ]
+            for result in results
         ]
 
     async def find(self, request: Request, who: Identity, bucket: str, name: str) -> dict[str, Any]:
@@ -239,10 +240,13 @@ class Rows:
 
     async def put(self, request: Request, entry: Entry, *, over: bool) -> tuple[str, str | None]:
         """Write the row of an upload that was allowed; its id, and the version it took the place of."""
-        text = _PUT_OVER if over else _PUT_NEW
-        rows = await self._run(request, SERVICE, (text, entry.values()), operation="object.upload")
-        made, former = rows[0]
-        return (made or b"").decode(), None if former is None else former.decode()
+        values = entry.values()
+        write: Step = (_PUT_OVER if over else _PUT_NEW, values)
+        former, made = await self._run_all(
+            request, SERVICE, [(_FORMER, values[:2]), write], operation="object.upload"
+        )
+        replaced = former[0][0] if former else None
+        return (made[0][0] or b"").decode(), None if replaced is None else replaced.decode()
 
     async def delete(
         self, request: Request, who: Identity, bucket: str, names: list[str]
@@ -348,7 +352,20 @@ class Rows:
         return [version for version in json.loads(rows[0][0] or b"[]") if version]
 
 
-def _object(rows: list[tuple[bytes | None, ...]]) -> dict[str, Any]:
+def _settings(request: Request, who: Identity, operation: str) -> list[bytes | None]:
+    path = request.path.removeprefix("/storage/v1").replace("\0", "")
+    return [
+        f"storage.{operation}".encode(),
+        request.method.encode(),
+        path.encode("utf-8", "replace"),
+        json.dumps(request.headers).encode(),
+        who.claims,
+        who.subject.encode(),
+        who.role.encode(),
+    ]
+
+
+def _object(rows: list[Row]) -> dict[str, Any]:
     value = json.loads(rows[0][0] or b"{}")
     assert isinstance(value, dict)
     return value

@@ -75,7 +75,7 @@ const bad: Record<string, [BodyInit | null, HeadersInit?]> = {
   "a list": ["[]"],
   "null": ["null"],
   "a number": ["1"],
-  "bytes that are no UTF-8": [new Uint8Array([0x22, 0xff, 0x22])],
+  "bytes that are no UTF-8": [new Uint8Array([...new TextEncoder().encode('{"a":"'), 0xff, 0x22, 0x7d])],
   "no gzip": ["{}", { "content-encoding": "gzip" }],
   "101 levels": [`{"a":${"[".repeat(100)}${"]".repeat(100)}}`],
 };

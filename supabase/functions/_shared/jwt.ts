@@ -29,7 +29,8 @@ export function parse(text: string): Token | undefined {
 export async function isSignedBy(token: Token, known: KnownKey): Promise<boolean> {
   if (token.header.alg !== known.alg || token.signature.length === 0) return false;
   const way = known.alg === "ES256" ? { name: "ECDSA", hash: "SHA-256" } : known.key.algorithm.name;
-  return await crypto.subtle.verify(way, known.key, token.signature, token.signed);
+  // a signature of the wrong length is no signature, whatever the platform makes of it
+  return await crypto.subtle.verify(way, known.key, token.signature, token.signed).catch(() => false);
 }
 
 /** Why the token's times do not hold at `now` (seconds), or undefined when they do. `exp` is required. */

@@ -19,20 +19,25 @@ Deno.test("what we mint verifies with the public part", async () => {
   strictEqual(true, key && minted && await isSignedBy(minted, key.public));
 });
 
+Deno.test("a signature of another length is none", async () => {
+  const key = await signingKey(signingJwk);
+  const minted = await mint({ a: 1 }, "own-key", key?.private as CryptoKey);
+
+  for (const tail of ["AA", "AAAA", minted.split(".")[2] + "AAAA"]) {
+    const token = parse(`${minted.split(".").slice(0, 2).join(".")}.${tail}`);
+    strictEqual(false, key && token && await isSignedBy(token, key.public));
+  }
+});
+
 Deno.test("a key without a name is called by its thumbprint", async () => {
   const { kid: _, ...nameless } = signingJwk;
 
   strictEqual(43, (await signingKey(nameless))?.kid.length);
 });
 
-Deno.test("a published secret, a foreign curve and a broken key are no keys", async () => {
+Deno.test("a published secret and a foreign curve are no keys", async () => {
   const { x, y } = signingJwk;
-  const keys = [{ kty: "oct", k: "c2VjcmV0" }, { kty: "EC", crv: "P-384", x, y }, {
-    kty: "EC",
-    crv: "P-256",
-    x: "AA",
-    y,
-  }, null];
+  const keys = [{ kty: "oct", k: "c2VjcmV0" }, { kty: "EC", crv: "P-384", x, y }, null];
 
   strictEqual(0, (await publicKeys({ keys })).length);
   strictEqual(0, (await publicKeys({ keys: "none" })).length);

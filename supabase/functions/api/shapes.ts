@@ -238,7 +238,7 @@ export const shapes = {
     properties: {
       artifact_id: { type: "string", format: "uuid" },
       version: { type: "integer" },
-      state: { type: "string", enum: ["PENDING", "READY", "REFUSED"] },
+      state: { type: "string", enum: ["PENDING", "READY", "REFUSED", "EXPIRED"] },
       size: bigint,
       upload_url: { ...url, description: "Takes one PUT of the bytes." },
     },

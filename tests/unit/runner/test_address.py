@@ -1,7 +1,8 @@
 """No callback reaches a private or special address, whatever it is called.
 
-The vectors are in `tests/vectors/callback_addresses.json`. What counts is not the error text but that nothing was
-connected: a listening socket on loopback for what leads there, and every attempt of the event loop for the rest.
+The vectors are in `tests/vectors/callback_addresses.json`. What counts is not the error text but that
+nothing was connected: a listening socket on loopback for what leads there, and every attempt of the event
+loop for the rest.
 """
 
 from __future__ import annotations

@@ -128,9 +128,11 @@ async def test_two_hundreds_are_delivered(status: str) -> None:
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_a_redirect_fails_and_is_not_followed(code: int) -> None:
-    async with receiver(answer("200 OK")) as target:
-        async with receiver(answer(f"{code} Elsewhere", f"location: {target.url}")) as there:
-            result = await send(there.url)
+    async with (
+        receiver(answer("200 OK")) as target,
+        receiver(answer(f"{code} Elsewhere", f"location: {target.url}")) as there,
+    ):
+        result = await send(there.url)
 
     assert (result.result, result.status) == ("failed", code)
     assert target.requests == []

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .reader import name
 from .writer import _query
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     catalog_column: Any = importlib.import_module("sqlframe.base.catalog").Column
     exp: Any = importlib.import_module("sqlglot.expressions")
     operations: Any = importlib.import_module("sqlframe.base.operations")
-    plain_quantile = cls.approxQuantile
 
     def held(frame: Any) -> None:
         """The program is about to hold this result: what it makes of it cannot be followed."""
@@ -127,9 +127,7 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         """The schema of the frame, asked of DuckDB and told in Spark's types."""
         found = engine.describe(f"({_query(self)})")
         return [
-            catalog_column(
-                n, None, spark_type(t), nullable=True, isPartition=False, isBucket=False, isCluster=False
-            )
+            catalog_column(n, None, spark_type(t), True, False, False)
             for n, t in found
         ]
 
@@ -142,11 +140,15 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
         return str(exp.DataType.build(duck, dialect="duckdb").sql(dialect="spark"))
 
     def approx_quantile(self: Any, col: Any, probabilities: Any, relativeError: Any) -> Any:
-        found = plain_quantile(self, col, probabilities, relativeError)
-        return found[0] if isinstance(col, str) and found and isinstance(found[0], list) else found
+        listed = "[" + ", ".join(str(float(each)) for each in probabilities) + "]"
+        names = [col] if isinstance(col, str) else list(col)
+        values = ", ".join(f"quantile_disc({name(each)}, {listed})" for each in names)
+        row = engine.connection.execute(f"SELECT {values} FROM ({_query(self)})").fetchone()  # noqa: S608
+        found = [[float(each) for each in one or []] for one in row]
+        return found[0] if isinstance(col, str) else found
 
-    def global_view(self: Any, name: str) -> None:
-        self.createOrReplaceTempView(f"global_temp_{name}")
+    def global_view(self: Any, view: str) -> None:
+        self.createOrReplaceTempView(f"global_temp_{view}")
 
     cls.collect = collect
     cls.take = take
@@ -169,12 +171,13 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     cls.rollup = rollup
     cls._typed_columns = property(typed_columns)
     cls.approxQuantile = approx_quantile
+    engine.sql.DataFrameStatFunctions.approxQuantile = lambda self, *a, **k: approx_quantile(self.df, *a, **k)
     cls.createTempView = cls.createOrReplaceTempView
     cls.createGlobalTempView = cls.createOrReplaceGlobalTempView = global_view
     cls.isLocal = lambda self: True
     cls.isStreaming = False
-    for name in _NEEDS_SPARK:
-        setattr(cls, name, property(_refusal(name)))
+    for missing in _NEEDS_SPARK:
+        setattr(cls, missing, property(_refusal(missing)))
     types: Any = importlib.import_module("sqlframe.base.types")
     types.StructType.__getitem__ = _field
     types.StructType.fieldNames = lambda self: [field.name for field in self.fields]
@@ -200,9 +203,9 @@ def _without_spaces(simple_string: Any) -> Any:
     return simpleString
 
 
-def _refusal(name: str) -> Any:
+def _refusal(method: str) -> Any:
     def refuse(self: Any) -> Any:
-        raise NotImplementedError(f"DataFrame.{name} needs real Spark: submit the job with engine spark")
+        raise NotImplementedError(f"DataFrame.{method} needs real Spark: submit the job with engine spark")
 
     return refuse
 

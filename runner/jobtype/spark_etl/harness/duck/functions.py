@@ -78,6 +78,12 @@ def install(engine: DuckEngine) -> None:
         path = getattr(engine.sql.SparkSession.builder.getOrCreate(), "_last_loaded_file", None) or ""
         return column_class(exp.Literal.string(f"file://{path}"))
 
+    def percentile_approx(col: Any, percentage: Any, accuracy: Any = 10000) -> Any:
+        # the one place where DuckDB wants the decimal
+        exact = column_class(exp.convert(percentage)) if isinstance(percentage, float) else percentage
+        return plain_percentile(col, exact)
+
+    plain_percentile = module.percentile_approx
     plain_literal = column_class._lit
     column_class._lit = staticmethod(literal)
     extra: dict[str, Callable[..., Any]] = {
@@ -87,6 +93,8 @@ def install(engine: DuckEngine) -> None:
         "broadcast": broadcast,
         "format_number": format_number,
         "input_file_name": input_file_name,
+        "percentile_approx": percentile_approx,
+        "approx_percentile": percentile_approx,
     }
     for name, function in extra.items():
         setattr(module, name, function)

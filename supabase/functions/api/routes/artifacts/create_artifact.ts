@@ -18,7 +18,7 @@ export const route: Route = {
       required: ["name", "kind"],
       properties: {
         name: { type: "string" },
-        kind: { type: "string" },
+        kind: { type: "string", enum: ["code", "sql", "diagram", "notebook", "report", "log", "data"] },
         size: { type: "integer", format: "int64", minimum: 0, maximum: 52428800 },
         sha256: { type: "string", pattern: "^[0-9a-f]{64}$" },
         content_type: { type: "string" },

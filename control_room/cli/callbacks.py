@@ -1,0 +1,63 @@
+"""`control-room callbacks`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from control_room.cli.desk import Desk, Json, Limit, Usage
+from control_room.view import figures, ink
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("ls")
+def list_(
+    run: Annotated[int | None, typer.Option(help="Only those of this run.")] = None,
+    state: Annotated[str | None, typer.Option(help="PENDING, RUNNING, DELIVERED, DEAD or GONE.")] = None,
+    limit: Limit = 20,
+    json: Json = False,
+) -> None:
+    """List deliveries, newest first."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.deliveries.list(run_id=run, state=state.upper() if state else None, limit=limit)
+    desk.show_page(page, figures.deliveries(page.items))
+
+
+@app.command()
+def replay(
+    delivery: Annotated[int | None, typer.Argument(metavar="[DELIVERY]", help="One that has ended.")] = None,
+    since: Annotated[str | None, typer.Option(help="All dead ones since then (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="All dead ones before then.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only those of this endpoint.")] = None,
+    json: Json = False,
+) -> None:
+    """Send again: one delivery, or every dead one of a range. Event ids stay the same."""
+    desk = Desk(json)
+    ranged = since or until or endpoint
+    if (delivery is None) == (ranged is None):
+        raise Usage(
+            "give either a DELIVERY, or a range", "--since 2026-01-31T00:00:00Z replays what died since"
+        )
+    with desk.client() as client:
+        if delivery is not None:
+            answer = client.deliveries.redeliver(delivery)
+        else:
+            answer = {"replayed": client.deliveries.replay(since=since, until=until, endpoint_id=endpoint)}
+    if desk.json:
+        ink.print_json(desk.out, answer)
+    elif delivery is not None:
+        desk.out.print(f"delivery {delivery} is due again")
+    else:
+        desk.out.print(f"{answer['replayed']} deliveries are due again")
+
+
+@app.command()
+def endpoints(limit: Limit = 50, json: Json = False) -> None:
+    """List who is told."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.endpoints.list(limit=limit)
+    desk.show_page(page, figures.endpoints(page.items))

@@ -1,0 +1,107 @@
+"""What every command has at hand: the two consoles, the clients, and words for errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from control_room.async_client import AsyncClient
+from control_room.client import Client
+from control_room.envelope import Envelope
+from control_room.errors import ApiError, ArtifactRefused, ControlRoomError, NotInTime, Unreachable
+from control_room.model import Page, Word
+from control_room.view import ink
+
+EXIT_NOT_SUCCEEDED = 1
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+EXIT_UNREACHABLE = 4
+EXIT_INTERRUPTED = 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print what the server said, for programs.")]
+RunId = Annotated[int, typer.Argument(metavar="RUN", help="The run's number.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
+
+
+class Usage(ControlRoomError):
+    """The command line itself is wrong."""
+
+
+@dataclass
+class Desk:
+    json: bool = False
+    out: Console = field(default_factory=ink.console)
+    err: Console = field(default_factory=lambda: ink.console(stderr=True))
+
+    def client(self) -> Client:
+        found = _envelope()
+        return Client(found.url, found.anon_key, found.token)
+
+    def async_client(self) -> AsyncClient:
+        found = _envelope()
+        return AsyncClient(found.url, found.anon_key, found.token)
+
+    def show(self, word: Word, shown: RenderableType) -> None:
+        """The word itself for programs, or what people see of it."""
+        if self.json:
+            ink.print_json(self.out, word.raw())
+        else:
+            self.out.print(shown)
+
+    def show_page(self, page: Page[Any], shown: RenderableType) -> None:
+        self.show(page, shown)
+        if page.next is not None and not self.json:
+            self.say("there are more: --limit shows up to 1000")
+
+    def say(self, text: str, style: str = "quiet") -> None:
+        self.err.print(Text(text, style=style))
+
+    def complain(self, error: ControlRoomError) -> None:
+        lines: list[Text] = [Text.assemble(("error ", "bad"), str(error) or type(error).__name__)]
+        if error.hint:
+            lines.append(Text.assemble(("mend  ", "warn"), error.hint))
+        for line in lines:
+            self.err.print(line, soft_wrap=True)
+
+
+def exit_code(error: ControlRoomError) -> int:
+    match error:
+        case Unreachable():
+            return EXIT_UNREACHABLE
+        case ApiError() if error.status >= 500:
+            return EXIT_UNREACHABLE
+        case ApiError() | ArtifactRefused():
+            return EXIT_REFUSED
+        case NotInTime():
+            return EXIT_NOT_SUCCEEDED
+        case _:
+            return EXIT_USAGE
+
+
+def pairs(option: str, given: Sequence[str], form: str) -> list[tuple[str, str]]:
+    """`name=value` options. Raises Usage."""
+    found = []
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name or not value:
+            raise Usage(f"{option} {text}: not of the form {form}", f"write {option} {form}")
+        found.append((name, value))
+    return found
+
+
+def value(text: str) -> object:
+    """JSON where it is JSON (numbers, true, lists …), else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _envelope() -> Envelope:
+    return Envelope.of_environment()

@@ -1,0 +1,30 @@
+"""`control-room slo` and `control-room health`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from control_room.cli.desk import EXIT_NOT_SUCCEEDED, Desk, Json
+from control_room.view import figures
+
+
+def slo(
+    window: Annotated[int, typer.Option(min=1, max=8760, help="Hours to look back.")] = 24, json: Json = False
+) -> None:
+    """Show the success figures beside their targets."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.slo(window_hours=window)
+    desk.show(found, figures.slo(found))
+
+
+def health(json: Json = False) -> None:
+    """Show whether the doors and the runners are there; exits 1 if not all is well."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.health()
+    desk.show(found, figures.health(found))
+    if found.status != "ok":
+        raise typer.Exit(EXIT_NOT_SUCCEEDED)

@@ -1,0 +1,130 @@
+"""`control-room lineage`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from control_room import picture
+from control_room.cli.desk import Desk, Json, Usage
+from control_room.client import Client
+from control_room.flow import Flow
+from control_room.model import Direction, Graph
+from control_room.view import ink
+from control_room.view import lineage as lineage_view
+
+app = typer.Typer(no_args_is_help=True)
+
+NodeArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NODE", help="<layer>.<table>, artifact/<name>, dataset:{ns}:{name} or job:{ns}:{name}."
+    ),
+]
+Run = Annotated[int | None, typer.Option("--run", help="What this run read and wrote, instead of NODE.")]
+Depth = Annotated[int, typer.Option("--depth", "-d", min=0, max=100, help="Dataset hops.")]
+Way = Annotated[str, typer.Option("--direction", help="upstream, downstream or both.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The graph as it was known then (ISO 8601).")]
+Columns = Annotated[bool, typer.Option("--columns/--no-columns", help="With the columns.")]
+
+
+@app.command()
+def tree(
+    *,
+    node: NodeArgument = None,
+    run: Run = None,
+    depth: Depth = 5,
+    direction: Way = "upstream",
+    as_of: AsOf = None,
+    columns: Columns = True,
+    json: Json = False,
+) -> None:
+    """Show as a tree what something comes from."""
+    desk = Desk(json)
+    with desk.client() as client:
+        graph, flow, root = _asked(
+            client, node, run, depth=depth, direction=direction, as_of=as_of, columns=columns
+        )
+    shown = root if direction == "upstream" and root in flow.datasets else None
+    desk.show(graph, lineage_view.tree(flow, shown, columns=columns))
+
+
+@app.command()
+def svg(
+    *,
+    node: NodeArgument = None,
+    run: Run = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; - is standard output.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="svg, dot or mermaid.")] = "svg",
+    depth: Depth = 5,
+    direction: Way = "both",
+    as_of: AsOf = None,
+    columns: Columns = True,
+) -> None:
+    """Draw a picture (lineage.svg, unless --output says otherwise)."""
+    desk = Desk()
+    if form not in get_args(picture.Form):
+        raise Usage(f"--format {form}: there is no such form", "use svg, dot or mermaid")
+    with desk.client() as client:
+        _, flow, _ = _asked(client, node, run, depth=depth, direction=direction, as_of=as_of, columns=columns)
+    drawn = picture.draw(flow, cast(picture.Form, form), columns=columns)
+    target = output or Path(
+        "lineage.svg" if form == "svg" else f"lineage.{ {'dot': 'dot', 'mermaid': 'mmd'}[form] }"
+    )
+    if str(target) == "-":
+        sys.stdout.write(drawn)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(drawn, encoding="utf-8")
+    desk.say(f"{target}: {len(flow.datasets)} datasets, {len(flow.columns)} column edges")
+
+
+@app.command()
+def columns(
+    node: Annotated[str, typer.Argument(metavar="TABLE")], depth: Depth = 5, json: Json = False
+) -> None:
+    """Show where each column of a dataset comes from."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.lineage.find(node)
+        fields = client.lineage.columns(found, depth=depth)
+        if desk.json:
+            ink.print_json(desk.out, fields.raw())
+            return
+        graph = client.lineage.graph(found, direction="upstream", depth=depth)
+    flow = Flow.of(graph, fields)
+    desk.out.print(lineage_view.columns(flow, found))
+
+
+def _asked(
+    client: Client,
+    node: str | None,
+    run: int | None,
+    *,
+    depth: int,
+    direction: str,
+    as_of: str | None,
+    columns: bool,
+) -> tuple[Graph, Flow, str | None]:
+    if (node is None) == (run is None):
+        raise Usage("give either a NODE or --run")
+    if run is not None:
+        graph = client.lineage.of_run(run)
+        return graph, Flow.of(graph), None
+    assert node is not None
+    found = client.lineage.find(node)
+    graph = client.lineage.graph(found, direction=cast(Direction, direction), depth=depth, as_of=as_of)
+    fields = []
+    if columns and as_of is None:
+        # columns are known upstream of a dataset: asked of every end, they cover the graph
+        ends = [found] if direction == "upstream" else list(Flow.of(graph).ends)
+        fields = [
+            client.lineage.columns(end, depth=max(depth, 1)) for end in ends if end.startswith("dataset:")
+        ]
+    merged = Graph(graph=[it for field in fields for it in field.graph])
+    return graph, Flow.of(graph, merged), found

@@ -1,0 +1,56 @@
+"""The commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from control_room.cli import artifacts, callbacks, figures, jobs, lineage, run, runs
+from control_room.cli.desk import EXIT_INTERRUPTED, EXIT_UNREACHABLE, EXIT_USAGE, Desk, exit_code
+from control_room.errors import ControlRoomError
+
+HELP = """Submit runs, watch them, and see what came of them.
+
+Whom to ask stands in the environment: SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN.
+Results go to standard output, everything else to standard error; --json prints what the server said.
+NO_COLOR takes the colours away.
+"""
+
+EPILOG = """Exit codes: 0 success · 1 the run did not succeed (or did not end in time) · 2 wrong usage ·
+3 refused by the server · 4 the server cannot be reached · 130 interrupted (the run goes on)."""
+
+app = typer.Typer(
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run", epilog=EPILOG)(run.run)
+app.add_typer(runs.app, name="runs", help="See runs, their logs, and stop them.")
+app.add_typer(jobs.app, name="jobs", help="See jobs: definitions that are run again and again.")
+app.add_typer(artifacts.app, name="artifacts", help="Put, get and list files.")
+app.add_typer(lineage.app, name="lineage", help="What came from what.")
+app.add_typer(callbacks.app, name="callbacks", help="What was announced, to whom, and what became of it.")
+app.command("slo")(figures.slo)
+app.command("health")(figures.health)
+
+
+def main() -> None:
+    """Entry point; exits with the codes of EPILOG."""
+    try:
+        app(prog_name="control-room")
+    except ControlRoomError as error:
+        Desk().complain(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # `control-room runs ls | head`: the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+__all__ = ["EXIT_UNREACHABLE", "EXIT_USAGE", "app", "main"]

@@ -1,0 +1,98 @@
+"""`control-room runs`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, cast
+
+import typer
+from rich.text import Text
+
+from control_room.cli.desk import Desk, Json, Limit, RunId
+from control_room.cli.run import finish
+from control_room.model import LogLine, State
+from control_room.view import run as run_view
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("ls")
+def list_(
+    state: Annotated[str | None, typer.Option(help="QUEUED, RUNNING, SUCCEEDED, FAILED …")] = None,
+    type_: Annotated[str | None, typer.Option("--type", "-t", help="Only this job type.")] = None,
+    job: Annotated[int | None, typer.Option(help="Only runs of this job.")] = None,
+    limit: Limit = 20,
+    json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    desk = Desk(json)
+    wanted = cast(State, state.upper()) if state else None  # the server says which states there are
+    with desk.client() as client:
+        page = client.runs.list(state=wanted, job_type=type_, job_id=job, limit=limit)
+    desk.show_page(page, run_view.summaries(page.items))
+
+
+@app.command()
+def show(
+    run: RunId,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Watch it to its end; exit 0 only on SUCCEEDED.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show a run with its tasks, tables and artifacts."""
+    desk = Desk(json)
+    if follow:
+        finish(desk, run, follow=True)
+        return
+    with desk.client() as client:
+        found = client.runs.get(run)
+    desk.show(found, run_view.detail(found))
+
+
+@app.command()
+def logs(
+    run: RunId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    task: Annotated[str | None, typer.Option(help="Only this task's lines.")] = None,
+    after: Annotated[int, typer.Option(help="Only what comes after this seq.")] = 0,
+    json: Json = False,
+) -> None:
+    """Print a run's log: its lines on standard output as they are."""
+    desk = Desk(json)
+    with desk.client() as client:
+        if follow:
+            for line in client.runs.follow(run, after=after, task_key=task):
+                _print(desk, line)
+        else:
+            for line in client.runs.logs(run, after=after, task_key=task):
+                _print(desk, line)
+
+
+def _print(desk: Desk, line: LogLine) -> None:
+    if desk.json:
+        sys.stdout.write(line.model_dump_json(exclude_unset=True) + "\n")
+    elif desk.out.is_terminal:
+        style = {"stdout": "none", "stderr": "warn", "system": "quiet"}[line.stream]
+        desk.out.print(Text(line.line, style=style), soft_wrap=True)
+    else:
+        sys.stdout.write(line.line + "\n")
+    sys.stdout.flush()
+
+
+@app.command()
+def cancel(run: RunId, json: Json = False) -> None:
+    """Stop a run: what waits ends at once, what runs is stopped."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.runs.cancel(run)
+    desk.show(found, run_view.headline(found))
+
+
+@app.command()
+def events(run: RunId, after: int = 0, json: Json = False) -> None:
+    """List what a run announced, by seq: what a receiver missed stands here."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.runs.events(run, after=after)
+    desk.show(page, run_view.events(page.items))

@@ -1,0 +1,136 @@
+"""The way to the functions: nothing is changed, everything streams, and nobody waits for the dead."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.integration.gateway.conftest import PATIENCE, free_port, running
+from tests.integration.gateway.project import Scratch
+
+
+def ask(scratch: Scratch, method: str, path: str, **rest: object) -> httpx.Response:
+    return scratch.client.request(method, f"{scratch.url}/functions/v1/{path}", **rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_request_arrives_as_it_was_sent(scratch: Scratch, method: str) -> None:
+    headers = {"authorization": "Bearer abc", "x-own": "1", "origin": "http://elsewhere"}
+
+    answer = ask(scratch, method, "api/v1/jobs/run%2Fx?a=1&b=c%20d&a=2", headers=headers, content=b"12345")
+
+    seen = answer.json()
+    assert (answer.status_code, answer.headers["x-from"]) == (203, "upstream")
+    assert (seen["method"], seen["path"], seen["query"]) == (method, "/api/v1/jobs/run%2Fx", "a=1&b=c%20d&a=2")
+    assert {name: seen["headers"][name] for name in headers} == headers
+    assert (seen["size"], seen["headers"]["content-length"]) == (5, "5")
+    assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_a_client_cannot_say_where_it_comes_from(scratch: Scratch) -> None:
+    seen = ask(scratch, "GET", "api", headers={"x-forwarded-for": "10.0.0.1"}).json()
+
+    assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_head_is_answered_and_the_next_request_too(scratch: Scratch) -> None:
+    for _ in range(3):
+        assert ask(scratch, "HEAD", "api").status_code == 203
+        assert ask(scratch, "GET", "api").status_code == 203
+
+
+def test_no_key_is_asked_for(scratch: Scratch) -> None:
+    assert httpx.get(f"{scratch.url}/functions/v1/api").status_code == 203
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_000])
+@pytest.mark.parametrize("chunked", [True, False])
+def test_bodies_of_any_size_go_both_ways(scratch: Scratch, size: int, chunked: bool) -> None:
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(body), 50_000):
+            yield body[start : start + 50_000]
+
+    answer = ask(scratch, "POST", "api/echo", content=pieces() if chunked else body)
+
+    assert answer.content == body
+
+
+def test_an_early_answer_is_passed_on(scratch: Scratch) -> None:
+    answer = ask(scratch, "POST", "api/early", content=b"x" * 3_000_000)
+
+    assert (answer.status_code, answer.text) == (413, "enough")
+    assert ask(scratch, "GET", "api").status_code == 203
+
+
+def test_events_arrive_one_by_one_and_end_when_the_client_leaves(scratch: Scratch) -> None:
+    before = int(ask(scratch, "GET", "api/left").text)
+    begun = time.monotonic()
+    with httpx.stream("GET", f"{scratch.url}/functions/v1/api/events") as answer:
+        lines = answer.iter_lines()
+        seen = [next(lines) for _ in range(5)]
+
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert [line for line in seen if line] == ["id: 0", "id: 1", "id: 2"]
+    assert time.monotonic() - begun < 2
+    deadline = time.monotonic() + PATIENCE
+    while int(ask(scratch, "GET", "api/left").text) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_pages_become_text_as_on_hosted_projects(scratch: Scratch) -> None:
+    assert ask(scratch, "GET", "api/page").headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_an_answer_that_breaks_off_breaks_off_here_too(scratch: Scratch) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{scratch.url}/functions/v1/api/broken")
+    assert ask(scratch, "GET", "api").status_code == 203
+
+
+def test_requests_beside_each_other_do_not_mix(scratch: Scratch) -> None:
+    wrong: list[str] = []
+
+    def many(number: int) -> None:
+        with httpx.Client() as client:
+            for turn in range(30):
+                text = f"{number}-{turn}"
+                if client.post(f"{scratch.url}/functions/v1/api/echo", content=text).text != text:
+                    wrong.append(text)
+
+    threads = [threading.Thread(target=many, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+def test_without_a_functions_server_it_is_503_and_it_recovers(
+    gateway_environment: dict[str, str],
+) -> None:
+    import sys
+
+    port, upstream = free_port(), free_port()
+    environment = gateway_environment | {
+        "GATEWAY_PORT": str(port),
+        "GATEWAY_FUNCTIONS_URL": f"http://127.0.0.1:{upstream}",
+    }
+    server = [sys.executable, "-m", "uvicorn", "tests.integration.gateway.upstream_app:app"]
+    server += ["--port", str(upstream), "--log-level", "error"]
+    url = f"http://127.0.0.1:{port}/functions/v1/api"
+    with running([sys.executable, "-m", "dev.gateway"], environment, port, "/health"):
+        down = httpx.get(url)
+        with running(server, {}, upstream):
+            first = httpx.get(url)
+        between = httpx.get(url)
+        with running(server, {}, upstream):
+            second = httpx.get(url)
+
+    assert (down.status_code, down.json()["code"]) == (503, "FUNCTIONS_UNREACHABLE")
+    assert (first.status_code, between.status_code, second.status_code) == (203, 503, 203)

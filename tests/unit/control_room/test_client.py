@@ -1,0 +1,232 @@
+"""The two clients against a server."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_room import (
+    ApiError,
+    ArtifactRefused,
+    AsyncClient,
+    Client,
+    NotInTime,
+    TransferDamaged,
+    async_client,
+    client,
+)
+
+ID = "11111111-2222-3333-4444-555555555555"
+BYTES = b"origin,delay\nSEA,3\n"
+SHA256 = hashlib.sha256(BYTES).hexdigest()
+
+
+def artifact(state: str, **more: Any) -> dict[str, Any]:
+    version = {"version": 1, "state": state, "size": len(BYTES), "sha256": SHA256, **more}
+    return {"artifact_id": ID, "name": "flights.csv", "kind": "data", "versions": [version]}
+
+
+@pytest.fixture
+def blocking(stub: Any) -> Any:
+    with Client(stub.url, "anon-key", "a-token") as made:
+        yield made
+
+
+def test_both_clients_have_the_same_words() -> None:
+    nouns = ["Runs", "Jobs", "Artifacts", "Lineage", "Tables", "Endpoints", "Deliveries", "Client"]
+    for noun in nouns:
+        one, other = getattr(client, noun), getattr(async_client, f"Async{noun}")
+        words = {name for name in vars(one) if not name.startswith("_")}
+
+        assert words == {name for name in vars(other) if not name.startswith("_")}, noun
+        for word in words - {"from_environment"}:
+            assert list(inspect.signature(getattr(one, word)).parameters) == list(
+                inspect.signature(getattr(other, word)).parameters
+            ), f"{noun}.{word}"
+
+
+def test_every_request_says_who_asks(stub: Any, blocking: Client) -> None:
+    stub.on("GET", "/runs/7", {"run_id": 7, "state": "RUNNING"})
+
+    blocking.runs.get(7)
+
+    headers = stub.seen[0].headers
+    assert (headers["apikey"], headers["authorization"]) == ("anon-key", "Bearer a-token")
+
+
+def test_what_the_server_said_is_kept_whole(stub: Any, blocking: Client) -> None:
+    said = {"run_id": 7, "state": "RUNNING", "of_a_newer_server": {"x": [1]}}
+    stub.on("GET", "/runs/7", said)
+
+    assert blocking.runs.get(7).raw() == said
+
+
+async def test_the_awaiting_client_waits_for_the_end(stub: Any) -> None:
+    for state in ("QUEUED", "RUNNING", "SUCCEEDED"):
+        stub.on("GET", "/runs/7", {"run_id": 7, "state": state})
+    looks: list[str] = []
+
+    async with AsyncClient(stub.url, "anon", "token") as awaiting:
+        run = await awaiting.runs.wait(7, on_change=lambda it: looks.append(it.state))
+
+    assert run.succeeded
+    assert looks == ["QUEUED", "RUNNING", "SUCCEEDED"]
+
+
+def test_waiting_ends_in_time_and_the_run_goes_on(stub: Any, blocking: Client) -> None:
+    stub.on("GET", "/runs/7", {"run_id": 7, "state": "RUNNING"})
+
+    with pytest.raises(NotInTime, match="still RUNNING"):
+        blocking.runs.wait(7, timeout=0.3)
+
+    assert not stub.asked("POST", "/runs/7/cancel")
+
+
+def test_a_file_goes_up_by_its_signed_url_without_the_token(
+    stub: Any, blocking: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "flights.csv"
+    file.write_bytes(BYTES)
+    upload = {
+        "artifact_id": ID,
+        "version": 1,
+        "state": "PENDING",
+        "upload_url": f"{stub.url}/storage/v1/put?token=t",
+    }
+    stub.on("POST", "/artifacts", upload, 201).on("PUT", "/storage/v1/put", {})
+    stub.on("POST", f"/artifacts/{ID}/complete", {}, 202)
+    stub.on("GET", f"/artifacts/{ID}", artifact("PENDING")).on("GET", f"/artifacts/{ID}", artifact("READY"))
+
+    made = blocking.artifacts.put(file)
+
+    assert (made.state, made.sha256, made.version) == ("READY", SHA256, 1)
+    announced = stub.asked("POST", "/artifacts")[0].json
+    assert (announced["name"], announced["size"], announced["sha256"]) == ("flights.csv", len(BYTES), SHA256)
+    put = stub.asked("PUT", "/storage/v1/put")[0]
+    assert put.body == BYTES
+    assert put.query == {"token": "t"}
+    assert "authorization" not in put.headers
+    assert "apikey" not in put.headers
+
+
+def test_a_refused_upload_says_why(stub: Any, blocking: Client) -> None:
+    upload = {"artifact_id": ID, "version": 1, "state": "PENDING", "upload_url": f"{stub.url}/storage/v1/put"}
+    stub.on("POST", "/artifacts", upload, 201).on("PUT", "/storage/v1/put", {})
+    stub.on("POST", f"/artifacts/{ID}/complete", {}, 202)
+    stub.on("GET", f"/artifacts/{ID}", artifact("REFUSED", findings=[{"line": 3, "rule": "aws-access-key"}]))
+
+    with pytest.raises(ArtifactRefused, match="line 3 rule aws-access-key"):
+        blocking.artifacts.put(BYTES, name="flights.csv")
+
+
+def test_the_same_bytes_are_not_sent_twice_when_reuse_is_asked_for(stub: Any, blocking: Client) -> None:
+    known = {"artifact_id": ID, "name": "flights.csv", "kind": "data", "version": 4, "state": "READY"}
+    stub.on("GET", "/artifacts", {"items": [{**known, "size": len(BYTES), "sha256": SHA256}], "next": None})
+
+    made = blocking.artifacts.put(BYTES, name="flights.csv", reuse=True)
+
+    assert made.version == 4
+    assert [it.method for it in stub.seen] == ["GET"]
+
+
+def test_a_download_is_checked(stub: Any, blocking: Client, tmp_path: Path) -> None:
+    where = {"location": f"{stub.url}/storage/v1/bytes?token=t"}
+    stub.on("GET", f"/artifacts/{ID}", artifact("READY"))
+    stub.on("GET", f"/artifacts/{ID}/download", None, 302, where).on("GET", "/storage/v1/bytes", BYTES)
+
+    assert blocking.artifacts.download(ID, tmp_path / "got.csv") == SHA256
+    assert (tmp_path / "got.csv").read_bytes() == BYTES
+    assert "authorization" not in stub.asked("GET", "/storage/v1/bytes")[0].headers
+
+
+async def test_a_damaged_download_leaves_nothing_behind(stub: Any, tmp_path: Path) -> None:
+    where = {"location": f"{stub.url}/storage/v1/bytes"}
+    stub.on("GET", f"/artifacts/{ID}", artifact("READY"))
+    stub.on("GET", f"/artifacts/{ID}/download", None, 302, where).on(
+        "GET", "/storage/v1/bytes", b"something else"
+    )
+
+    async with AsyncClient(stub.url, "anon", "token") as awaiting:
+        with pytest.raises(TransferDamaged):
+            await awaiting.artifacts.download(ID, tmp_path / "got.csv")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_ready_is_said_as_the_server_would(stub: Any, blocking: Client, tmp_path: Path) -> None:
+    stub.on("GET", f"/artifacts/{ID}", artifact("PENDING"))
+
+    with pytest.raises(ApiError, match="ARTIFACT_NOT_READY"):
+        blocking.artifacts.download(ID, tmp_path / "got.csv")
+
+
+def events(*lines: int, end: bool) -> bytes:
+    text = "retry: 1000\n\n"
+    text += "".join(
+        f"id: {seq}\ndata: {json.dumps({'seq': seq, 'line': f'line {seq}'})}\n\n" for seq in lines
+    )
+    return (text + ('event: end\ndata: {"state":"SUCCEEDED"}\n\n' if end else "")).encode()
+
+
+def test_a_followed_log_resumes_where_it_was_cut(stub: Any, blocking: Client) -> None:
+    stub.on("GET", "/runs/7/logs", events(1, 2, end=False)).on("GET", "/runs/7/logs", events(2, 3, end=True))
+
+    lines = [it.line for it in blocking.runs.follow(7)]
+
+    assert lines == ["line 1", "line 2", "line 3"]
+    first, second = stub.asked("GET", "/runs/7/logs")
+    assert "last-event-id" not in first.headers
+    assert second.headers["last-event-id"] == "2"
+
+
+async def test_the_awaiting_client_follows_as_well(stub: Any) -> None:
+    stub.on("GET", "/runs/7/logs", events(1, end=False)).on("GET", "/runs/7/logs", b"", 204)
+
+    async with AsyncClient(stub.url, "anon", "token") as awaiting:
+        lines = [it.seq async for it in awaiting.runs.follow(7)]
+
+    assert lines == [1]
+
+
+def test_a_lost_right_ends_a_followed_log(stub: Any, blocking: Client) -> None:
+    error = b'event: error\ndata: {"code":"MEMBERSHIP_MISSING","message":"no member"}\n\n'
+    stub.on("GET", "/runs/7/logs", events(1, end=False) + error)
+
+    with pytest.raises(ApiError, match="MEMBERSHIP_MISSING"):
+        list(blocking.runs.follow(7))
+
+
+def test_an_access_token_becomes_a_jwt_for_the_data_api(stub: Any) -> None:
+    stub.on("POST", "/tokens", {"access_token": "a.short.jwt"})
+    stub.on("POST", "/rest/v1/rpc/read_table", {"layer": "gold", "table": "t", "columns": [], "rows": []})
+
+    with Client(stub.url, "anon", "cr_abc") as made:
+        made.tables.read("gold", "t")
+
+    assert stub.asked("POST", "/tokens")[0].headers["authorization"] == "Bearer cr_abc"
+    assert stub.asked("POST", "/rest/v1/rpc/read_table")[0].headers["authorization"] == "Bearer a.short.jwt"
+
+
+def test_a_dataset_is_found_by_its_bare_name(stub: Any, blocking: Client) -> None:
+    node = "dataset:control-room://acme:gold.delays"
+    stub.on("GET", "/rest/v1/datasets", [{"node_id": node}]).on("GET", "/lineage", {"graph": []})
+
+    blocking.lineage.graph("gold.delays", direction="upstream")
+
+    assert stub.asked("GET", "/rest/v1/datasets")[0].query["name"] == "eq.gold.delays"
+    assert stub.asked("GET", "/lineage")[0].query == {"nodeId": node, "direction": "upstream", "depth": "5"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"), [([], "NODE_NOT_FOUND"), ([{"node_id": "a"}, {"node_id": "b"}], "NODE_AMBIGUOUS")]
+)
+def test_a_name_that_is_none_or_many_is_said(stub: Any, blocking: Client, rows: list[Any], code: str) -> None:
+    stub.on("GET", "/rest/v1/datasets", rows)
+
+    with pytest.raises(ApiError, match=code):
+        blocking.lineage.graph("gold.delays")

@@ -1,0 +1,109 @@
+"""The environment: what it means, and the one line that says how to mend it."""
+
+from __future__ import annotations
+
+import ipaddress
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner import settings
+from runner.model.errors import SettingsError
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, str]:
+    work = tmp_path / "work"
+    for each in (tmp_path, *tmp_path.parents[:-1]):
+        if str(each).startswith("/tmp/"):
+            each.chmod(0o755)  # pytest keeps its folders closed to others
+    return {
+        "CONTROL_ROOM_DATABASE_URL": "postgresql://runner:x@127.0.0.1:5432/postgres",
+        "CONTROL_ROOM_SUPABASE_URL": "http://127.0.0.1:54321/",
+        "CONTROL_ROOM_MASTER_KEY": "master",
+        "CONTROL_ROOM_WORK_DIR": str(work),
+    }
+
+
+def test_defaults(good: dict[str, str]) -> None:
+    read = settings.read(good)
+
+    assert read.functions_url == "http://127.0.0.1:54321/functions/v1/api"
+    assert (read.capacity, read.drain_seconds, read.log_format) == (4, 30.0, "json")
+    assert set(read.executors.values()) == {"process"}
+    assert read.callback_allow == ()
+    assert read.engines is None
+
+
+def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
+    read = settings.read(
+        {
+            **good,
+            "CONTROL_ROOM_CAPACITY": "16",
+            "CONTROL_ROOM_DRAIN_SECONDS": "0.5",
+            "CONTROL_ROOM_EXECUTOR_CODE_VALIDATION": "scripted",
+            "CONTROL_ROOM_CALLBACK_ALLOW": "127.0.0.0/8, ::1/128",
+            "CONTROL_ROOM_ENGINES": str(tmp_path),
+            "CONTROL_ROOM_LOG_FORMAT": "text",
+            "CONTROL_ROOM_FUNCTIONS_URL": "http://functions.example/api",
+            "CONTROL_ROOM_RUNNER_NAME": "one",
+        }
+    )
+
+    assert (read.capacity, read.drain_seconds, read.name) == (16, 0.5, "one")
+    assert read.executors["code_validation"] == "scripted"
+    assert read.executors["spark_etl"] == "process"
+    assert read.callback_allow == tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128")))
+    assert read.functions_url == "http://functions.example/api"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CONTROL_ROOM_DATABASE_URL", "", "is not set"),
+        ("CONTROL_ROOM_DATABASE_URL", "mysql://x", "must start with postgresql://"),
+        ("CONTROL_ROOM_DATABASE_URL", "postgresql://r@h:6543/postgres", "transaction pooler"),
+        ("CONTROL_ROOM_SUPABASE_URL", "127.0.0.1:54321", "must be an http"),
+        ("CONTROL_ROOM_MASTER_KEY", " ", "is not set"),
+        ("CONTROL_ROOM_CAPACITY", "many", "a number from 1 to 10000"),
+        ("CONTROL_ROOM_CAPACITY", "0", "a number from 1 to 10000"),
+        ("CONTROL_ROOM_CAPACITY", "nan", "a number from 1 to 10000"),
+        ("CONTROL_ROOM_DRAIN_SECONDS", "-1", "a number from 0"),
+        ("CONTROL_ROOM_EXECUTOR_SPARK_ETL", "kubernetes", "no such executor yet"),
+        ("CONTROL_ROOM_EXECUTOR_SPARK_ETL", "magic", "must be one of"),
+        ("CONTROL_ROOM_EXECUTOR_BAKERY", "process", "names no job type"),
+        ("CONTROL_ROOM_CALLBACK_ALLOW", "10.0.0.1/8", "must list networks"),
+        ("CONTROL_ROOM_LOG_FORMAT", "xml", "json, text"),
+        ("CONTROL_ROOM_SANDBOX_NETWORK", "yes", "none, host"),
+        ("CONTROL_ROOM_ENGINES", "/etc/passwd", "must be a folder"),
+        ("CONTROL_ROOM_WORK_DIR", "/proc/nowhere", "cannot be written"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_the_variable(
+    good: dict[str, str], name: str, value: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as fault:
+        settings.read({**good, name: value})
+
+    assert name in str(fault.value)
+    assert words in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_secrets_are_not_in_the_representation(good: dict[str, str]) -> None:
+    read = settings.read({**good, "CONTROL_ROOM_MASTER_KEY": "the-master-key"})
+
+    assert "the-master-key" not in repr(read)
+    assert "runner:x@" not in repr(read)
+
+
+def test_the_process_says_it_and_ends_with_2() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "runner"], env={}, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("control-room runner: CONTROL_ROOM_SUPABASE_URL is not set")
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,151 @@
+"""From bytes to lines: redaction, progress, bounds."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.executor.transcript import MAX_LINE, Lines, Redactor, Transcript
+
+SECRET = "correct-horse-battery"
+
+
+class Said:
+    """Collects what a transcript passes on."""
+
+    def __init__(self, folder: Path, *secrets: str) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.progressed: list[tuple[int, str]] = []
+        self.transcript = Transcript(
+            folder / "log",
+            Redactor(secrets),
+            lambda stream, line: self.lines.append((stream, line)),
+            lambda percent, message: self.progressed.append((percent, message)),
+        )
+
+    def feed(self, *pieces: bytes, stream: str = "stdout") -> list[str]:
+        reader = self.transcript.stream(stream)
+        for piece in pieces:
+            reader.feed(piece)
+        reader.end()
+        return [line for _, line in self.lines]
+
+
+@pytest.mark.parametrize(
+    ("line", "percent", "message"),
+    [
+        ("::progress 40 half way", 40, "half way"),
+        ("::progress 0", 0, ""),
+        ("::progress 100 done ", 100, "done"),
+        ("::progress 12.7 twelve", 12, "twelve"),
+        ("::progress 55%", 55, ""),
+        ("::progress 300 too far", 100, "too far"),
+        ("::progress\t7\ttab", 7, "tab"),
+        (f"::progress 5 {SECRET}", 5, "***"),
+    ],
+)
+def test_a_line_of_progress_is_taken_out(tmp_path: Path, line: str, percent: int, message: str) -> None:
+    said = Said(tmp_path, SECRET)
+
+    assert said.feed(line.encode() + b"\n") == []
+    assert said.progressed == [(percent, message)]
+
+
+@pytest.mark.parametrize(
+    "line", ["::progress", "::progress x", " ::progress 4", "::progress -4", "::progressing 4"]
+)
+def test_what_only_looks_like_progress_is_a_line(tmp_path: Path, line: str) -> None:
+    said = Said(tmp_path)
+
+    assert said.feed(line.encode() + b"\n") == [line]
+    assert said.progressed == []
+
+
+@given(st.lists(st.integers(0, 60), max_size=6))
+def test_a_secret_is_found_however_it_is_cut(cuts: list[int]) -> None:
+    text = f"before {SECRET} after\n{SECRET}\n".encode()
+    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    lines = Lines(Redactor([SECRET]))
+    found = [
+        line for start, end in itertools.pairwise(borders) for line in lines.feed(text[start:end])
+    ] + lines.end()
+
+    assert found == ["before *** after", "***"]
+
+
+@given(st.integers(0, 3 * MAX_LINE), st.integers(1, 5000))
+def test_a_secret_in_an_endless_line_is_found(offset: int, step: int) -> None:
+    text = b"x" * offset + SECRET.encode() + b"y" * MAX_LINE
+    lines = Lines(Redactor([SECRET]))
+    found = [line for i in range(0, len(text), step) for line in lines.feed(text[i : i + step])] + lines.end()
+
+    everything = "".join(found)
+    assert everything == "x" * offset + "***" + "y" * MAX_LINE
+    assert all(len(line) <= MAX_LINE for line in found)
+
+
+def test_a_secret_with_line_breaks_is_found_line_by_line(tmp_path: Path) -> None:
+    key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----\n"
+
+    assert Said(tmp_path, key).feed(key.encode()) == ["***"] * 4
+
+
+def test_the_longest_secret_wins(tmp_path: Path) -> None:
+    assert Said(tmp_path, "abcd", "abcdefgh").feed(b"abcdefgh abcd\n") == ["*** ***"]
+
+
+def test_a_very_short_secret_is_left_alone(tmp_path: Path) -> None:
+    assert Said(tmp_path, "a", "").feed(b"banana\n") == ["banana"]
+
+
+def test_lines_end_in_every_way(tmp_path: Path) -> None:
+    assert Said(tmp_path).feed(b"unix\nwindows\r\n\nlast") == ["unix", "windows", "", "last"]
+
+
+def test_bytes_that_are_no_text_do_not_stop_the_log(tmp_path: Path) -> None:
+    assert Said(tmp_path).feed(b"\xff\xfe\x00\x1b[2J\xc3\xa4\n") == ["\ufffd\ufffd\ufffd\ufffd[2Jä"]
+
+
+def test_characters_cut_between_two_writes_are_whole(tmp_path: Path) -> None:
+    text = "Zoë 🔑\n".encode()
+
+    assert Said(tmp_path).feed(*(bytes([byte]) for byte in text)) == ["Zoë 🔑"]
+
+
+def test_the_last_line_of_stderr_is_remembered(tmp_path: Path) -> None:
+    said = Said(tmp_path, SECRET)
+    said.feed(f"Traceback\nValueError: {SECRET}\n\n".encode(), stream="stderr")
+    said.feed(b"on stdout\n")
+
+    assert said.transcript.last_error_line == "ValueError: ***"
+
+
+def test_many_lines_are_cut_off_with_one_word(tmp_path: Path) -> None:
+    said = Said(tmp_path)
+    lines = said.feed(b"line\n" * 12_000)
+    said.transcript.close()
+
+    assert len(lines) == 10_000
+    assert said.lines[-1][0] == "system"
+    assert (tmp_path / "log").read_text().count("line\n") == 12_000
+
+
+def test_many_bytes_are_cut_off_too(tmp_path: Path) -> None:
+    said = Said(tmp_path)
+    lines = said.feed((b"x" * 8000 + b"\n") * 1000)
+
+    assert sum(map(len, lines)) < 4.1 * 1024**2
+    assert "truncated" in lines[-1]
+    said.transcript.close()
+
+
+def test_progress_is_still_heard_after_the_cut(tmp_path: Path) -> None:
+    said = Said(tmp_path)
+    said.feed(b"line\n" * 11_000 + b"::progress 99 nearly\n")
+    said.transcript.close()
+
+    assert said.progressed == [(99, "nearly")]
