@@ -102,6 +102,7 @@ class AsyncRuns:
         """Lines as they are written, until the run has ended; reconnects by itself."""
         feed = Feed(run_id, after, task_key)
         while not feed.ended:
+            before = feed.after
             try:
                 async with self._line.http.stream(**self._line.envelope.request(feed.ask())) as response:
                     if response.status_code == 204:
@@ -113,6 +114,8 @@ class AsyncRuns:
                         found = feed.read(line)
                         if found is not None:
                             yield found
+                if feed.after == before and not feed.ended:
+                    await asyncio.sleep(RECONNECT_SECONDS)
             except httpx.TransportError as error:
                 feed.fruitless += 1
                 if feed.fruitless >= PATIENCE:

@@ -101,6 +101,7 @@ class Runs:
         """Lines as they are written, until the run has ended; reconnects by itself."""
         feed = Feed(run_id, after, task_key)
         while not feed.ended:
+            before = feed.after
             try:
                 with self._line.http.stream(**self._line.envelope.request(feed.ask())) as response:
                     if response.status_code == 204:
@@ -112,6 +113,8 @@ class Runs:
                         found = feed.read(line)
                         if found is not None:
                             yield found
+                if feed.after == before and not feed.ended:
+                    time.sleep(RECONNECT_SECONDS)
             except httpx.TransportError as error:
                 feed.fruitless += 1
                 if feed.fruitless >= PATIENCE:

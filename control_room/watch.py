@@ -126,7 +126,8 @@ class Watch:
 def _message(task: TaskRun) -> str:
     if task.state in FINAL and task.state != "SUCCEEDED":
         return task.termination_code or ""
-    return (task.progress.message or "").strip()
+    # the bars are drawn apart from what is printed, so they need their own guard
+    return ink.harmless((task.progress.message or "").strip())
 
 
 def _rest() -> Column:

@@ -12,7 +12,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.control import Control
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
@@ -70,7 +72,36 @@ def console(file: TextIO | None = None, *, stderr: bool = False) -> Console:
     """A console that is as wide as the terminal, or PLAIN_WIDTH where there is none."""
     stream = file or (sys.stderr if stderr else sys.stdout)
     width = None if stream.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    return Console(file=stream, theme=THEME, width=width, highlight=False, emoji=False)
+    # markup off: what users named or printed is shown as it is, brackets and all
+    made = Console(file=stream, theme=THEME, width=width, highlight=False, emoji=False, markup=False)
+    made.push_render_hook(_Harmless())
+    return made
+
+
+def harmless(text: str) -> str:
+    """Control characters made visible: a job's log must not be able to steer the reader's terminal."""
+    return text.translate(_VISIBLE)
+
+
+_VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+_VISIBLE |= {0x7F: "␡"} | dict.fromkeys(range(0x80, 0xA0), "�")
+
+
+class _Harmless(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Visible(it) for it in renderables]
+
+
+class _Visible:
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if isinstance(self._inner, Control):
+            yield self._inner
+            return
+        for segment in console.render(self._inner, options):
+            yield segment if segment.control else Segment(harmless(segment.text), segment.style)
 
 
 def print_json(console: Console, value: object) -> None:

@@ -12,7 +12,7 @@ from dev.gateway.session import Result
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A statement's row: the JSON (or csv) Postgres made, its number of rows, the total if one was counted."""
+    """A statement's row: the JSON (or csv) Postgres made, its number of rows, the total if counted."""
 
     body: bytes
     rows: int

@@ -40,7 +40,7 @@ class Request:
         return [value for key, value in self.raw_headers if key == name]
 
     async def body(self, limit: int) -> bytes:
-        """The whole body; raises `errors.Refusal` (413) past `limit` bytes, `Disconnected` on a lost client."""
+        """The whole body. Raises `errors.Refusal` (413) past `limit` bytes, and `Disconnected`."""
         message = await self.receive()
         if message["type"] == "http.disconnect":
             raise Disconnected

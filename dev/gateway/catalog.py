@@ -90,8 +90,13 @@ class Catalog:
     roles: Mapping[str, Settings]
     routines: Mapping[tuple[str, str], tuple[Routine, ...]]
     relations: Mapping[tuple[str, str], Relation]
-    statement_timeout_set: bool
+    max_rows: int
     texts: dict[object, Any] = field(default_factory=dict)
+
+
+# As on hosted projects, where the database does not say otherwise.
+_MAX_ROWS = 1000
+_STATEMENT_TIMEOUT = "8s"
 
 
 def quote(name: str) -> str:
@@ -126,7 +131,7 @@ class Librarian:
         return self._catalog is not None
 
     async def settled(self) -> Catalog:
-        """The catalog after any reading that is under way; for those who missed something in the present one."""
+        """The catalog after any reading that is under way, for those who missed something in this one."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5):
                 await self._reading.wait()
@@ -179,11 +184,16 @@ async def read(connection: psycopg.AsyncConnection, authenticator: str) -> Catal
     }
     schemas = _names(pgrst.get("pgrst.db_schemas", "public"))
     pre_request = pgrst.get("pgrst.db_pre_request")
-    roles = {name: _pairs(settings) for name, settings in await rows(_ROLES, authenticator, authenticator)}
+    limit = pgrst.get("pgrst.db_max_rows", "")
+    # a session of the authenticator has its settings already; where it has no timeout, hosted's counts
+    usual = () if "statement_timeout" in own else (("statement_timeout", _STATEMENT_TIMEOUT),)
+    roles = {
+        name: usual + _pairs(settings) for name, settings in await rows(_ROLES, authenticator, authenticator)
+    }
 
     routines: dict[tuple[str, str], tuple[Routine, ...]] = {}
     for row in await rows(_ROUTINES, list(schemas)):
-        routine = _routine(*row)
+        routine = _routine(row)
         key = (routine.schema, routine.name)
         routines[key] = (*routines.get(key, ()), routine)
     relations = {
@@ -197,7 +207,7 @@ async def read(connection: psycopg.AsyncConnection, authenticator: str) -> Catal
         roles=roles,
         routines=routines,
         relations=relations,
-        statement_timeout_set="statement_timeout" in own,
+        max_rows=int(limit) if limit.isdecimal() else _MAX_ROWS,
     )
 
 
@@ -223,20 +233,21 @@ def _columns(columns: list[dict[str, Any]] | None) -> tuple[Column, ...]:
 _HOISTED = ("statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation")
 
 
-def _routine(
-    schema: str,
-    name: str,
-    names: list[str] | None,
-    types: list[str],
-    modes: list[str],
-    defaults: int,
-    returns_type: str,
-    composite: bool,
-    returns_set: bool,
-    volatile: bool,
-    config: list[str] | None,
-    columns: list[dict[str, Any]] | None,
-) -> Routine:
+def _routine(row: tuple[Any, ...]) -> Routine:
+    (
+        schema,
+        name,
+        names,
+        types,
+        modes,
+        defaults,
+        returns_type,
+        composite,
+        returns_set,
+        volatile,
+        config,
+        columns,
+    ) = row
     labels = names or [""] * len(types)
     taken = [
         (label, kind, mode)
@@ -295,7 +306,9 @@ select r.rolname, (
         select unnest(s.setconfig) as entry, s.setdatabase <> 0 as specific
         from pg_catalog.pg_db_role_setting s
         where s.setrole = r.oid
-          and s.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+          and s.setdatabase in (
+              0, (select oid from pg_catalog.pg_database where datname = current_database())
+          )
     ) settings
     left join pg_catalog.pg_settings known on known.name = split_part(entry, '=', 1)
     where split_part(entry, '=', 1) not in ('role', 'session_authorization')
@@ -342,7 +355,8 @@ _ROUTINES = f"""
 select n.nspname, p.proname, p.proargnames,
     array(
         select pg_catalog.format_type(u.type, null)
-        from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality u(type, at) order by u.at
+        from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality u(type, at)
+        order by u.at
     ),
     coalesce(p.proargmodes::text[], array_fill('i'::text, array[p.pronargs::int])),
     p.pronargdefaults::int,

@@ -22,6 +22,7 @@ class Refusal(Exception):
         message: str,
         details: object = None,
         hint: object = None,
+        *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -150,7 +151,7 @@ def from_postgres(result: pq.abc.PGresult, *, authenticated: bool) -> Refusal:
         return _raised(message, details)
     status = status_of(code, message, authenticated=authenticated)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return Refusal(status, code, message, details, hint, headers)
+    return Refusal(status, code, message, details, hint, headers=headers)
 
 
 _BY_CODE = {
@@ -217,14 +218,13 @@ def _raised(message: str, details: str | None) -> Refusal:
         or not isinstance(shape.get("headers"), dict)
     ):
         return _unparsable(f"Invalid JSON value for DETAIL: '{details}'")
-    headers = {str(name): str(value) for name, value in shape["headers"].items()}
     return Refusal(
         shape["status"],
         str(said["code"]),
         str(said["message"]),
         said.get("details"),
         said.get("hint"),
-        headers,
+        headers={str(name): str(value) for name, value in shape["headers"].items()},
     )
 
 

@@ -124,7 +124,7 @@ class Functions:
 
 
 async def _attend(link: Link, request: Request, chunked: bool, more: bool) -> None:
-    """Send what is left of the request, then watch for the client's leaving, which ends the function's too."""
+    """Send what is left of the request, then watch for the client's leaving, which ends the call."""
     try:
         link.fed = not more
         while more:

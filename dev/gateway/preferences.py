@@ -46,7 +46,7 @@ class Preferences:
 NONE = Preferences()
 
 
-def parse(request: Request) -> Preferences:
+def parse(request: Request) -> Preferences:  # noqa: PLR0912 - one branch per word of the header
     """Read the header(s). Raises `errors.Refusal` (PGRST122) for unknown words under `handling=strict`."""
     lines = request.values(b"prefer")
     if not lines:

@@ -1,210 +1,37 @@
 """The grammar of a Data API query string: select, filters, and/or, order, limit, offset.
 
-Text in, words out; no SQL here. What cannot be read is refused with PGRST100, as PostgREST does.
+Text in, terms out; no SQL here. What cannot be read is refused with PGRST100, as PostgREST does.
 Not spoken: embedding of related tables (PGRST200) and aggregates (PGRST123, off on hosted projects too).
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from dev.gateway import errors
+from dev.gateway.scanner import Scanner, Unreadable
+from dev.gateway.terms import EMPTY, Condition, Field, Filter, Group, Item, Junction, Order, Query
 
-Arrow = Literal["->", "->>"]
-Junction = Literal["and", "or"]
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A column and the way into its JSON; an index in `path` is an int."""
-
-    name: str
-    path: tuple[tuple[Arrow, str | int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry of `select`; the field's name is `*` for all columns."""
-
-    field: Field
-    alias: str | None = None
-    cast: str | None = None
-
-
-_ALL = Item(Field("*"))
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A condition. `values` holds one text, or the members of `in`. `modifier`: any, all, or a text search language."""
-
-    field: Field
-    operator: str
-    values: tuple[str, ...]
-    negated: bool = False
-    modifier: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Conditions joined by and/or."""
-
-    junction: Junction
-    members: tuple["Condition", ...]
-    negated: bool = False
-
-
-Condition = Filter | Group
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One entry of `order`; None leaves Postgres' default."""
-
-    field: Field
-    direction: Literal["asc", "desc"] | None = None
-    nulls: Literal["first", "last"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A whole query string. `arguments` are those of an RPC by GET, in order, names may repeat."""
-
-    select: tuple[Item, ...] = (_ALL,)
-    conditions: tuple[Condition, ...] = ()
-    order: tuple[Order, ...] = ()
-    limit: int | None = None
-    offset: int = 0
-    columns: tuple[str, ...] | None = None
-    on_conflict: tuple[str, ...] | None = None
-    arguments: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def plain(self) -> bool:
-        """Nothing is selected, filtered, ordered or cut: the rows are wanted as they come."""
-        return (
-            self.select == (_ALL,)
-            and not self.conditions
-            and not self.order
-            and self.limit is None
-            and not self.offset
-        )
-
-
-EMPTY = Query()
 # By length, so that `gte` is not read as `gt`.
-_OPERATORS = tuple(
-    sorted(
-        "eq neq gt gte lt lte like ilike match imatch in is isdistinct fts plfts phfts wfts "
-        "cs cd ov sl sr nxr nxl adj".split(),
-        key=len,
-        reverse=True,
-    )
-)
+_OPERATORS = (
+    "isdistinct", "imatch", "plfts", "phfts", "ilike", "match", "like", "wfts", "neq", "gte", "lte", "fts",
+    "nxr", "nxl", "adj", "eq", "gt", "lt", "in", "is", "cs", "cd", "ov", "sl", "sr",
+)  # fmt: skip
 _QUANTIFIED = frozenset({"eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch"})
 _SEARCHES = frozenset({"fts", "plfts", "phfts", "wfts"})
 _TRUTHS = frozenset({"null", "not_null", "true", "false", "unknown"})
 _MAX_DEPTH = 32
 
-_NAME = re.compile(r"(?:[\w $]|-(?!>))+")
-_KEY = re.compile(r"(?:[^\-:.,()>\"]|-(?!>))+")
-_INDEX = re.compile(r"-?\d{1,9}(?=->|::|[.,)]|$)")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _TYPE = re.compile(r"[\w $]+")
 _AGGREGATE = re.compile(r"(?:count|\.(?:sum|avg|count|max|min))\(\)")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _PLAIN = re.compile(r"[^,)]*")
 
 
-class _Unreadable(Exception):
-    """The text stops making sense at `position`."""
-
-    def __init__(self, position: int, wanted: str) -> None:
-        super().__init__(wanted)
-        self.position = position
-        self.wanted = wanted
-
-
-class _Scanner:
-    """A position in a text, and the small words of the grammar."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-
-    @property
-    def ended(self) -> bool:
-        return self.at >= len(self.text)
-
-    def peek(self, word: str) -> bool:
-        return self.text.startswith(word, self.at)
-
-    def take(self, word: str) -> bool:
-        if self.peek(word):
-            self.at += len(word)
-            return True
-        return False
-
-    def need(self, word: str) -> None:
-        if not self.take(word):
-            raise _Unreadable(self.at, f'"{word}"')
-
-    def match(self, pattern: re.Pattern[str]) -> str | None:
-        found = pattern.match(self.text, self.at)
-        if found is None:
-            return None
-        self.at = found.end()
-        return found.group()
-
-    def blanks(self) -> None:
-        while self.at < len(self.text) and self.text[self.at] in " \t":
-            self.at += 1
-
-    def end(self) -> None:
-        if not self.ended:
-            raise _Unreadable(self.at, "end of input")
-
-    def quoted(self) -> str | None:
-        found = _QUOTED.match(self.text, self.at)
-        if found is None:
-            return None
-        self.at = found.end()
-        return re.sub(r"\\(.)", r"\1", found.group(1), flags=re.DOTALL)
-
-    def name(self) -> str:
-        name = self.quoted()
-        if name is None:
-            name = (self.match(_NAME) or "").strip()
-        if not name:
-            raise _Unreadable(self.at, "field name (* or [a..z0..9_$])")
-        return name
-
-    def field(self) -> Field:
-        self.blanks()
-        name = self.name()
-        path: list[tuple[Arrow, str | int]] = []
-        while self.peek("->"):
-            arrow: Arrow = "->>" if self.take("->>") else "->"
-            if arrow == "->":
-                self.need("->")
-            index = self.match(_INDEX)
-            if index is not None:
-                path.append((arrow, int(index)))
-                continue
-            key = self.quoted()
-            if key is None:
-                key = self.match(_KEY)
-            if not key:
-                raise _Unreadable(self.at, "json key")
-            path.append((arrow, key))
-        self.blanks()
-        return Field(name, tuple(path))
-
-
-def parse(raw: bytes, *, arguments: bool = False) -> Query:
+def parse(raw: bytes, *, arguments: bool = False) -> Query:  # noqa: PLR0912 - one branch per parameter
     """Read a query string. With `arguments` (RPC by GET) what is no filter is an argument.
 
     Raises `errors.Refusal`: 400 PGRST100 and kin, 416 for a negative limit.
@@ -256,17 +83,17 @@ def _number(text: str, default: int | None) -> int | None:
     return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else default
 
 
-def _read(text: str, what: str, rule: Callable[[_Scanner], T]) -> T:
-    scanner = _Scanner(text)
+def _read(text: str, what: str, rule: Callable[[Scanner], T]) -> T:
+    scanner = Scanner(text)
     try:
         value = rule(scanner)
         scanner.end()
-    except _Unreadable as error:
+    except Unreadable as error:
         raise _refusal(text, what, error) from None
     return value
 
 
-def _refusal(text: str, what: str, error: _Unreadable) -> errors.Refusal:
+def _refusal(text: str, what: str, error: Unreadable) -> errors.Refusal:
     found = f'"{text[error.position]}"' if error.position < len(text) else "end of input"
     return errors.bad_query(
         f'"failed to parse {what} ({text})" (line 1, column {error.position + 1})',
@@ -274,7 +101,7 @@ def _refusal(text: str, what: str, error: _Unreadable) -> errors.Refusal:
     )
 
 
-def _names(scanner: _Scanner) -> tuple[str, ...]:
+def _names(scanner: Scanner) -> tuple[str, ...]:
     names = []
     while True:
         scanner.blanks()
@@ -284,7 +111,7 @@ def _names(scanner: _Scanner) -> tuple[str, ...]:
             return tuple(names)
 
 
-def _items(scanner: _Scanner) -> tuple[Item, ...]:
+def _items(scanner: Scanner) -> tuple[Item, ...]:
     items: list[Item] = []
     if scanner.ended:
         return ()
@@ -296,7 +123,7 @@ def _items(scanner: _Scanner) -> tuple[Item, ...]:
             return tuple(items)
 
 
-def _item(scanner: _Scanner) -> Item:
+def _item(scanner: Scanner) -> Item:
     if scanner.take("*"):
         return Item(Field("*"))
     if scanner.peek("..."):
@@ -316,7 +143,7 @@ def _item(scanner: _Scanner) -> Item:
     if scanner.take("::"):
         cast = (scanner.match(_TYPE) or "").strip()
         if not cast:
-            raise _Unreadable(scanner.at, "letter or digit")
+            raise Unreadable(scanner.at, "letter or digit")
     if scanner.match(_AGGREGATE):
         raise _no_aggregates()
     if scanner.peek("(") or scanner.peek("!"):
@@ -337,7 +164,7 @@ def _no_aggregates() -> errors.Refusal:
     return errors.Refusal(400, "PGRST123", "Use of aggregate functions is not allowed")
 
 
-def _orders(scanner: _Scanner) -> tuple[Order, ...]:
+def _orders(scanner: Scanner) -> tuple[Order, ...]:
     orders: list[Order] = []
     while True:
         field = scanner.field()
@@ -353,7 +180,7 @@ def _orders(scanner: _Scanner) -> tuple[Order, ...]:
             nulls = "last"
         scanner.blanks()
         if not scanner.ended and not scanner.peek(","):
-            raise _Unreadable(scanner.at, '"asc", "desc", "nullsfirst" or "nullslast"')
+            raise Unreadable(scanner.at, '"asc", "desc", "nullsfirst" or "nullslast"')
         orders.append(Order(field, direction, nulls))
         if not scanner.take(","):
             return tuple(orders)
@@ -361,11 +188,11 @@ def _orders(scanner: _Scanner) -> tuple[Order, ...]:
 
 def _filter(key: str, value: str, *, arguments: bool) -> Filter | None:
     """A filter parameter; None if it is an argument instead."""
-    scanner = _Scanner(value)
+    scanner = Scanner(value)
     try:
         operation = _operation(scanner, nested=False)
         scanner.end()
-    except _Unreadable as error:
+    except Unreadable as error:
         if arguments and error.position <= _operator_end(value):
             return None
         raise _refusal(value, "filter", error) from None
@@ -379,7 +206,7 @@ def _operator_end(value: str) -> int:
     return found.end() if found else 0
 
 
-def _tree_path(scanner: _Scanner) -> Field:
+def _tree_path(scanner: Scanner) -> Field:
     field = scanner.field()
     if scanner.peek("."):
         raise errors.Refusal(
@@ -392,22 +219,22 @@ def _tree_path(scanner: _Scanner) -> Field:
     return field
 
 
-def _operation(scanner: _Scanner, *, nested: bool) -> Callable[[Field], Filter]:
+def _operation(scanner: Scanner, *, nested: bool) -> Callable[[Field], Filter]:
     negated = scanner.take("not.")
     start = scanner.at
     operator = next((known for known in _OPERATORS if scanner.take(known)), None)
     wanted = "operator (eq, gt, ...)" if negated else '"not" or operator (eq, gt, ...)'
     if operator is None:
-        raise _Unreadable(start, wanted)
+        raise Unreadable(start, wanted)
     modifier: str | None = None
     if scanner.peek("(") and (operator in _QUANTIFIED or operator in _SEARCHES):
         scanner.need("(")
         modifier = (scanner.match(_TYPE) or "").strip()
         if not modifier or (operator in _QUANTIFIED and modifier not in ("any", "all")):
-            raise _Unreadable(scanner.at, wanted)
+            raise Unreadable(scanner.at, wanted)
         scanner.need(")")
     if not scanner.take("."):
-        raise _Unreadable(scanner.at, wanted)
+        raise Unreadable(scanner.at, wanted)
     values: tuple[str, ...]
     if operator == "in":
         values = _members(scanner)
@@ -423,7 +250,7 @@ def _operation(scanner: _Scanner, *, nested: bool) -> Callable[[Field], Filter]:
     return apply
 
 
-def _value(scanner: _Scanner, *, nested: bool) -> str:
+def _value(scanner: Scanner, *, nested: bool) -> str:
     if not nested:
         rest = scanner.text[scanner.at :]
         scanner.at = len(scanner.text)
@@ -431,7 +258,7 @@ def _value(scanner: _Scanner, *, nested: bool) -> str:
     return _member(scanner, braces=True)
 
 
-def _member(scanner: _Scanner, *, braces: bool) -> str:
+def _member(scanner: Scanner, *, braces: bool) -> str:
     """A value among others: quoted, (in and/or) an array, or up to the next comma or parenthesis."""
     start = scanner.at
     quoted = scanner.quoted()
@@ -443,7 +270,7 @@ def _member(scanner: _Scanner, *, braces: bool) -> str:
     return scanner.match(_PLAIN) or ""
 
 
-def _members(scanner: _Scanner) -> tuple[str, ...]:
+def _members(scanner: Scanner) -> tuple[str, ...]:
     scanner.blanks()
     scanner.need("(")
     members = [_member(scanner, braces=False)]
@@ -454,15 +281,15 @@ def _members(scanner: _Scanner) -> tuple[str, ...]:
     return () if members == [""] else tuple(members)
 
 
-def _truth(scanner: _Scanner) -> str:
+def _truth(scanner: Scanner) -> str:
     start = scanner.at
     word = (scanner.match(re.compile(r"\w+")) or "").lower()
     if word not in _TRUTHS:
-        raise _Unreadable(start, "isVal: (null, not_null, true, false, unknown)")
+        raise Unreadable(start, "isVal: (null, not_null, true, false, unknown)")
     return word
 
 
-def _group_alone(scanner: _Scanner) -> Group:
+def _group_alone(scanner: Scanner) -> Group:
     group = _condition(scanner, 0)
     assert isinstance(group, Group)
     return group
@@ -471,9 +298,9 @@ def _group_alone(scanner: _Scanner) -> Group:
 _GROUP = re.compile(r"(?:not\.)?(?:and|or)[ \t]*\(")
 
 
-def _condition(scanner: _Scanner, depth: int) -> Condition:
+def _condition(scanner: Scanner, depth: int) -> Condition:
     if depth > _MAX_DEPTH:
-        raise _Unreadable(scanner.at, f"at most {_MAX_DEPTH} levels")
+        raise Unreadable(scanner.at, f"at most {_MAX_DEPTH} levels")
     scanner.blanks()
     if depth > 0 and not _GROUP.match(scanner.text, scanner.at):
         field = scanner.field()

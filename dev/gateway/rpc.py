@@ -9,12 +9,13 @@ import difflib
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from dev.gateway import errors, query, statement
+from dev.gateway import condition, errors, query, statement
 from dev.gateway.catalog import Catalog, Param, Routine, quote, strict_object
+from dev.gateway.condition import Text
 from dev.gateway.preferences import Count
-from dev.gateway.query import Query
 from dev.gateway.session import Step
-from dev.gateway.statement import Media, Text
+from dev.gateway.statement import Media
+from dev.gateway.terms import Query
 
 _MAX_TEXTS = 1000
 _JSON = "application/json"
@@ -24,8 +25,21 @@ _RAW = {"text/plain": "text", "text/xml": "xml", "application/octet-stream": "by
 
 
 @dataclass(frozen=True, slots=True)
+class Callee:
+    """A name that was called, and where it is looked up."""
+
+    catalog: Catalog
+    schema: str
+    name: str
+
+    @property
+    def routines(self) -> tuple[Routine, ...]:
+        return self.catalog.routines.get((self.schema, self.name), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A routine and how its arguments get there: the text between its parentheses, and a `from` for values."""
+    """A routine and how its arguments get there: the text in its parentheses, and a `from` for values."""
 
     routine: Routine
     arguments: str
@@ -34,11 +48,9 @@ class Call:
     rest: Query
 
 
-def by_body(
-    catalog: Catalog, schema: str, name: str, content_type: str, body: bytes, raw_query: bytes
-) -> Call:
+def by_body(callee: Callee, content_type: str, body: bytes, raw_query: bytes) -> Call:
     """A call by POST. Raises `errors.Refusal`: 404 PGRST202, 300 PGRST203, 400 PGRST102."""
-    candidates = catalog.routines.get((schema, name), ())
+    candidates = callee.routines
     rest = query.parse(raw_query)
     if b"\0" in body and content_type != "application/octet-stream":
         raise errors.bad_body()
@@ -46,7 +58,7 @@ def by_body(
         if len(candidates) == 1 and candidates[0].takes_body in ("json", "jsonb"):
             return _whole(candidates[0], body or b"{}", rest)
         keys, is_list = _keys(body or b"{}")
-        routine = _choose(catalog, schema, name, keys, post=True)
+        routine = _choose(callee, keys, post=True)
         if routine.takes_body is not None:
             return _whole(routine, body or b"{}", rest)
         return _named(routine, keys, body or b"{}", is_list, rest)
@@ -55,46 +67,51 @@ def by_body(
             pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
         except ValueError:
             raise errors.bad_body("Invalid form") from None
-        return _by_pairs(catalog, schema, name, tuple(pairs), rest)
+        return _by_pairs(callee, tuple(pairs), rest)
     kind = _RAW.get(content_type)
     if kind is None:
         raise errors.bad_body(f"Content-Type not acceptable: {content_type}")
     for routine in candidates:
         if routine.takes_body == kind:
             return _whole(routine, b"\\x" + body.hex().encode() if kind == "bytea" else body, rest)
-    raise _unknown(catalog, schema, name, frozenset(), f" with a single unnamed {kind} parameter")
+    raise _unknown(callee, frozenset(), f" with a single unnamed {kind} parameter")
 
 
-def by_query(catalog: Catalog, schema: str, name: str, raw_query: bytes) -> Call:
+def by_query(callee: Callee, raw_query: bytes) -> Call:
     """A call by GET: arguments are query parameters that are no filters. Raises as `by_body`."""
     rest = query.parse(raw_query, arguments=True)
-    return _by_pairs(catalog, schema, name, rest.arguments, rest)
+    return _by_pairs(callee, rest.arguments, rest)
 
 
 def steps(
-    catalog: Catalog,
-    call: Call,
-    media: Media,
-    limit: int | None,
-    offset: int,
-    count: Count | None,
-    max_rows: int,
+    catalog: Catalog, call: Call, media: Media, window: tuple[int | None, int], count: Count | None
 ) -> list[Step]:
     """The statement of a call. Without filters and the like its text is kept with the catalog."""
     routine = call.routine
+    limit, offset = window
     plain = call.rest.plain and limit is None and not offset and count is None
     if plain or routine.returns != "composite":
         shape = (routine.schema, routine.name, call.arguments, call.origin, media)
         text = catalog.texts.get(shape)
         if text is None:
-            text = statement.call(routine, call.arguments, call.origin, media, max_rows).encode()
+            text = statement.call(routine, call.arguments, call.origin, media, catalog.max_rows).encode()
             if len(catalog.texts) < _MAX_TEXTS:
                 catalog.texts[shape] = text
         return [(text, call.params)]
     prefix, source = statement.call_source(routine, call.arguments, call.origin)
     text = Text(list(call.params))
-    window = max_rows if limit is None else min(limit, max_rows)
-    return statement.read(source, call.rest, window, offset, count, max_rows, media, text, prefix)
+    most = catalog.max_rows
+    return statement.read(
+        source,
+        call.rest,
+        limit=most if limit is None else min(limit, most),
+        offset=offset,
+        count=count,
+        max_rows=most,
+        media=media,
+        text=text,
+        prefix=prefix,
+    )
 
 
 def _whole(routine: Routine, body: bytes, rest: Query) -> Call:
@@ -111,19 +128,17 @@ def _named(routine: Routine, keys: frozenset[str], body: bytes, is_list: bool, r
     return Call(routine, arguments, f"json_to_record({record}) as pgrst_body({shape})", (body,), rest)
 
 
-def _by_pairs(
-    catalog: Catalog, schema: str, name: str, pairs: tuple[tuple[str, str], ...], rest: Query
-) -> Call:
+def _by_pairs(callee: Callee, pairs: tuple[tuple[str, str], ...], rest: Query) -> Call:
     values: dict[str, list[str]] = {}
     for key, value in pairs:
         values.setdefault(key, []).append(value)
-    routine = _choose(catalog, schema, name, frozenset(values), post=False)
+    routine = _choose(callee, frozenset(values), post=False)
     text = Text()
     arguments = []
     for param in routine.params:
         if param.name in values:
             given = values[param.name]
-            value = statement.array(given) if param.variadic else given[-1]
+            value = condition.array(given) if param.variadic else given[-1]
             arguments.append(_argument(param, f"{text.bind(value)}::{param.type}"))
     return Call(routine, ", ".join(arguments), "", tuple(text.params), rest)
 
@@ -144,8 +159,8 @@ def _keys(body: bytes) -> tuple[frozenset[str], bool]:
     return frozenset(value) if isinstance(value, dict) else frozenset(), is_list
 
 
-def _choose(catalog: Catalog, schema: str, name: str, keys: frozenset[str], *, post: bool) -> Routine:
-    candidates = catalog.routines.get((schema, name), ())
+def _choose(callee: Callee, keys: frozenset[str], *, post: bool) -> Routine:
+    candidates = callee.routines
     # A single unnamed parameter counts only where named arguments fit nothing.
     fitting = [routine for routine in candidates if routine.takes_body is None and routine.matches(keys)]
     if not fitting and post:
@@ -165,11 +180,11 @@ def _choose(catalog: Catalog, schema: str, name: str, keys: frozenset[str], *, p
             "so function overloading can be resolved",
         )
     suffix = " or with a single unnamed json/jsonb parameter" if post else ""
-    raise _unknown(catalog, schema, name, keys, suffix)
+    raise _unknown(callee, keys, suffix)
 
 
-def _unknown(catalog: Catalog, schema: str, name: str, keys: frozenset[str], suffix: str) -> errors.Refusal:
-    function = f"{schema}.{name}"
+def _unknown(callee: Callee, keys: frozenset[str], suffix: str) -> errors.Refusal:
+    function = f"{callee.schema}.{callee.name}"
     listed = ", ".join(sorted(keys))
     message = f"({listed})" if keys else " without parameters"
     details = f" with parameter{'s' if len(keys) > 1 else ''} {listed}" if keys else " without parameters"
@@ -179,15 +194,14 @@ def _unknown(catalog: Catalog, schema: str, name: str, keys: frozenset[str], suf
         f"Could not find the function {function}{message} in the schema cache",
         f"Searched for the function {function}{details}{suffix}, "
         "but no matches were found in the schema cache.",
-        _hint(catalog, schema, name),
+        _hint(callee),
     )
 
 
-def _hint(catalog: Catalog, schema: str, name: str) -> str | None:
-    overloads = catalog.routines.get((schema, name))
-    if overloads:
-        params = ", ".join(sorted(param.name for param in overloads[0].params))
-        return f"Perhaps you meant to call the function {schema}.{name}({params})"
-    known = [other for own, other in catalog.routines if own == schema]
-    near = difflib.get_close_matches(name, known, 1, 0.75)
-    return f"Perhaps you meant to call the function {schema}.{near[0]}" if near else None
+def _hint(callee: Callee) -> str | None:
+    if callee.routines:
+        params = ", ".join(sorted(param.name for param in callee.routines[0].params))
+        return f"Perhaps you meant to call the function {callee.schema}.{callee.name}({params})"
+    known = [other for own, other in callee.catalog.routines if own == callee.schema]
+    near = difflib.get_close_matches(callee.name, known, 1, 0.75)
+    return f"Perhaps you meant to call the function {callee.schema}.{near[0]}" if near else None

@@ -27,8 +27,6 @@ class Settings:
     anon_keys: tuple[str, ...]
     service_keys: tuple[str, ...]
     pool_size: int = 10
-    max_rows: int = 1000
-    statement_timeout: str = "8s"
     max_body: int = 16 * 1024 * 1024
     max_object: int = 52_428_800
     acquire_timeout: float = 10.0

@@ -1,19 +1,21 @@
-"""From words to SQL. Identifiers are always quoted, values are always parameters.
+"""From requests to SQL statements.
 
 Every statement gives one row of five texts: body, number of rows, total (or null), and what the
-database asked for in `response.headers` and `response.status`.
+database asked for in `response.headers` and `response.status`. Identifiers are always quoted, values
+are always parameters.
 """
+# ruff: noqa: S608 - writing SQL is what this module is for; what goes in is quoted (see condition)
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import assert_never
 
-from dev.gateway import errors
+from dev.gateway import condition, errors
 from dev.gateway.catalog import Column, Relation, Routine, qualified, quote
+from dev.gateway.condition import JSON_TYPES, Source, Text
 from dev.gateway.preferences import Count
-from dev.gateway.query import Condition, Field, Filter, Group, Item, Order, Query
 from dev.gateway.session import Step
+from dev.gateway.terms import Query
 
 
 class Media(Enum):
@@ -25,101 +27,16 @@ class Media(Enum):
     NOTHING = b""
 
 
-_JSON_TYPES = frozenset({"json", "jsonb"})
 _GUCS = (
     "nullif(current_setting('response.headers', true), ''), "
     "nullif(current_setting('response.status', true), '')"
 )
-_BINARY = {
-    "eq": "=",
-    "neq": "<>",
-    "gt": ">",
-    "gte": ">=",
-    "lt": "<",
-    "lte": "<=",
-    "like": "like",
-    "ilike": "ilike",
-    "match": "~",
-    "imatch": "~*",
-    "isdistinct": "is distinct from",
-    "cs": "@>",
-    "cd": "<@",
-    "ov": "&&",
-    "sl": "<<",
-    "sr": ">>",
-    "nxr": "&<",
-    "nxl": "&>",
-    "adj": "-|-",
-}
-_SEARCH = {
-    "fts": "to_tsquery",
-    "plfts": "plainto_tsquery",
-    "phfts": "phraseto_tsquery",
-    "wfts": "websearch_to_tsquery",
-}
-_TRUTH = {
-    "null": "is null",
-    "not_null": "is not null",
-    "true": "is true",
-    "false": "is false",
-    "unknown": "is unknown",
-}
-# Type names that SQL's grammar spells as keywords: quoted they would name other, absent types.
-_KEYWORD_TYPES = frozenset(
-    {
-        "bigint",
-        "bit varying",
-        "boolean",
-        "character varying",
-        "character",
-        "dec",
-        "decimal",
-        "double precision",
-        "float",
-        "int",
-        "integer",
-        "numeric",
-        "real",
-        "smallint",
-        "time with time zone",
-        "time without time zone",
-        "timestamp with time zone",
-        "timestamp without time zone",
-    }
-)
-
-
-@dataclass(slots=True)
-class Text:
-    """SQL text in the making, and its parameters."""
-
-    params: list[bytes | None] = field(default_factory=list)
-
-    def bind(self, value: str | bytes) -> str:
-        """The placeholder of a new parameter."""
-        self.params.append(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
-        return f"${len(self.params)}"
-
-    def step(self, sql: str) -> Step:
-        return sql.encode("utf-8", "surrogatepass"), self.params
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What columns are taken from: its SQL, the name its columns go by, the columns known."""
-
-    sql: str
-    name: str
-    columns: Mapping[str, Column]
-
-    @classmethod
-    def of(cls, relation: Relation) -> "Source":
-        return cls(qualified(relation.schema, relation.name), quote(relation.name), relation.columns)
 
 
 def read(
     source: Source,
     query: Query,
+    *,
     limit: int | None,
     offset: int,
     count: Count | None,
@@ -134,7 +51,7 @@ def read(
     parameters of their own.
     """
     text = text or Text()
-    where = _where(source, query.conditions, text)
+    where = condition.where(source, query.conditions, text)
     total = "null"
     explain: list[Step] = []
     if count is not None:
@@ -147,8 +64,8 @@ def read(
         elif count == "estimated":
             total = f"(select pg_catalog.count(*) from ({counted} limit {max_rows + 1}) counted)"
     rows = (
-        f"select {_select(source, query.select, text)} from {source.sql}{where}"
-        f"{_order(source, query.order, text)}{_window(limit, offset, text)}"
+        f"select {condition.select(source, query.select, text)} from {source.sql}{where}"
+        f"{condition.order(source, query.order, text)}{_window(limit, offset, text)}"
     )
     main = (
         f"with {prefix}pgrst_source as ({rows}) "
@@ -202,14 +119,14 @@ def update(relation: Relation, query: Query, body: bytes, keys: Sequence[str], m
     payload = _payload(text, body, columns, is_list=False, defaults=False)
     changes = ", ".join(f"{quote(c.name)} = pgrst_body.{quote(c.name)}" for c in columns)
     target = qualified(relation.schema, relation.name)
-    where = _where(Source.of(relation), query.conditions, text)
+    where = condition.where(Source.of(relation), query.conditions, text)
     return _write(relation, f"update {target} set {changes} from {payload}{where}", query, media, text)
 
 
 def delete(relation: Relation, query: Query, media: Media) -> Step:
     """Delete the rows that the conditions choose; the caller has seen to it that there are some."""
     text = Text()
-    where = _where(Source.of(relation), query.conditions, text)
+    where = condition.where(Source.of(relation), query.conditions, text)
     sql = f"delete from {qualified(relation.schema, relation.name)}{where}"
     return _write(relation, sql, query, media, text)
 
@@ -225,7 +142,7 @@ def call(routine: Routine, arguments: str, origin: str, media: Media, max_rows: 
     """A call whose result is taken as it is (no filters): the hot path.
 
     `offset 0` keeps the planner from merging the call into the outer select, whose settings are to be read
-    after it. `arguments` is the list between the parentheses, `origin` a `from` clause for their values or empty.
+    after it. `arguments` is the list in the parentheses, `origin` a `from` clause for their values or empty.
     """
     function = f"{qualified(routine.schema, routine.name)}({arguments})"
     if routine.returns == "composite":
@@ -244,7 +161,7 @@ def call(routine: Routine, arguments: str, origin: str, media: Media, max_rows: 
         return f"select {body}, pg_catalog.count(*), null, {_GUCS} from ({rows} limit {max_rows}) pgrst_row"
     if routine.returns == "void":
         return f"select {value}::text, 1, null, {_GUCS} from ({rows} offset 0) pgrst_row"
-    if routine.returns_type in _JSON_TYPES:
+    if routine.returns_type in JSON_TYPES:
         body = f"coalesce({value}::text, 'null')"
         return f"select {body}, 1, null, {_GUCS} from ({rows} offset 0) pgrst_row"
     body = f"coalesce((pg_catalog.json_agg({value})->0)::text, 'null')"
@@ -264,15 +181,15 @@ def _joined(origin: str, function: str) -> str:
 
 
 def _write(
-    relation: Relation, sql: str, query: Query, media: Media, text: Text, returning: str | None = None
+    relation: Relation, sql: str, query: Query, media: Media, text: Text, *, returning: str | None = None
 ) -> Step:
     if returning is None:
         returning = (
             " returning 1" if media is Media.NOTHING else f" returning {_select_names(relation, query)}"
         )
     source = Source("pgrst_written", "pgrst_written", relation.columns)
-    select = "*" if media is Media.NOTHING else _select(source, query.select, text)
-    order = "" if media is Media.NOTHING else _order(source, query.order, text)
+    select = "*" if media is Media.NOTHING else condition.select(source, query.select, text)
+    order = "" if media is Media.NOTHING else condition.order(source, query.order, text)
     return text.step(
         f"with pgrst_written as ({sql}{returning}), "
         f"pgrst_source as (select {select} from pgrst_written{order}) "
@@ -307,100 +224,6 @@ def _body(media: Media) -> str:
             return "''"
         case _:
             assert_never(media)
-
-
-def _select(source: Source, items: Iterable[Item], text: Text) -> str:
-    parts = []
-    for item in items:
-        if item.field.name == "*":
-            parts.append(f"{source.name}.*")
-            continue
-        expression = _field(source, item.field, text)
-        if item.cast is not None:
-            expression = f"cast({expression} as {_type(item.cast)})"
-        alias = item.alias or _natural_alias(item.field)
-        parts.append(f"{expression} as {quote(alias)}")
-    return ", ".join(parts) or f"{source.name}.*"
-
-
-def _natural_alias(field: Field) -> str:
-    """The name of a JSON path: its last key."""
-    return next((key for _, key in reversed(field.path) if isinstance(key, str)), field.name)
-
-
-def _type(name: str) -> str:
-    plain = " ".join(name.lower().split())
-    return plain if plain in _KEYWORD_TYPES else quote(name)
-
-
-def _field(source: Source, field: Field, text: Text) -> str:
-    name = f"{source.name}.{quote(field.name)}"
-    if not field.path:
-        return name
-    column = source.columns.get(field.name)
-    expression = name if column is None or column.base in _JSON_TYPES else f"to_jsonb({name})"
-    for arrow, key in field.path:
-        place = f"{text.bind(str(key))}::{'int' if isinstance(key, int) else 'text'}"
-        expression += f"{arrow}{place}"
-    return f"({expression})"
-
-
-def _where(source: Source, conditions: Sequence[Condition], text: Text) -> str:
-    if not conditions:
-        return ""
-    return " where " + " and ".join(_condition(source, condition, text) for condition in conditions)
-
-
-def _condition(source: Source, condition: Condition, text: Text) -> str:
-    match condition:
-        case Group(junction, members, negated):
-            inner = f" {junction} ".join(_condition(source, member, text) for member in members)
-            return f"{'not ' if negated else ''}({inner})"
-        case Filter():
-            return f"{'not ' if condition.negated else ''}({_filter(source, condition, text)})"
-        case _:
-            assert_never(condition)
-
-
-def _filter(source: Source, filter: Filter, text: Text) -> str:
-    left = _field(source, filter.field, text)
-    if filter.operator == "is":
-        return f"{left} {_TRUTH[filter.values[0]]}"
-    if filter.operator == "in":
-        return f"{left} = any ({text.bind(array(filter.values))})"
-    if filter.operator in _SEARCH:
-        column = source.columns.get(filter.field.name)
-        language = f"{text.bind(filter.modifier)}::regconfig, " if filter.modifier else ""
-        if column is not None and (column.base != "tsvector" or filter.field.path):
-            left = f"to_tsvector({language}{left})"
-        return f"{left} @@ {_SEARCH[filter.operator]}({language}{text.bind(filter.values[0])})"
-    value = filter.values[0]
-    if filter.operator in ("like", "ilike"):
-        value = value.replace("*", "%")
-    right = text.bind(value)
-    if filter.modifier:
-        right = f"{filter.modifier} ({right})"
-    return f"{left} {_BINARY[filter.operator]} {right}"
-
-
-def array(values: Iterable[str]) -> str:
-    """An array literal of texts; Postgres finds the member type."""
-    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
-
-
-def _order(source: Source, orders: Sequence[Order], text: Text) -> str:
-    if not orders:
-        return ""
-    terms = []
-    for order in orders:
-        term = _field(source, order.field, text)
-        if order.direction:
-            term += f" {order.direction}"
-        if order.nulls:
-            term += f" nulls {order.nulls}"
-        terms.append(term)
-    return f" order by {', '.join(terms)}"
 
 
 def _window(limit: int | None, offset: int, text: Text) -> str:

@@ -31,7 +31,7 @@ Judge = Callable[[Sequence[Result]], None]
 class Frame:
     """What surrounds the statement: who asks, how, in which schema.
 
-    `path` is what `request.path` shows (`/rpc/<name>`, without `/rest/v1`, as behind hosted Supabase's door).
+    `path` is what `request.path` shows: `/rpc/<name>`, without `/rest/v1`, as behind the hosted door.
     """
 
     identity: Identity
@@ -48,10 +48,10 @@ def frame(
     request: Request,
     identity: Identity,
     path: str,
-    schema: str,
     *,
+    schema: str,
     read_only: bool,
-    settings: Settings = (),
+    settings: Settings,
 ) -> Frame:
     """The frame of a Data API request."""
     cookie = request.headers.get("cookie")
@@ -77,7 +77,7 @@ def _cookies(header: str) -> dict[str, str]:
 
 
 def opening(catalog: Catalog, frame: Frame) -> list[Step]:
-    """The steps before a Data API statement. Raises `errors.Refusal` (403) for a role that may not be taken."""
+    """The steps before a statement. Raises `errors.Refusal` (403) for a role that may not be taken."""
     identity = frame.identity
     extra = role_settings(catalog, identity.role)
     values: list[bytes | None] = [

@@ -31,6 +31,16 @@ def cache() -> Path:
     return home() / "deno"
 
 
+def fetching() -> dict[str, str]:
+    """The environment of a Deno that goes to the registry; also trusts what the machine trusts."""
+    return {
+        **os.environ,
+        "DENO_TLS_CA_STORE": os.environ.get("DENO_TLS_CA_STORE", "mozilla,system"),
+        "DENO_NO_UPDATE_CHECK": "1",
+        "NO_COLOR": "1",
+    }
+
+
 def entrypoints(functions: Path = FUNCTIONS) -> dict[str, Path]:
     """Name and index.ts of each function; folders that begin with _ or . are shared code."""
     found = functions.glob("[!_.]*/index.ts") if functions.is_dir() else []
@@ -65,14 +75,17 @@ def resolve(import_map_file: Path) -> None:
             str(deno()), "install", "--no-config", "--no-lock", f"--import-map={import_map_file}",
             "--entrypoint", str(SERVER), *points,
         ],
-        env={**os.environ, "DENO_DIR": str(cache()), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"},
+        env={**fetching(), "DENO_DIR": str(cache())},
         capture_output=True,
         text=True,
         check=False,
     )  # fmt: skip
     if run.returncode != 0:
-        reason = run.stderr.strip()[-800:]
-        raise StackError(f"Deno cannot resolve the functions' imports: {reason}", "mend the import")
+        raise StackError(
+            "Deno cannot resolve what the functions import",
+            "mend the import, or check that the npm registry is reachable",
+            evidence=run.stderr.strip(),
+        )
 
 
 if __name__ == "__main__":
@@ -81,4 +94,4 @@ if __name__ == "__main__":
         os.umask(0o022)
         resolve(home() / "deno" / "import_map.json")
     except StackError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"{error.evidence}\nerror: {error}")

@@ -64,15 +64,16 @@ def _fetch(package: str, version: str, part: str, folder: Path) -> None:
             [str(edge.deno()), "install", "--node-modules-dir=auto", "--no-lock"],
             cwd=scratch,
             # a cache of its own: the files are moved out of it
-            env={**os.environ, "DENO_DIR": f"{scratch}/deno", "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"},
+            env={**edge.fetching(), "DENO_DIR": f"{scratch}/deno"},
             capture_output=True,
             text=True,
             check=False,
         )
         if run.returncode != 0:
             raise StackError(
-                f"{package}@{version} cannot be fetched: {run.stderr.strip()[-300:]}",
+                f"{package}@{version} cannot be fetched",
                 "check that the npm registry is reachable",
+                evidence=run.stderr.strip(),
             )
         found = (Path(scratch) / "node_modules" / package / part).resolve()
         _hydrate_links(found)
@@ -123,7 +124,7 @@ def main(argv: list[str]) -> int:
                 print(__doc__, file=sys.stderr)
                 return 2
     except StackError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(error.evidence, f"error: {error}", sep="\n", file=sys.stderr)
         return 1
     return 0
 

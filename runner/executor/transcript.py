@@ -21,7 +21,7 @@ MAX_FILE = 48 * 1024**2
 MASK = "***"
 TRUNCATED = "[log truncated here; the whole log is the artifact `log` of this run]"
 
-_PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*))?\s*$")
+_PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*?))?\s*$")
 # C0 and C1 controls but the tab: escape sequences would let a job repaint the terminal of whoever reads its
 # log.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")

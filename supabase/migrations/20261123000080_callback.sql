@@ -32,6 +32,7 @@ create table callback.endpoints (
     events text[] not null default '{}' check (events <@ array['run.completed', 'run.failed', 'run.progress']),  -- empty: only runs that name it
     description text check (length(description) <= 500),
     secret_version integer not null default 1,
+    rotated_at timestamptz,  -- for a day after it both versions sign
     created_by text not null,
     created_at timestamptz not null default now(),
     disabled_at timestamptz,
@@ -73,7 +74,6 @@ create table callback.deliveries (
     event_id text not null,
     endpoint_id uuid not null,
     url text not null,
-    secret_version integer not null,
     state callback.delivery_state not null default 'PENDING',
     tries integer not null default 0,
     next_at timestamptz not null default clock_timestamp(),
@@ -167,19 +167,19 @@ begin
         return null;
     end if;
     foreach v_part in array v_parts loop
-        if v_part ~ '^0x[0-9a-f]{0,16}$' then
+        if v_part ~ '^0x[0-9a-f]*$' then
             v_n := 0;
             foreach c in array regexp_split_to_array(substr(v_part, 3), '') loop
                 exit when c = '';
                 v_n := least(v_n * 16 + strpos('0123456789abcdef', c) - 1, 4294967296);
             end loop;
-        elsif v_part ~ '^0[0-7]{1,20}$' then
+        elsif v_part ~ '^0[0-7]+$' then
             v_n := 0;
             foreach c in array regexp_split_to_array(v_part, '') loop
                 v_n := least(v_n * 8 + c::bigint, 4294967296);
             end loop;
-        elsif v_part ~ '^[0-9]{1,18}$' then
-            v_n := v_part::bigint;
+        elsif v_part ~ '^[0-9]+$' then
+            v_n := least(v_part::numeric, 4294967296);
         else
             return null;
         end if;
@@ -215,17 +215,13 @@ grant execute on function callback.allowed(uuid) to app_system;
 create function callback.check_url(p_tenant uuid, p_url text, p_path text)
 returns text language plpgsql stable set search_path = '' as $$
 declare
-    v_host text;
-    v_port text;
+    v_authority text := substring(p_url from '^[A-Za-z]+://([^/?#]*)');
+    v_host text := substring(v_authority from '^(\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$');
+    v_port text := substring(v_authority from ':([0-9]+)$');
     v_address inet;
 begin
-    if p_url is null or length(p_url) > 2048 or p_url ~ '[[:cntrl:][:space:]\\]' or p_url !~* '^https?://[^/?#@]+(/[^#]*|\?[^#]*)?$' then
-        perform ground.fail('CALLBACK_URL_INVALID', p_path);
-    end if;
-    v_host := substring(p_url from '^[A-Za-z]+://(\[[^\]]*\]|[^/?#:]*)');
-    v_port := substring(p_url from '^[A-Za-z]+://(?:\[[^\]]*\]|[^/?#:]*):([^/?#]*)');
-    if v_host is null or v_host = '' or (v_port is not null and v_port !~ '^[0-9]{1,5}$') or length(v_host) > 253
-       or (v_host !~ '^\[' and v_host !~ '^[A-Za-z0-9._-]+$') then
+    if p_url is null or length(p_url) > 2048 or p_url ~ '[[:cntrl:][:space:]\\]' or p_url !~* '^https?://[^/?#@]+(/[^#]*|\?[^#]*)?$'
+       or v_host is null or length(v_host) > 253 or (v_host <> v_authority and v_port::integer not between 1 and 65535) then
         perform ground.fail('CALLBACK_URL_INVALID', p_path);
     end if;
     v_address := callback.literal_address(v_host);
@@ -302,8 +298,8 @@ begin
     insert into callback.events as e (tenant_id, run_id, seq, type, data)
     values (p_tenant, p_run, v_seq, p_type, p_data || jsonb_build_object('seq', v_seq))
     returning e.id into v_event;
-    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, secret_version, state, finished_at)
-    select p_tenant, v_event, e.id, e.url, e.secret_version,
+    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, state, finished_at)
+    select p_tenant, v_event, e.id, e.url,
            case when e.disabled_at is null then 'PENDING' else 'GONE' end::callback.delivery_state,
            case when e.disabled_at is not null then clock_timestamp() end
     from callback.endpoints e
@@ -336,8 +332,8 @@ begin
         from ended r
         returning e.tenant_id, e.id, e.run_id, e.type
     )
-    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, secret_version, state, finished_at)
-    select v.tenant_id, v.id, e.id, e.url, e.secret_version,
+    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, state, finished_at)
+    select v.tenant_id, v.id, e.id, e.url,
            case when e.disabled_at is null then 'PENDING' else 'GONE' end::callback.delivery_state,
            case when e.disabled_at is not null then clock_timestamp() end
     from event v
@@ -404,6 +400,15 @@ $$;
 revoke all on function callback.delay(integer, numeric) from public;
 grant execute on function callback.delay(integer, numeric) to app_system;
 
+-- What a failed try leads to: another, or the end of it.
+create function callback.after_failure(d callback.deliveries)
+returns callback.delivery_state language sql stable set search_path = '' as $$
+    select case when exists (select from callback.endpoints e where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.disabled_at is not null) then 'GONE'
+                when d.tries >= 10 then 'DEAD' else 'PENDING' end::callback.delivery_state
+$$;
+revoke all on function callback.after_failure(callback.deliveries) from public;
+grant execute on function callback.after_failure(callback.deliveries) to app_system;
+
 create function callback.settle(p_delivery bigint, p_lease integer, p jsonb)
 returns jsonb language plpgsql set search_path = '' as $$
 declare
@@ -414,14 +419,13 @@ begin
     if not found then
         return jsonb_build_object('delivery_id', p_delivery, 'settled', false, 'reason', 'stale');
     end if;
-    v_state := case p ->> 'result' when 'delivered' then 'DELIVERED' when 'gone' then 'GONE'
-                                   else case when d.tries >= 10 then 'DEAD' else 'PENDING' end end::callback.delivery_state;
+    v_state := case p ->> 'result' when 'delivered' then 'DELIVERED' when 'gone' then 'GONE' else callback.after_failure(d) end::callback.delivery_state;
     update callback.deliveries x
     set state = v_state, last_status = (p ->> 'status')::integer, last_error = left(p ->> 'error', 500), lease_expires_at = null, runner = null,
         next_at = case when v_state = 'PENDING' then clock_timestamp() + callback.delay(d.tries, (p ->> 'retry_after_seconds')::numeric) else x.next_at end,
         finished_at = case when v_state <> 'PENDING' then clock_timestamp() end
     where x.tenant_id = d.tenant_id and x.id = d.id;
-    if v_state = 'GONE' then
+    if p ->> 'result' = 'gone' then
         update callback.endpoints e set disabled_at = clock_timestamp(), disabled_reason = 'the endpoint answered 410 Gone'
         where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.disabled_at is null;
         update callback.deliveries x set state = 'GONE', finished_at = clock_timestamp()
@@ -441,8 +445,7 @@ declare
     n integer;
 begin
     update callback.deliveries d
-    set state = case when d.tries >= 10 then 'DEAD' else 'PENDING' end::callback.delivery_state,
-        finished_at = case when d.tries >= 10 then clock_timestamp() end,
+    set state = callback.after_failure(d), finished_at = case when callback.after_failure(d) <> 'PENDING' then clock_timestamp() end,
         next_at = clock_timestamp(), runner = null, lease_expires_at = null, last_error = 'the sender was lost'
     where d.state = 'RUNNING' and d.lease_expires_at < clock_timestamp();
     get diagnostics n = row_count;

@@ -390,11 +390,13 @@ grant execute on function worker.judge_uploads(jsonb) to runner;
 create function worker.claim_deliveries(p_instance uuid, p_limit integer)
 returns setof jsonb language sql security definer set search_path = '' as $$
     select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
-        'secret_version', d.secret_version, 'event_id', e.id, 'type', e.type, 'try', d.tries,
+        'secret_version', n.secret_version, 'previous_secret_version', case when n.rotated_at > clock_timestamp() - interval '1 day' then n.secret_version - 1 end,
+        'event_id', e.id, 'type', e.type, 'try', d.tries,
         'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text,
         'allow', (select coalesce(jsonb_agg(n), '[]') from unnest(callback.allowed(d.tenant_id)) n))
     from callback.claim(p_instance, p_limit, interval '60 seconds') d
     join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+    join callback.endpoints n on n.tenant_id = d.tenant_id and n.id = d.endpoint_id
 $$;
 comment on function worker.claim_deliveries(uuid, integer) is 'Due deliveries, leased to this sender; body is signed and sent byte for byte.';
 revoke all on function worker.claim_deliveries(uuid, integer) from public;

@@ -747,7 +747,8 @@ declare
 begin
     perform ground.refuse_unknown(p, array['url', 'events', 'description']);
     perform callback.check_url(v_member.tenant_id, p ->> 'url', '$.url');
-    v_events := array(select jsonb_array_elements_text(coalesce(p -> 'events', '["run.completed", "run.failed"]')));
+    v_events := array(select jsonb_array_elements_text(
+        case when p ? 'events' then job.check_array(p, 'events', '$', 3) else '["run.completed", "run.failed"]' end));
     if not v_events <@ array['run.completed', 'run.failed', 'run.progress'] then
         perform ground.fail('FIELD_INVALID', '$.events', 'events are run.completed, run.failed, run.progress.');
     end if;
@@ -822,6 +823,31 @@ comment on function public.list_endpoints(jsonb) is '{limit?, cursor?} -> {items
 revoke all on function public.list_endpoints(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_endpoints(jsonb) to authenticated;
 
+create function door.rotate_endpoint(p jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('admin');
+    v_id uuid := ground.want_uuid(p, 'endpoint_id');
+    v_version integer;
+begin
+    update callback.endpoints e set secret_version = e.secret_version + 1, rotated_at = clock_timestamp()
+    where e.tenant_id = v_member.tenant_id and e.id = v_id and e.deleted_at is null returning e.secret_version into v_version;
+    if not found then
+        perform ground.fail('ENDPOINT_NOT_FOUND');
+    end if;
+    perform audit.append(v_member.tenant_id, 'endpoint.rotate', 'endpoint', v_id::text, jsonb_build_object('secret_version', v_version));
+    return jsonb_build_object('endpoint_id', v_id, 'secret_version', v_version);
+end
+$$;
+revoke all on function door.rotate_endpoint(jsonb) from public;
+grant execute on function door.rotate_endpoint(jsonb) to authenticated;
+
+create function public.rotate_endpoint(jsonb)
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.rotate_endpoint($1); end $$;
+comment on function public.rotate_endpoint(jsonb) is '{endpoint_id} -> the next secret_version; for a day the old secret signs as well. Admins.';
+revoke all on function public.rotate_endpoint(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.rotate_endpoint(jsonb) to authenticated;
+
 create function door.delete_endpoint(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -891,6 +917,8 @@ begin
         perform ground.fail('DELIVERY_NOT_FOUND');
     elsif d.finished_at is null then
         perform ground.fail('DELIVERY_PENDING');
+    elsif exists (select from callback.endpoints e where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.deleted_at is not null) then
+        perform ground.fail('ENDPOINT_NOT_FOUND', 'the endpoint was deleted');
     end if;
     update callback.deliveries x set state = 'PENDING', tries = 0, next_at = clock_timestamp(), finished_at = null
     where x.tenant_id = v_member.tenant_id and x.id = v_id;
@@ -918,6 +946,7 @@ begin
     perform ground.refuse_unknown(p, array['since', 'until', 'endpoint_id']);
     update callback.deliveries d set state = 'PENDING', tries = 0, next_at = clock_timestamp(), finished_at = null
     where d.tenant_id = v_member.tenant_id and d.state = 'DEAD'
+      and exists (select from callback.endpoints e where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.deleted_at is null)
       and (not p ? 'since' or d.created_at >= ground.want_time(p, 'since'))
       and (not p ? 'until' or d.created_at < ground.want_time(p, 'until'))
       and (not p ? 'endpoint_id' or d.endpoint_id = ground.want_uuid(p, 'endpoint_id'));
@@ -1122,6 +1151,9 @@ begin
             perform worker.settle_one(jsonb_build_object('attempt_id', a.id, 'lease', a.lease,
                 'outcome', jsonb_build_object('state', 'SUCCEEDED', 'termination_code', 'SUCCESS', 'values', coalesce(p -> 'result', '{}'))));
         when 'fail' then
+            if jsonb_typeof(p -> 'retryable') not in ('boolean', 'null') then
+                perform ground.fail('FIELD_INVALID', '$.retryable', 'retryable is true or false.');
+            end if;
             perform worker.settle_one(jsonb_build_object('attempt_id', a.id, 'lease', a.lease,
                 'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'USER_CODE_FAILED', 'retryable', coalesce((p ->> 'retryable')::boolean, false),
                                               'message', left(p ->> 'error', 2000))));

@@ -45,7 +45,7 @@ class StorageDoor:
         except StorageRefusal as refused:
             await request.answer(refused.http_status, [asgi.JSON_TYPE], refused.body())
 
-    async def _route(self, request: Request) -> None:
+    async def _route(self, request: Request) -> None:  # noqa: PLR0912 - one branch per route
         path = request.path.removeprefix(PREFIX)
         match request.method, path.split("/"):
             case "GET", ["status" | "health"]:

@@ -2,8 +2,8 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from email.utils import format_datetime
-from datetime import datetime, UTC
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote

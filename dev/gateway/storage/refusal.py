@@ -68,7 +68,7 @@ def bad_signature(error: str, message: str) -> StorageRefusal:
     return StorageRefusal(400, error, message)
 
 
-def from_postgres(refusal: errors.Refusal) -> StorageRefusal:
+def from_postgres(refusal: errors.Refusal) -> StorageRefusal:  # noqa: PLR0911 - a table
     """What Storage makes of a failed statement."""
     match refusal.code:
         case "42501":

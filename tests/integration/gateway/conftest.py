@@ -1,8 +1,8 @@
 """The gateway as its own process, over a Postgres of its own that has Supabase's baseline and scratch.sql.
 
-With SUPABASE_URL, SUPABASE_ANON_KEY, SUPABASE_SERVICE_ROLE_KEY and CONTROL_ROOM_JWT_SECRET set, the tests that
-ask for `project` run against that project instead; those that ask for `scratch` need a schema of their own and
-are skipped.
+With SUPABASE_URL, SUPABASE_ANON_KEY, SUPABASE_SERVICE_ROLE_KEY and CONTROL_ROOM_JWT_SECRET set, the tests
+that ask for `project` run against that project instead; those that ask for `scratch` need a schema of their
+own and are skipped.
 """
 
 from __future__ import annotations
@@ -70,7 +70,14 @@ def gateway_server() -> Iterator[Server]:
 def functions_port() -> Iterator[int]:
     """The stand-in for the functions' server."""
     port = free_port()
-    argv = [sys.executable, "-m", "uvicorn", "tests.integration.gateway.upstream_app:app", "--port", str(port)]
+    argv = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "tests.integration.gateway.upstream_app:app",
+        "--port",
+        str(port),
+    ]
     with running([*argv, "--log-level", "error"], {}, port):
         yield port
 
@@ -100,7 +107,10 @@ def gateway(
 ) -> Iterator[Scratch]:
     port = free_port()
     with running(
-        [sys.executable, "-m", "dev.gateway"], gateway_environment | {"GATEWAY_PORT": str(port)}, port, "/health"
+        [sys.executable, "-m", "dev.gateway"],
+        gateway_environment | {"GATEWAY_PORT": str(port)},
+        port,
+        "/health",
     ):
         yield Scratch(
             url=f"http://127.0.0.1:{port}",

@@ -51,7 +51,7 @@ class Project:
         headers: dict[str, str] | None = None,
         **rest: Any,
     ) -> httpx.Response:
-        """One request. `token`: empty for an ordinary member's, None for none; `key`: empty for the anon key."""
+        """One request. `token`: empty for a member's own, None for none; `key`: empty for the anon key."""
         sent = {}
         if key is not None:
             sent["apikey"] = key or self.anon_key

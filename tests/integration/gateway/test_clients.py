@@ -35,7 +35,12 @@ def test_rpc_and_its_errors(client: Client) -> None:
     assert client.rpc("rows_of", {"n": 3}).select("word").eq("id", 2).execute().data == [{"word": "w2"}]
     with pytest.raises(APIError) as failed:
         client.rpc("fail", {"code": "P0001", "message": "no", "detail": "d", "hint": "h"}).execute()
-    assert (failed.value.code, failed.value.message, failed.value.details, failed.value.hint) == ("P0001", "no", "d", "h")
+    assert (failed.value.code, failed.value.message, failed.value.details, failed.value.hint) == (
+        "P0001",
+        "no",
+        "d",
+        "h",
+    )
 
 
 def test_tables(client: Client) -> None:
@@ -46,7 +51,10 @@ def test_tables(client: Client) -> None:
     assert things.select("id", count="exact").gt("id", 2).range(0, 1).execute().count == 3
     assert things.select("id").eq("id", 1).single().execute().data == {"id": 1}
     assert things.select("id").eq("id", 0).maybe_single().execute() is None
-    assert things.select("id").or_("id.eq.1,name.eq.beta").order("id").execute().data == [{"id": 1}, {"id": 2}]
+    assert things.select("id").or_("id.eq.1,name.eq.beta").order("id").execute().data == [
+        {"id": 1},
+        {"id": 2},
+    ]
     assert things.select("id").contains("tags", ["blue"]).order("id").execute().data == [{"id": 1}, {"id": 2}]
     assert things.select("id").text_search("name", "alpha").execute().data == [{"id": 1}]
     assert things.select("id").eq("id", 1).csv().execute().data == "id\n1"
@@ -100,13 +108,19 @@ def test_storage(client: Client) -> None:
 
     url = bucket.create_signed_url(path, 60, {"download": "x.txt"})["signedURL"]
     fetched = httpx.get(url)
-    assert (fetched.content, fetched.headers["content-disposition"]) == (b"hello all", "attachment; filename=x.txt; filename*=UTF-8''x.txt")
+    assert (fetched.content, fetched.headers["content-disposition"]) == (
+        b"hello all",
+        "attachment; filename=x.txt; filename*=UTF-8''x.txt",
+    )
     assert httpx.get(bucket.create_signed_urls([path], 60)[0]["signedURL"]).content == b"hello all"
 
     signed = bucket.create_signed_upload_url(path + ".2")
     bucket.upload_to_signed_url(signed["path"], signed["token"], b"signed")
     assert bucket.download(path + ".2") == b"signed"
-    assert httpx.put(bucket.create_signed_upload_url(path + ".3")["signed_url"], content=b"raw").status_code == 200
+    assert (
+        httpx.put(bucket.create_signed_upload_url(path + ".3")["signed_url"], content=b"raw").status_code
+        == 200
+    )
 
     bucket.move(path, path + ".moved")
     bucket.copy(path + ".moved", path)

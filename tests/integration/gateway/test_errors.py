@@ -91,7 +91,9 @@ def test_a_raise_of_pgrst_decides_the_whole_answer(scratch: Scratch) -> None:
         ('{"code":"A","message":"m"}', None),
     ],
 )
-def test_a_raise_of_pgrst_that_cannot_be_read_is_500(scratch: Scratch, message: str, detail: str | None) -> None:
+def test_a_raise_of_pgrst_that_cannot_be_read_is_500(
+    scratch: Scratch, message: str, detail: str | None
+) -> None:
     answer = scratch.call("fail", {"code": "PGRST", "message": message, "detail": detail})
 
     assert (answer.status_code, answer.json()["code"]) == (500, "PGRST121")

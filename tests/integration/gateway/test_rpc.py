@@ -186,7 +186,11 @@ def test_the_database_sets_status_and_headers(scratch: Scratch) -> None:
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [({"status": "soon"}, "PGRST112"), ({"headers": "{}"}, "PGRST111"), ({"headers": '[{"a": 1}]'}, "PGRST111")],
+    [
+        ({"status": "soon"}, "PGRST112"),
+        ({"headers": "{}"}, "PGRST111"),
+        ({"headers": '[{"a": 1}]'}, "PGRST111"),
+    ],
 )
 def test_senseless_status_and_headers_are_500(scratch: Scratch, body: dict[str, str], code: str) -> None:
     answer = scratch.call("accepted", body)

@@ -39,14 +39,20 @@ def test_the_pre_request_function_guards_tables_too(scratch: Scratch) -> None:
 
 @pytest.mark.parametrize(
     ("method", "function", "read_only"),
-    [("POST", "whoami", "on"), ("GET", "whoami", "on"), ("POST", "whoami_writing", "off"), ("GET", "whoami_writing", "on")],
+    [
+        ("POST", "whoami", "on"),
+        ("GET", "whoami", "on"),
+        ("POST", "whoami_writing", "off"),
+        ("GET", "whoami_writing", "on"),
+    ],
 )
 def test_reading_requests_run_read_only(scratch: Scratch, method: str, function: str, read_only: str) -> None:
     assert scratch.ask(method, f"/rest/v1/rpc/{function}").json()["read_only"] == read_only
 
 
 @pytest.mark.parametrize(
-    ("role", "timeout"), [("operator", "700ms"), ("authenticated", "8s"), ("admin", "8s"), ("service_role", "8s")]
+    ("role", "timeout"),
+    [("operator", "700ms"), ("authenticated", "8s"), ("admin", "8s"), ("service_role", "8s")],
 )
 def test_the_settings_of_the_role_count(scratch: Scratch, role: str, timeout: str) -> None:
     assert scratch.call("whoami", token=scratch.token(role=role)).json()["statement_timeout"] == timeout
@@ -174,7 +180,9 @@ def test_a_changed_table_is_read_anew_even_before_the_reload(scratch: Scratch) -
     until(lambda: scratch.get("growing").status_code == 200)
     for _ in range(12):
         scratch.get("growing")
-    scratch.sql("alter table public.growing add column word text default 'x'; insert into public.growing values (1)")
+    scratch.sql(
+        "alter table public.growing add column word text default 'x'; insert into public.growing values (1)"
+    )
     try:
         for _ in range(8):
             assert scratch.get("growing").json() == [{"id": 1, "word": "x"}]

@@ -55,7 +55,9 @@ def test_an_empty_list_inserts_nothing_and_an_empty_object_the_defaults(scratch:
 
 
 def test_json_and_exact_numbers_go_in_as_they_are(scratch: Scratch) -> None:
-    body = b'{"id": 77, "doc": {"a": [1, "x"]}, "tags": ["p", "q r"], "big": 9007199254740993, "amount": 1.10}'
+    body = (
+        b'{"id": 77, "doc": {"a": [1, "x"]}, "tags": ["p", "q r"], "big": 9007199254740993, "amount": 1.10}'
+    )
     answer = scratch.ask(
         "POST", "/rest/v1/things", content=body, headers=FULL | {"content-type": "application/json"}
     )
@@ -69,7 +71,9 @@ def test_json_and_exact_numbers_go_in_as_they_are(scratch: Scratch) -> None:
 def test_missing_columns_are_null_or_by_preference_their_default(scratch: Scratch, name: str) -> None:
     rows = [{"name": name + "1", "note": None}, {"name": name + "2", "note": "x"}]
     plain = post(scratch, "parents?columns=name,note", [{"name": name}])
-    default = post(scratch, "parents?columns=name,note", [{"name": name + "d"}], "return=representation,missing=default")
+    default = post(
+        scratch, "parents?columns=name,note", [{"name": name + "d"}], "return=representation,missing=default"
+    )
 
     assert post(scratch, "parents", rows).status_code == 201
     assert (plain.json()[0]["note"], default.json()[0]["note"]) == (None, "none given")
@@ -77,9 +81,24 @@ def test_missing_columns_are_null_or_by_preference_their_default(scratch: Scratc
 
 def test_duplicates_are_merged_or_ignored_by_preference(scratch: Scratch, name: str) -> None:
     first = post(scratch, "parents", {"name": name, "note": "a"}).json()[0]
-    merged = post(scratch, "parents", {"id": first["id"], "name": name, "note": "b"}, "return=representation,resolution=merge-duplicates")
-    by_name = post(scratch, "parents?on_conflict=name", {"name": name, "note": "c"}, "return=representation,resolution=merge-duplicates")
-    ignored = post(scratch, "parents?on_conflict=name", {"name": name, "note": "d"}, "return=representation,resolution=ignore-duplicates")
+    merged = post(
+        scratch,
+        "parents",
+        {"id": first["id"], "name": name, "note": "b"},
+        "return=representation,resolution=merge-duplicates",
+    )
+    by_name = post(
+        scratch,
+        "parents?on_conflict=name",
+        {"name": name, "note": "c"},
+        "return=representation,resolution=merge-duplicates",
+    )
+    ignored = post(
+        scratch,
+        "parents?on_conflict=name",
+        {"name": name, "note": "d"},
+        "return=representation,resolution=ignore-duplicates",
+    )
 
     assert merged.json()[0]["note"] == "b"
     assert by_name.json() == [{"id": first["id"], "name": name, "note": "c"}]
@@ -118,7 +137,9 @@ def test_a_missing_parent_is_409_and_a_failed_check_is_400(scratch: Scratch, nam
     ],
 )
 def test_a_body_that_does_not_fit_is_400(scratch: Scratch, body: bytes, code: str) -> None:
-    answer = scratch.ask("POST", "/rest/v1/parents", content=body, headers={"content-type": "application/json"})
+    answer = scratch.ask(
+        "POST", "/rest/v1/parents", content=body, headers={"content-type": "application/json"}
+    )
 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
@@ -126,7 +147,9 @@ def test_a_body_that_does_not_fit_is_400(scratch: Scratch, body: bytes, code: st
 def test_an_update_changes_the_rows_that_the_filter_chooses(scratch: Scratch, name: str) -> None:
     post(scratch, "parents", [{"name": name + "1"}, {"name": name + "2"}])
 
-    full = scratch.ask("PATCH", f"/rest/v1/parents?name=eq.{name}1&select=note", json={"note": "n"}, headers=FULL)
+    full = scratch.ask(
+        "PATCH", f"/rest/v1/parents?name=eq.{name}1&select=note", json={"note": "n"}, headers=FULL
+    )
     bare = scratch.ask("PATCH", f"/rest/v1/parents?name=eq.{name}2", json={"note": "m"})
     none = scratch.ask("PATCH", f"/rest/v1/parents?name=eq.{name}3", json={"note": "m"}, headers=FULL)
     empty = scratch.ask("PATCH", f"/rest/v1/parents?name=eq.{name}1", json={}, headers=FULL)
@@ -181,7 +204,13 @@ def test_a_write_past_max_affected_is_undone(scratch: Scratch, name: str) -> Non
 def test_policies_decide_about_writes(scratch: Scratch) -> None:
     mine = post(scratch, "owned", {"word": "mine"}, token=scratch.token(sub="one"))
     theirs = post(scratch, "owned", {"word": "x", "owner": "two"}, token=scratch.token(sub="one"))
-    hidden = scratch.ask("PATCH", "/rest/v1/owned?word=eq.mine", json={"word": "y"}, headers=FULL, token=scratch.token(sub="two"))
+    hidden = scratch.ask(
+        "PATCH",
+        "/rest/v1/owned?word=eq.mine",
+        json={"word": "y"},
+        headers=FULL,
+        token=scratch.token(sub="two"),
+    )
 
     assert mine.status_code == 201
     assert (theirs.status_code, theirs.json()["code"]) == (403, "42501")

@@ -18,15 +18,17 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         case "page":
             await _answer(send, 200, b"<p>", [(b"content-type", b"text/html; charset=utf-8")])
         case "broken":
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]}
+            )
             await send({"type": "http.response.body", "body": b"half", "more_body": True})
         case "left":
-            await _answer(send, 200, str(_left).encode(), [])
+            await _answer(send, 200, str(len(_left)).encode(), [])
         case _:
             await _show(scope, receive, send)
 
 
-_left = 0
+_left: list[int] = []
 
 
 async def _answer(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -47,7 +49,6 @@ async def _echo(receive: Any, send: Any) -> None:
 
 async def _events(receive: Any, send: Any) -> None:
     """Server-sent events for ever; counts the clients that left."""
-    global _left
     await receive()
     gone = asyncio.ensure_future(receive())
     headers = [(b"content-type", b"text/event-stream")]
@@ -57,7 +58,7 @@ async def _events(receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"id: %d\n\n" % number, "more_body": True})
         number += 1
         await asyncio.wait({gone}, timeout=0.02)
-    _left += 1
+    _left.append(number)
 
 
 async def _show(scope: dict[str, Any], receive: Any, send: Any) -> None:

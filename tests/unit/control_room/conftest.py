@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,6 +16,7 @@ import pytest
 from control_room.model import Graph
 
 API = "/functions/v1/api/v1"
+MISSING = (404, {}, b'{"code":"ROUTE_NOT_FOUND","message":"There is no such path.","hint":"Look."}')
 
 
 @dataclass
@@ -99,6 +101,4 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture
 def run_graph() -> Graph:
     """The lineage of one run that works through every layer, in the server's own shape."""
-    from pathlib import Path
-
     return Graph.model_validate_json((Path(__file__).parent / "run_lineage.json").read_text())

@@ -103,7 +103,7 @@ def test_it_gives_up_in_the_end(no_pauses: list[float]) -> None:
 def test_an_error_carries_the_server_s_words() -> None:
     body = {
         "code": "RUN_NOT_FOUND",
-        "message": "The tenant has no such run.",
+        "message": "No such run.",
         "details": "7",
         "hint": "Check it.",
     }
@@ -113,7 +113,7 @@ def test_an_error_carries_the_server_s_words() -> None:
 
     error = caught.value
     assert (error.status, error.code, error.details, error.hint) == (404, "RUN_NOT_FOUND", "7", "Check it.")
-    assert str(error) == "RUN_NOT_FOUND: The tenant has no such run. (7)"
+    assert str(error) == "RUN_NOT_FOUND: No such run. (7)"
 
 
 @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b"[]", b'"x"', b"\xff\xfe"])

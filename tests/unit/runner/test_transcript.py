@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.executor.transcript import MAX_LINE, Lines, Redactor, Transcript
@@ -32,6 +32,7 @@ class Said:
         for piece in pieces:
             reader.feed(piece)
         reader.end()
+        self.transcript.close()
         return [line for _, line in self.lines]
 
 
@@ -77,6 +78,7 @@ def test_a_secret_is_found_however_it_is_cut(cuts: list[int]) -> None:
     assert found == ["before *** after", "***"]
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 3 * MAX_LINE), st.integers(1, 5000))
 def test_a_secret_in_an_endless_line_is_found(offset: int, step: int) -> None:
     text = b"x" * offset + SECRET.encode() + b"y" * MAX_LINE

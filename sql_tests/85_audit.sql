@@ -1,0 +1,100 @@
+-- audit: who did what, appended in the transaction of the act, never changed.
+begin;
+\ir fixtures.psql
+select no_plan();
+
+-- The entries that an act adds.
+create function tests.audited(p_who text, p_expression text)
+returns text language plpgsql as $$
+declare
+    v_last bigint := (select coalesce(max(id), 0) from audit.entries);
+begin
+    perform tests.as(p_who, p_expression);
+    return (select string_agg(concat_ws(' ', t.slug, e.user_id, e.role, e.action, e.object_type), ', ' order by e.id) from audit.entries e
+            left join tenancy.tenants t on t.id = e.tenant_id where e.id > v_last);
+end
+$$;
+
+select is(tests.audited('platform', $$ public.platform_create_tenant('{"slug": "east"}') $$), 'east service service_role tenant.create tenant', 'making a tenant is on record');
+select is(tests.audited('platform', $$ public.platform_set_limits('{"tenant": "east", "max_running": 1}') $$), 'east service service_role tenant.set_limits tenant', 'setting limits');
+select is(tests.audited('platform', $$ public.platform_add_member('{"tenant": "east", "user_id": "u", "role": "admin"}') $$), 'east service service_role member.set member', 'making a member');
+select is(tests.audited('platform', $$ public.platform_remove_member('{"tenant": "east", "user_id": "u"}') $$), 'east service service_role member.remove member', 'removing one');
+select is(tests.audited('platform', $$ public.platform_grant('{"tenant": "east", "kind": "secret", "name": "K"}') $$), 'east service service_role tenant.grant grant', 'granting');
+select is(tests.audited('platform', $$ public.platform_revoke('{"tenant": "east", "kind": "secret", "name": "K"}') $$), 'east service service_role tenant.revoke grant', 'taking back');
+select is(tests.audited('platform', $$ public.platform_allow_callbacks('{"cidr": "10.0.0.0/8"}') $$), 'service service_role callback.allow network', 'opening a network to all');
+select is(tests.audited('platform', $$ public.platform_allow_callbacks('{"cidr": "10.0.0.0/8", "tenant": "east"}') $$), 'east service service_role callback.allow network', 'opening one to a tenant');
+select is(tests.audited('north.operator', 'public.run_job(tests.submission())'), 'north north.operator operator run.submit run', 'submitting');
+select is(tests.audited('north.operator@hook', 'public.run_job(tests.submission())'), 'north north.operator operator run.submit run', 'in either shape of claims');
+select is(tests.audited('north.operator', format('public.cancel_run(%L::jsonb)', jsonb_build_object('run_id', (select max(id) from queue.runs)))), 'north north.operator operator run.cancel run', 'canceling');
+select is(tests.audited('north.operator', $$ public.submit_runs(jsonb_build_array(tests.submission(), tests.submission('{"idempotency_key": "a"}'), tests.submission('{"idempotency_key": "a"}'))) $$),
+    'north north.operator operator run.submit run, north north.operator operator run.submit run', 'every run of a batch, a known one not again');
+select is(tests.audited('north.operator', $$ public.create_job(jsonb_build_object('name', 'j', 'tasks', jsonb_build_array(tests.submission()))) $$), 'north north.operator operator job.create job', 'making a job');
+select (select max(id) from job.jobs) as job \gset
+select is(tests.audited('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.update job', 'changing it');
+select is(tests.audited('north.operator', format('public.delete_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.delete job', 'deleting it');
+select is(tests.audited('north.operator', $$ public.create_artifact('{"name": "a", "kind": "data", "size": 1}') $$), 'north north.operator operator artifact.create artifact', 'making an artifact');
+select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', (select id from artifact.artifacts)))), 'north north.admin admin artifact.delete artifact', 'deleting it');
+select is(tests.audited('north.admin', $$ public.create_endpoint('{"url": "https://x.example"}') $$), 'north north.admin admin endpoint.create endpoint', 'making an endpoint');
+select (select id from callback.endpoints) as endpoint \gset
+select is(tests.audited('north.admin', format('public.get_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), null, 'looking at it is not');
+select is(tests.audited('north.admin', format('public.get_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'secret'))), 'north north.admin admin endpoint.read_secret endpoint', 'reading its secret is');
+select is(tests.audited('north.admin', format('public.rotate_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), 'north north.admin admin endpoint.rotate endpoint', 'rotating its secret');
+select is(tests.audited('north.admin', format('public.delete_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), 'north north.admin admin endpoint.delete endpoint', 'deleting it');
+select is(tests.audited('north.operator', $$ public.replay_deliveries('{}') $$), 'north north.operator operator delivery.replay delivery', 'replaying');
+select is(tests.audited('north.viewer', $$ public.create_token('{"name": "t"}') $$), 'north north.viewer viewer token.create token', 'making a token');
+select is(tests.audited('north.viewer', format('public.revoke_token(%L::jsonb)', jsonb_build_object('token_id', (select id from tenancy.access_tokens)))), 'north north.viewer viewer token.revoke token', 'revoking it');
+select is(tests.audited('north.viewer', $$ public.list_runs('{}') $$), null, 'looking around is not on record');
+select is(tests.audited('runner', format('worker.tick(%L)', tests.runner())), null, 'nor is housekeeping');
+
+-- what is refused is not recorded as done
+select count(*) as entries from audit.entries \gset
+select tests.error('north.viewer', 'public.run_job(tests.submission())');
+select tests.error('north.operator', $$ public.run_job('{}') $$);
+select is((select count(*) from audit.entries), :entries::bigint, 'what was refused is not recorded as done');
+
+-- where from
+select set_config('request.headers', '{"x-request-id": "req-1", "x-forwarded-for": "203.0.113.9, 10.0.0.1"}', true);
+select tests.submit('north.operator');
+select is((select (request_id, ip)::text from audit.entries order by id desc limit 1), '(req-1,203.0.113.9)', 'request and address are noted');
+select set_config('request.headers', '', true);
+select tests.become_with((tests.claims('north.operator')::jsonb || jsonb_build_object('token_id', gen_random_uuid()))::text, 'operator');
+select tests.rest();
+select is((select count(*) from audit.entries e where e.details::text ~ '"(token|secret|hash|password)":'), 0::bigint, 'no token and no secret is in the record');
+select is((select count(*) from audit.entries e where e.details::text ~ 'cr_[0-9a-f]{8}|whsec_|print\(1\)'), 0::bigint, 'nor code');
+
+-- who reads
+select is(tests.count('north.viewer', 'select * from audit.entries'), 0::bigint, 'a viewer does not read the record');
+select is(tests.count('north.operator', 'select * from audit.entries'), 0::bigint, 'nor an operator');
+select cmp_ok(tests.count('north.admin', 'select * from audit.entries'), '>', 0::bigint, 'an admin does');
+select is(tests.count('north.admin', 'select * from audit.entries where tenant_id is distinct from tenancy.tenant_id()'), 0::bigint, 'of the own tenant only');
+select is(tests.count('south.admin', $$ select * from audit.entries where action like 'run.%' $$), 0::bigint, 'another tenant''s admin sees none of it');
+select is(tests.error(w, '(select count(*) from audit.entries)') ->> 'code', '42501', w || ' does not reach the record') from unnest(array['anon', 'runner', 'platform']) w;
+
+-- append-only, for everybody
+create function tests.try(p_role text, p_statement text)
+returns text language plpgsql as $$
+declare
+    n bigint;
+begin
+    perform tests.become('north.admin');
+    perform set_config('role', case p_role when 'supabase_admin' then 'none' else p_role end, true);
+    execute p_statement;
+    get diagnostics n = row_count;
+    perform tests.rest();
+    return case n when 0 then 'refused' else 'done' end;  -- row security hides from its owner what it may not touch
+exception when insufficient_privilege then
+    return 'refused';
+end
+$$;
+select is(tests.try(r, s), 'refused', format('%s: not by %s', s, r))
+from unnest(array['anon', 'admin', 'service_role', 'runner', 'loader', 'app_system', 'app_owner', 'postgres', 'supabase_admin']) r,
+     unnest(array['delete from audit.entries', 'update audit.entries set user_id = ''nobody''', 'truncate audit.entries']) s;
+set local session_replication_role = replica;
+select is(tests.try(r, s), 'refused', format('%s: not by %s with triggers asleep', s, r))
+from unnest(array['app_owner', 'supabase_admin']) r, unnest(array['delete from audit.entries', 'update audit.entries set user_id = ''nobody''', 'truncate audit.entries']) s;
+set local session_replication_role = origin;
+select is(tests.try(r, format('insert into audit.entries (tenant_id, user_id, role, action, object_type, object_id) values (%L, ''x'', ''x'', ''a.b'', ''x'', ''x'')', tests.tenant('south'))), 'refused', r || ' does not write another tenant''s record')
+from unnest(array['anon', 'admin', 'service_role', 'runner', 'app_owner']) r;
+
+select * from finish();
+rollback;

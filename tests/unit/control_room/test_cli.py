@@ -1,0 +1,280 @@
+"""The command line: its exit codes, what it sends, what it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_room import cli
+from control_room.cli.desk import Usage
+from control_room.cli.submission import code_of, input_of, output_of, spec_of
+
+ID = "11111111-2222-3333-4444-555555555555"
+SUBMITTED = {"run_id": 7, "state": "QUEUED", "url": "/functions/v1/api/v1/runs/7"}
+
+
+def run_of(state: str, **more: Any) -> dict[str, Any]:
+    task = {"task_run_id": 1, "task_key": "execute", "state": state, "attempts": []}
+    return {"run_id": 7, "state": state, "name": "etl", "tasks": [task], **more}
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def control_room(
+    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    for name, value in {"URL": stub.url, "ANON_KEY": "anon"}.items():
+        monkeypatch.setenv(f"SUPABASE_{name}", value)
+    monkeypatch.setenv("CONTROL_ROOM_TOKEN", "token")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["control-room", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), told.out, told.err)
+
+    return call
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    file = tmp_path / "job.py"
+    file.write_text('"""Counts flights."""\nprint("hi")\n')
+    return file
+
+
+def test_a_run_is_submitted_with_its_files_and_its_docstring_as_spec(
+    stub: Any, control_room: Callable[..., Ended], job: Path
+) -> None:
+    stub.on("POST", "/jobs/run", SUBMITTED, 202)
+
+    ended = control_room(
+        "run", "--type", "spark_etl", "-p", "n=3", "-p", "city=Rome", "-o", "gold:gold.delays",
+        "-o", "report:report", "-i", f"a={ID}", "-i", "b=silver.flights",
+        "--on-fail", "https://x.test/h", str(job),
+    )  # fmt: skip
+
+    assert ended.code == 0
+    assert "run 7  QUEUED" in ended.out
+    sent = stub.seen[0].json
+    assert sent.pop("idempotency_key")
+    assert sent == {
+        "job_type": "spark_etl",
+        "spec": "Counts flights.",
+        "code": {"files": {"job.py": job.read_text()}},
+        "params": {"n": 3, "city": "Rome"},
+        "inputs": [{"name": "a", "artifact_id": ID}, {"name": "b", "table": "silver.flights"}],
+        "outputs": [
+            {"name": "gold", "layer": "gold", "table": "delays"},
+            {"name": "report", "kind": "report"},
+        ],
+        "callbacks": {"on_fail": "https://x.test/h"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1), ("TIMED_OUT", 1), ("SKIPPED", 1)]
+)
+def test_wait_exits_0_only_on_succeeded(
+    stub: Any, control_room: Callable[..., Ended], job: Path, state: str, code: int
+) -> None:
+    stub.on("POST", "/jobs/run", SUBMITTED, 202)
+    stub.on("GET", "/runs/7", run_of("RUNNING")).on("GET", "/runs/7", run_of(state))
+
+    ended = control_room("run", "--type", "spark_etl", "--wait", str(job))
+
+    assert ended.code == code
+    assert state in ended.out
+
+
+def test_json_is_all_that_stands_on_standard_output(
+    stub: Any, control_room: Callable[..., Ended], job: Path
+) -> None:
+    stub.on("POST", "/jobs/run", SUBMITTED, 202).on("GET", "/runs/7", run_of("SUCCEEDED"))
+
+    ended = control_room("run", "--type", "spark_etl", "--wait", "--json", str(job))
+
+    assert json.loads(ended.out) == run_of("SUCCEEDED")
+
+
+def test_wrong_usage_is_2(control_room: Callable[..., Ended], job: Path) -> None:
+    assert control_room("run", str(job)).code == 2
+    assert control_room("run", "--type", "spark_etl", "/not/there.py").code == 2
+    assert control_room("run", "--type", "spark_etl", "-o", "x:platinum.t", str(job)).code == 2
+    assert control_room("runs", "show", "seven").code == 2
+    assert control_room("lineage", "tree").code == 2
+    assert control_room("no-such-command").code == 2
+
+
+def test_a_missing_environment_is_2_and_says_how_to_get_it(
+    control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CONTROL_ROOM_TOKEN")
+
+    ended = control_room("runs", "ls")
+
+    assert ended.code == 2
+    assert "CONTROL_ROOM_TOKEN is not set" in ended.err
+    assert "scripts/stack token" in ended.err
+
+
+def test_a_refusal_is_3_with_the_server_s_hint(stub: Any, control_room: Callable[..., Ended]) -> None:
+    body = {"code": "RUN_NOT_FOUND", "message": "The tenant has no such run.", "hint": "Check run_id."}
+    stub.on("GET", "/runs/7", body, 404)
+
+    ended = control_room("runs", "show", "7")
+
+    assert (ended.code, ended.out) == (3, "")
+    assert "RUN_NOT_FOUND: The tenant has no such run." in ended.err
+    assert "Check run_id." in ended.err
+
+
+def test_nobody_there_is_4(control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("control_room.client.time.sleep", lambda _: None)
+
+    ended = control_room("runs", "ls")
+
+    assert ended.code == 4
+    assert "cannot be reached" in ended.err
+
+
+def test_the_exit_codes_stand_in_the_help(control_room: Callable[..., Ended]) -> None:
+    told = " ".join(control_room("--help").out.replace("│", " ").split())
+
+    for words in ("0 success", "1 the run did not succeed", "2 wrong usage", "3 refused", "4 the server"):
+        assert words in told
+
+
+def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(
+    stub: Any, control_room: Callable[..., Ended], job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    stub.on("POST", "/jobs/run", SUBMITTED, 202)
+    monkeypatch.setattr("control_room.watch.Watch.wait", interrupted)
+
+    ended = control_room("run", "--type", "spark_etl", "--wait", str(job))
+
+    assert ended.code == 130
+    assert "control-room runs show 7 --follow" in ended.err
+    assert not stub.asked("POST", "/runs/7/cancel")
+
+
+def test_no_color_prints_no_escapes(
+    stub: Any, control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    item = {"run_id": 7, "state": "FAILED", "name": "[red]x[/red]"}
+    stub.on("GET", "/runs", {"items": [item], "next": None})
+
+    ended = control_room("runs", "ls")
+
+    assert "\x1b" not in ended.out
+    assert "✗ FAILED" in ended.out
+    assert "[red]x[/red]" in ended.out
+
+
+def test_what_users_wrote_cannot_steer_the_terminal(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on("GET", "/runs/7", run_of("FAILED", termination_message="\x1b]0;title\x07\x9b2J gone"))
+
+    ended = control_room("runs", "show", "7")
+
+    assert not set("\x1b\x07\x9b") & set(ended.out)
+    assert "gone" in ended.out
+
+
+def test_logs_are_bare_lines(stub: Any, control_room: Callable[..., Ended]) -> None:
+    lines = [{"seq": 1, "line": "[bold]one"}, {"seq": 2, "line": "two", "stream": "stderr"}]
+    stub.on("GET", "/runs/7/logs", "\n".join(map(json.dumps, lines)).encode())
+
+    assert control_room("runs", "logs", "7").out == "[bold]one\ntwo\n"
+
+
+def test_a_picture_is_written(
+    stub: Any, control_room: Callable[..., Ended], run_graph: Any, tmp_path: Path
+) -> None:
+    stub.on("GET", "/runs/1/lineage", run_graph.raw())
+
+    ended = control_room("lineage", "svg", "--run", "1", "-o", str(tmp_path / "deep" / "l.svg"))
+
+    assert ended.code == 0
+    assert (tmp_path / "deep" / "l.svg").read_text().startswith("<svg")
+
+
+def test_a_tree_shows_what_gold_comes_from(
+    stub: Any, control_room: Callable[..., Ended], run_graph: Any
+) -> None:
+    stub.on("GET", "/runs/1/lineage", run_graph.raw())
+
+    told = control_room("lineage", "tree", "--run", "1").out
+
+    assert "mean_delay" in told
+    assert "silver.flights.delay" in told
+    assert "flights-2k.json" in told
+
+
+def test_health_exits_1_when_no_runner_is_there(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on("GET", "/health", {"status": "no_runner", "runners": []})
+
+    assert control_room("health").code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("a", {"name": "a"}),
+        ("a:gold.t", {"name": "a", "layer": "gold", "table": "t"}),
+        ("a:gold.t:append", {"name": "a", "layer": "gold", "table": "t", "mode": "append"}),
+        ("a:report", {"name": "a", "kind": "report"}),
+    ],
+)
+def test_outputs_are_read(text: str, made: dict[str, str]) -> None:
+    assert output_of(text) == made
+
+
+def test_an_input_that_is_nothing_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(Usage, match="no such file"):
+        input_of("a", "no/such/file.csv")
+
+
+def test_files_of_a_folder_keep_their_places(tmp_path: Path) -> None:
+    for name in ("job.py", "lib/clean.py", "__pycache__/x.py", ".hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    code = code_of([tmp_path])
+
+    assert code == {"files": {"job.py": "job.py", "lib/clean.py": "lib/clean.py"}}
+
+
+def test_what_is_no_text_is_no_code(tmp_path: Path) -> None:
+    (tmp_path / "data.parquet").write_bytes(b"PAR1\xff\xfe")
+
+    with pytest.raises(Usage, match="is no text"):
+        code_of([tmp_path / "data.parquet"])
+
+
+def test_a_spec_is_given_or_read_or_found(tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text("print(1)\n")
+    (tmp_path / "spec.md").write_text("From a file.")
+
+    assert spec_of("Given.", "spark_etl", [job]) == "Given."
+    assert spec_of(f"@{tmp_path / 'spec.md'}", "spark_etl", [job]) == "From a file."
+    assert spec_of(None, "spark_etl", [job]) == "spark_etl of job.py"
