@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -45,12 +46,12 @@ class Stack:
         return claims
 
 
-def _stack(name: str, *args: str, env: Mapping[str, str] | None = None) -> str:
+def _stack(name: str, *args: str, env: Mapping[str, str] | None = None, must: bool = True) -> str:
     done = subprocess.run(
         [str(ROOT / "scripts" / "stack"), *args, "--name", name],
         check=False, capture_output=True, text=True, env={**os.environ, **(env or {})},
     )  # fmt: skip
-    if done.returncode:
+    if done.returncode and must:
         sys.exit(f"error: scripts/stack {' '.join(args)} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
 
@@ -58,12 +59,13 @@ def _stack(name: str, *args: str, env: Mapping[str, str] | None = None) -> str:
 @contextlib.contextmanager
 def stack(name: str, *, services: str, env: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A stack of the benchmark's own, emptied before and stopped after."""
-    _stack(name, "up", "--services", services, env=env)
+    # an older one may be there, of other migrations: reset mends that
+    _stack(name, "up", "--services", "postgres", env=env, must=False)
     try:
-        _stack(name, "reset", "--services", services, env=env)
-        exported = dict(
-            re.findall(r"^export (\w+)=(.*)$", _stack(name, "env"), flags=re.MULTILINE)
-        )
+        _stack(name, "reset")
+        _stack(name, "up", "--services", services, env=env)
+        words = shlex.split(_stack(name, "env"))
+        exported = dict(word.split("=", 1) for word in words if "=" in word)
         _stack(name, "tenant", TENANT)
         token = _stack(name, "token", "--tenant", TENANT, "--role", "operator", "--ttl", "86400").strip()
         yield Stack(exported, token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -18,12 +19,20 @@ class Health:
     def __init__(self, path: Path | None, state: Callable[[], dict[str, object]]) -> None:
         self._path = path
         self._state = state
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Something worth telling at once."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
+            self._changed.clear()
             self.write()
-            await asyncio.sleep(PERIOD_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD_SECONDS):
+                    await self._changed.wait()
 
     def write(self) -> None:
         """Write now, whole or not at all."""

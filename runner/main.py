@@ -125,7 +125,11 @@ def _benches(chosen: Settings, made: Sandbox | NoSandbox) -> dict[str, Bench]:
                 {f"{job_type}/{engine}": Bench(ScriptedExecutor()) for engine in registry.ENGINES[job_type]}
             )
             continue
-        loaded = registry.load(job_type, place)
+        try:
+            loaded = registry.load(job_type, place)
+        except ImportError as error:
+            log.error("not_offered", extra={"job_type": job_type, "reason": f"not installed: {error}"})
+            continue
         if loaded is None:
             continue
         if isinstance(made, NoSandbox):
@@ -215,16 +219,6 @@ async def _work(
         poll_seconds=terms.poll_seconds,
         listening=lambda: listener.healthy,
     )
-    listener = Listener(
-        chosen.database_url,
-        registration.instance,
-        {
-            "control_room_attempts": dispatcher.wake,
-            "control_room_cancel": custody.hear_cancel,
-            "control_room_deliveries": outbox.wake,
-            "control_room_uploads": verification.wake,
-        },
-    )
     health = Health(
         chosen.health_file,
         lambda: {
@@ -236,6 +230,17 @@ async def _work(
             "running": dispatcher.running,
             "listening": listener.healthy,
         },
+    )
+    listener = Listener(
+        chosen.database_url,
+        registration.instance,
+        {
+            "control_room_attempts": dispatcher.wake,
+            "control_room_cancel": custody.hear_cancel,
+            "control_room_deliveries": outbox.wake,
+            "control_room_uploads": verification.wake,
+        },
+        health.changed,
     )
     loops = [
         asyncio.create_task(_keep(name, run))

@@ -152,7 +152,7 @@ select is(tests.count('south.admin', 'select name from storage.objects'), 0::big
 select is(tests.count('north.stranger', 'select name from storage.objects'), 0::bigint, 'a stranger does not');
 select is(tests.count('anon', 'select name from storage.objects'), 0::bigint, 'anon does not');
 select is(tests.count('north.admin', $$ update storage.objects set name = name || 'x' returning name $$), 0::bigint, 'nobody renames bytes');
-select is(tests.count('north.admin', $$ delete from storage.objects returning name $$), 0::bigint, 'nobody deletes bytes');
+select throws_like($q$ select tests.count('north.admin', 'delete from storage.objects returning name') $q$, 'Direct deletion from storage tables is not allowed%', 'nobody deletes bytes by SQL');
 select tests.as('platform', $$ public.platform_remove_member('{"tenant": "north", "user_id": "north.operator"}') $$);
 select is(tests.count('north.operator', 'select name from storage.objects'), 0::bigint, 'removed: no bytes are seen, though the pre-request does not run here');
 

@@ -12,13 +12,64 @@ from dev.stack.testbed import Cluster, Database, Tenant
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--postgres", type=int, choices=postgres.MAJORS, help="major of the test cluster")
+    group = parser.getgroup("control room", "what the everyday suite leaves out, and what it runs on")
+    group.addoption("--postgres", type=int, choices=postgres.MAJORS, help="major of the test cluster")
+    group.addoption(
+        "--long",
+        action="store_true",
+        help="the longer forms: more examples, more rows, and tests marked long",
+    )
+    group.addoption(
+        "--with",
+        dest="heavy",
+        metavar="NAME[,NAME]",
+        default="",
+        help='heavy things that are at hand, so that tests marked needs("NAME") run: spark, …',
+    )
+    group.addoption(
+        "--chaos",
+        type=float,
+        metavar="MINUTES",
+        help="for so long the tests marked chaos kill things and prove that nothing was lost",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for marker in (
+        "long: takes minutes; runs with --long",
+        "needs(name): wants something heavy; runs with --with NAME",
+        "chaos: kills things for as long as it is told; runs with --chaos MINUTES",
+    ):
+        config.addinivalue_line("markers", marker)
     # for the stacks that acceptance tests start by script
     if major := config.getoption("--postgres"):
         os.environ["CONTROL_ROOM_POSTGRES"] = str(major)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    at_hand = {name.strip() for name in config.getoption("--with").split(",")}
+    for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: scripts/test --long"))
+        if item.get_closest_marker("chaos") and config.getoption("--chaos") is None:
+            item.add_marker(pytest.mark.skip(reason="kills for minutes: scripts/test --chaos MINUTES"))
+        for needed in item.iter_markers("needs"):
+            if missing := {*needed.args} - at_hand:
+                names = ",".join(sorted(missing))
+                item.add_marker(pytest.mark.skip(reason=f"needs {names}: scripts/test --with {names}"))
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether the longer form of a test is asked for: more examples, more rows."""
+    return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def chaos_seconds(request: pytest.FixtureRequest) -> float | None:
+    """How long `--chaos` lets a test kill things; None is the quick form."""
+    minutes: float | None = request.config.getoption("--chaos")
+    return None if minutes is None else minutes * 60
 
 
 @pytest.fixture(scope="session")

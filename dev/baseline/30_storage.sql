@@ -77,6 +77,27 @@ create trigger update_objects_updated_at
 before update on storage.objects
 for each row execute function storage.update_updated_at_column();
 
+-- a row without its bytes, or bytes without their row, is what a DELETE by hand would leave behind
+create function storage.protect_delete() returns trigger
+language plpgsql
+as $$
+begin
+    if coalesce(current_setting('storage.allow_delete_query', true), '') <> 'true' then
+        raise exception 'Direct deletion from storage tables is not allowed. Use the Storage API instead.'
+            using errcode = '42501';
+    end if;
+    return null;
+end
+$$;
+
+create trigger protect_buckets_delete
+before delete on storage.buckets
+for each statement execute function storage.protect_delete();
+
+create trigger protect_objects_delete
+before delete on storage.objects
+for each statement execute function storage.protect_delete();
+
 alter type storage.buckettype owner to supabase_storage_admin;
 alter table storage.buckets owner to supabase_storage_admin;
 alter table storage.objects owner to supabase_storage_admin;
@@ -84,6 +105,7 @@ alter function storage.foldername(text) owner to supabase_storage_admin;
 alter function storage.filename(text) owner to supabase_storage_admin;
 alter function storage.extension(text) owner to supabase_storage_admin;
 alter function storage.update_updated_at_column() owner to supabase_storage_admin;
+alter function storage.protect_delete() owner to supabase_storage_admin;
 
 grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
 grant all on storage.buckets, storage.objects to postgres with grant option;

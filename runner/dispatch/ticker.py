@@ -46,14 +46,14 @@ class Ticker:
                     log.info("reaped", extra={"count": tick.reaped})
                 if waiting or tick.reaped:
                     self._due()
-                waiting = tick.due_in_ms is not None
-                if tick.due_in_ms == 0:
+                waiting = tick.due_in_ms is not None and (tick.due_in_ms > 0 or tick.depth > 0)
+                if waiting and tick.due_in_ms:
+                    pause = min(pause, max(SHORTEST_SECONDS, tick.due_in_ms / 1000 + 0.005))
+                    at_once = SHORTEST_SECONDS
+                elif waiting:
                     # What is overdue and stays so (nobody offers it, say) is looked at less and less often.
                     pause = min(pause, at_once)
                     at_once = min(2 * at_once, self._period)
-                elif tick.due_in_ms is not None:
-                    pause = min(pause, max(SHORTEST_SECONDS, tick.due_in_ms / 1000 + 0.005))
-                    at_once = SHORTEST_SECONDS
             try:
                 async with asyncio.timeout(pause):
                     await self._nudged.wait()

@@ -28,10 +28,17 @@ SELF_TEST_SECONDS = 5.0
 class Listener:
     """Calls a waker with the payload for every notification on its channel."""
 
-    def __init__(self, conninfo: str, instance: str, wakers: Mapping[str, Waker]) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        instance: str,
+        wakers: Mapping[str, Waker],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._conninfo = conninfo
         self._instance = instance
         self._wakers = wakers
+        self._changed = changed
         self.healthy = False
 
     async def run(self) -> None:
@@ -44,7 +51,7 @@ class Listener:
                 if backoff.first:
                     log.warning("listener_lost", extra={"reason": str(error).strip()})
             finally:
-                self.healthy = False
+                self._note(False)
             await backoff.pause()
 
     async def _listen(self, backoff: Backoff) -> None:
@@ -52,7 +59,7 @@ class Listener:
         try:
             for channel in (*self._wakers, HELLO):
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
-            self.healthy = await self._hears_itself(connection)
+            self._note(await self._hears_itself(connection))
             if self.healthy:
                 log.info("listening", extra={"channels": sorted(self._wakers)})
             else:
@@ -74,6 +81,11 @@ class Listener:
             raise StoreUnavailable("the listening connection was closed")
         finally:
             await connection.close()
+
+    def _note(self, healthy: bool) -> None:
+        if healthy != self.healthy:
+            self.healthy = healthy
+            self._changed()
 
     async def _hears_itself(self, connection: AsyncConnection[tuple[Any, ...]]) -> bool:
         # Sent over a second connection: through a transaction pooler even our own NOTIFY would look

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
@@ -35,7 +36,10 @@ PASSING = frozenset(
         "57014",  # query_canceled: a statement timeout under load
     }
 )
-LOGIN_REFUSED = ("password authentication failed", "no pg_hba.conf entry", 'role "', 'database "')
+LOGIN_REFUSED = re.compile(
+    r"password authentication failed|no pg_hba\.conf entry|(role|database) \"[^\"]*\" does not exist"
+    r"|is not permitted to log in"
+)
 #: A cut network is noticed within half a minute, even by a connection that only listens.
 CONNECTION: dict[str, Any] = {
     "keepalives_idle": 10,
@@ -154,7 +158,7 @@ def _translated(error: psycopg.Error) -> StoreUnavailable | StoreRefused:
         return StoreUnavailable(f"{state}: {message}")
     if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         # libpq gives no SQLSTATE for a failed login, only the server's words.
-        if any(words in str(error) for words in LOGIN_REFUSED):
+        if LOGIN_REFUSED.search(str(error)):
             return StoreRefused("28000", message)
         return StoreUnavailable(message)
     return StoreRefused(state or "XX000", message)

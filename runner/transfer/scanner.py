@@ -1,7 +1,7 @@
 """Secrets in files: which line, which rule, never the secret itself.
 
-
-
+Small on purpose: keys with an unmistakable form, values that we handed out ourselves, and assignments of a
+long random value to something that is called a secret. Compressed or encoded secrets are out of reach.
 
 A rule is looked for where its anchor stands, a literal that any match begins with: finding a literal is far
 faster than trying a regular expression at every byte of 50 MiB.

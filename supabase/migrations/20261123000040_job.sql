@@ -46,7 +46,10 @@ create table job.versions (
 comment on column job.versions.definition is 'Confidential: tasks with code and parameters; read through get_job by operators.';
 create trigger versions_are_immutable before update or delete on job.versions
     for each row execute function ground.refuse_change();
+create trigger versions_are_never_truncated before truncate on job.versions
+    for each statement execute function ground.refuse_change();
 alter table job.versions enable always trigger versions_are_immutable;
+alter table job.versions enable always trigger versions_are_never_truncated;
 
 alter table job.job_types enable row level security;
 alter table job.job_types force row level security;

@@ -112,6 +112,7 @@ begin
     end loop;
 end
 $rls$;
+revoke update on callback.events, callback.subscriptions from app_system;
 alter table callback.allowed_networks enable row level security;
 alter table callback.allowed_networks force row level security;
 create policy "admins see what is allowed" on callback.allowed_networks for select to authenticated

@@ -1255,6 +1255,8 @@ begin
     perform ground.refuse_unknown(p, array['slug', 'name']);
     if coalesce(p ->> 'slug', '') !~ '^[a-z][a-z0-9_]{0,40}$' then
         perform ground.fail('FIELD_INVALID', '$.slug', 'slug is [a-z][a-z0-9_]{0,40}.');
+    elsif length(coalesce(p ->> 'name', p ->> 'slug')) not between 1 and 200 then
+        perform ground.fail('FIELD_INVALID', '$.name', 'name is 1 to 200 characters.');
     end if;
     v_id := tenancy.create_tenant(p ->> 'slug', p ->> 'name');
     insert into queue.slots (tenant_id) values (v_id);
@@ -1281,7 +1283,7 @@ begin
         max_artifact_bytes = job.check_integer(p, 'max_artifact_bytes', '$', 0, 52428800, x.max_artifact_bytes)
     where x.tenant_id = t.id returning x.* into l;
     if p ? 'validation_policy' then
-        if p ->> 'validation_policy' not in ('off', 'warn', 'enforce') then
+        if coalesce(p ->> 'validation_policy', '') not in ('off', 'warn', 'enforce') then
             perform ground.fail('FIELD_INVALID', '$.validation_policy');
         end if;
         update tenancy.tenants x set validation_policy = p ->> 'validation_policy' where x.id = t.id;
@@ -1356,8 +1358,8 @@ declare
 begin
     perform ground.refuse_unknown(p, array['cidr', 'tenant']);
     begin
-        v_network := (p ->> 'cidr')::cidr;
-    exception when others then
+        v_network := coalesce(p ->> 'cidr', '')::cidr;
+    exception when invalid_text_representation then
         perform ground.fail('FIELD_INVALID', '$.cidr', 'cidr is a network such as 10.1.0.0/16.');
     end;
     insert into callback.allowed_networks (tenant_id, network, created_by) values (v_tenant, v_network, 'platform') on conflict do nothing;

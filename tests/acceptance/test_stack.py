@@ -75,14 +75,20 @@ class Stack:
         }
 
     def processes(self) -> list[str]:
-        """Command lines of all processes that live in this stack's folder, or were told about it."""
+        """Command lines of all processes that work in this stack's folder, or were told about it."""
+        return [
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            for pid in self.process_ids()
+        ]
+
+    def process_ids(self) -> list[int]:
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                environment = (process / "environ").read_bytes().decode(errors="replace")
-                if int(process.name) != os.getpid() and str(self.root) in command + environment:
-                    found.append(command)
+                told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+                place = os.readlink(process / "cwd")
+                if str(self.root).encode() in told or place.startswith(str(self.root)):
+                    found.append(int(process.name))
         return found
 
 
@@ -339,10 +345,15 @@ def test_a_migration_edited_after_its_application_is_named(worn: Stack) -> None:
     worn.run("reset")
 
 
-def test_down_leaves_no_process_and_keeps_the_data(stack: Stack) -> None:
-    stack.run("up", "--services", "postgres,gateway,functions")
-    pids = [service.pid for service in stack.services().values() if service.pid]
-    assert len(pids) == 3
+def test_the_whole_stack_goes_up_within_its_bound_and_down_leaves_no_process(stack: Stack) -> None:
+    stack.run("up", "--services", "postgres")  # the one-time making of a cluster is not counted
+    began = time.monotonic()
+
+    stack.run("up")
+
+    assert time.monotonic() - began < 15
+    assert set(stack.states().values()) == {"running"}
+    pids = [stack.pid(service) for service in ("postgres", "gateway", "functions", "runner")]
 
     stack.run("down")
 
@@ -350,6 +361,19 @@ def test_down_leaves_no_process_and_keeps_the_data(stack: Stack) -> None:
     assert stack.processes() == []
     assert set(stack.states().values()) == {"stopped"}
     assert (stack.root / "postgres" / "PG_VERSION").exists()
+
+
+def test_the_idle_stack_stays_within_its_memory(stack: Stack) -> None:
+    stack.run("up")
+
+    kilobytes = [
+        int(re.findall(r"^Pss:\s+(\d+)", smaps.read_text(), re.M)[0])
+        for pid in stack.process_ids()
+        if (smaps := Path(f"/proc/{pid}/smaps_rollup")).exists()
+    ]
+
+    assert len(kilobytes) >= 4
+    assert sum(kilobytes) < 500 * 1024
 
 
 def test_down_and_status_of_a_stack_that_never_was_are_no_errors(stack: Stack) -> None:

@@ -55,8 +55,7 @@ class Capture:
     def guard(self, doing: str) -> Iterator[None]:
         """Whatever goes wrong inside is noted as a gap and never raised."""
         try:
-            with self._lock:
-                yield
+            yield
         except Exception as error:
             self.gap(f"{doing}: {type(error).__name__}: {error}")
             if "CONTROL_ROOM_HARNESS_DEBUG" in sys._xoptions:
@@ -113,26 +112,30 @@ class Capture:
 
     def hop(self, flow: Flow, *, replaces: bool = True) -> None:
         """Something for the time of the attempt was made: a view over a file, a catalog table."""
-        self._ledger.record(flow, replaces=replaces)
+        with self._lock:
+            self._ledger.record(flow, replaces=replaces)
 
     def forget(self, name: str) -> None:
-        self._ledger.forget(name)
+        """A table of the catalog was dropped."""
+        with self._lock:
+            self._ledger.forget(name)
 
     def wrote(self, path: str, flow: Flow, *, replaces: bool) -> None:
         """The engine wrote `flow` to a path; `replaces` when what was there before is gone."""
-        target = self.place(path)
-        folded = self._ledger.record(replace(flow, target=target), replaces=replaces)
-        if not target.startswith(JOB):
-            return
-        before = self._written.get(target)
-        self._written[target] = folded if before is None or replaces else before.joined(folded)
+        with self._lock:
+            target = self.place(path)
+            folded = self._ledger.record(replace(flow, target=target), replaces=replaces)
+            if target.startswith(JOB):
+                before = self._written.get(target)
+                self._written[target] = folded if before is None or replaces else before.joined(folded)
 
     def held(self, flow: Callable[[], Flow]) -> None:
         """The program took data out of the engine (collect, toPandas). Traced only if it matters later."""
-        if len(self._held) < _MAX_HELD:
-            self._held.append(flow)
-        elif len(self._held) == _MAX_HELD:
-            self._held.append(lambda: Flow(None, "HELD", doubts=("too many collected results to follow",)))
+        with self._lock:
+            if len(self._held) < _MAX_HELD:
+                self._held.append(flow)
+            elif len(self._held) == _MAX_HELD:
+                self._held.append(lambda: Flow(None, "HELD", doubts=("too many collected results to follow",)))
 
     def local(self, columns: list[str]) -> Flow:
         """Rows that the program brought in. If it had read anything before, their origin is in doubt."""
@@ -144,18 +147,20 @@ class Capture:
 
     def opened(self, path: str, *, writes: bool) -> None:
         """The program itself opened a file below the workspace."""
-        place = self.place(path)
-        if place.startswith(f"{JOB}inputs/") and not writes:
-            self._opened.add(place)
-        elif place.startswith(f"{JOB}outputs/"):
-            (self._made_by_program if writes else self._opened).add(place)
+        with self._lock:
+            place = self.place(path)
+            if place.startswith(f"{JOB}inputs/") and not writes:
+                self._opened.add(place)
+            elif place.startswith(f"{JOB}outputs/"):
+                (self._made_by_program if writes else self._opened).add(place)
 
     def _program_reads(self) -> frozenset[str]:
         """What the program may have in its hands: files it opened itself, results it collected."""
-        reads = set(self._opened)
-        for each in self._held:
-            reads |= self._ledger.fold(each()).reads
-        return frozenset(reads)
+        with self._lock:
+            reads = set(self._opened)
+            for each in self._held:
+                reads |= self._ledger.fold(each()).reads
+            return frozenset(reads)
 
     # -- at the end
 

@@ -1,0 +1,250 @@
+-- public: the people's door. Two tenants side by side: neither sees, cancels, reads or changes anything of the other,
+-- and "not yours" cannot be told from "not there". The lists of functions and tables come from the catalog: a new one
+-- is in the matrix on the day it is made.
+begin;
+\ir fixtures.psql
+select no_plan();
+
+-- --------------------------------------------------------------------- north has one of everything
+
+select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL job', 'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "params": {"secret": "SENTINEL param"}, "spec": "SENTINEL spec", "outputs": [{"name": "tab", "layer": "gold", "table": "sentinel"}]}'))))) ->> 'job_id') as job \gset
+select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'callbacks', '{"on_complete": "https://sentinel.example/x", "on_progress": "https://sentinel.example/x"}'::jsonb))) ->> 'run_id') as run \gset
+select c as claim from tests.claim() c \gset
+select tests.report(:'claim', '{"percent": 50, "message": "SENTINEL progress", "logs": [{"line": "SENTINEL log"}]}');
+select tests.as('anon', format('public.attempt_artifact(%L::jsonb)', jsonb_build_object('token', :'claim'::jsonb ->> 'token', 'name', 'sentinel.csv', 'kind', 'data', 'size', 1))) ->> 'artifact_id' as artifact \gset
+select tests.as('runner', format('worker.open_output(%s, 1, ''tab'', ''[{"name": "a", "type": "text"}]'')', :'claim'::jsonb ->> 'attempt_id')) #>> '{}' as staging \gset
+select tests.settle(:'claim', jsonb_build_object('tables', jsonb_build_array(jsonb_build_object('name', 'tab', 'staging', :'staging'::text)),
+    'artifacts', jsonb_build_array(jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1, 'size', 1, 'sha256', repeat('a', 64), 'verdict', 'READY')),
+    'lineage', '[{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "n", "name": "SENTINEL"}, "inputs": [{"namespace": "n", "name": "in"}],
+        "outputs": [{"namespace": "n", "name": "out", "facets": {"columnLineage": {"fields": {"a": {"inputFields": [{"namespace": "n", "name": "in", "field": "SENTINEL"}]}}}}}]}]'::jsonb));
+select tests.submit('north.operator', '{"name": "SENTINEL waits"}') as waiting \gset
+select tests.as('north.admin', $$ public.create_endpoint('{"url": "https://sentinel.example/all", "description": "SENTINEL"}') $$) ->> 'endpoint_id' as endpoint \gset
+select tests.as('north.admin', $$ public.create_token('{"name": "SENTINEL"}') $$) ->> 'token_id' as token \gset
+select max(id) as delivery from callback.deliveries \gset
+insert into artifact.aliases (tenant_id, artifact_id, alias, version) values (tests.tenant('north'), :'artifact', 'sentinel', 1);
+insert into artifact.tags (tenant_id, artifact_id, key, value) values (tests.tenant('north'), :'artifact', 'k', 'SENTINEL');
+select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);
+select tests.as('platform', $$ public.platform_allow_callbacks('{"tenant": "north", "cidr": "10.0.0.0/8"}') $$);
+select tests.as('platform', $$ public.platform_add_member('{"tenant": "north", "user_id": "north.removed", "role": "admin"}') $$);
+select tests.claims('north.removed') as removed_claims \gset
+select tests.as('platform', $$ public.platform_remove_member('{"tenant": "north", "user_id": "north.removed"}') $$);
+
+-- ------------------------------------------------------------------------- not yours = not there
+
+create function tests.oracle(p_function text, p_ours jsonb, p_nowhere jsonb, p_code text, p_who text default 'south.admin')
+returns setof text language plpgsql as $$
+declare
+    v_ours jsonb := tests.error(p_who, format('public.%I(%L::jsonb)', p_function, p_ours));
+    v_nowhere jsonb := tests.error(p_who, format('public.%I(%L::jsonb)', p_function, p_nowhere));
+begin
+    return next is(v_ours ->> 'code', p_code, p_function || ': another tenant''s is not found');
+    return next is(v_ours, v_nowhere, p_function || ': "not yours" is word for word "not there"');
+end
+$$;
+select tests.oracle(f, jsonb_build_object('run_id', :run), '{"run_id": 987654321}', 'RUN_NOT_FOUND') from unnest(array['get_run', 'cancel_run', 'run_logs', 'run_events', 'run_lineage']) f;
+select tests.oracle('cancel_run', jsonb_build_object('run_id', :waiting), '{"run_id": 987654321}', 'RUN_NOT_FOUND');
+select tests.oracle(f, jsonb_build_object('job_id', :job), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['get_job', 'update_job', 'delete_job', 'run_job']) f;
+select tests.oracle(f, jsonb_build_object('artifact_id', :'artifact'::text), '{"artifact_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ARTIFACT_NOT_FOUND') from unnest(array['get_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact']) f;
+select tests.oracle(f, jsonb_build_object('endpoint_id', :'endpoint'::text), '{"endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ENDPOINT_NOT_FOUND') from unnest(array['get_endpoint', 'rotate_endpoint', 'delete_endpoint']) f;
+select tests.oracle('get_endpoint', '{"url": "https://sentinel.example/all"}', '{"url": "https://nowhere.example/"}', 'ENDPOINT_NOT_FOUND');
+select tests.oracle('redeliver_delivery', jsonb_build_object('delivery_id', :delivery), '{"delivery_id": 987654321}', 'DELIVERY_NOT_FOUND');
+select tests.oracle('revoke_token', jsonb_build_object('token_id', :'token'::text), '{"token_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ACCESS_TOKEN_NOT_FOUND');
+select is(tests.error('south.admin', $$ public.lineage_graph('dataset:n:out') $$) - 'details', tests.error('south.admin', $$ public.lineage_graph('dataset:n:nil') $$) - 'details', 'lineage: likewise');
+select is(tests.error('south.admin', $$ public.column_lineage('dataset:n:out') $$) - 'details', tests.error('south.admin', $$ public.column_lineage('dataset:n:nil') $$) - 'details', 'columns: likewise');
+select is(tests.error('south.admin', $$ public.read_table('{"layer": "gold", "table": "sentinel"}') $$) - 'details', tests.error('south.admin', $$ public.read_table('{"layer": "gold", "table": "sentinei"}') $$) - 'details', 'tables: likewise');
+select is((select state::text from queue.runs where id = :waiting), 'QUEUED', 'the run that another tenant tried to cancel waits on');
+select is((select count(*) from tenancy.access_tokens where revoked_at is null), 1::bigint, 'the token it tried to revoke lives');
+select is((select deleted_at from artifact.artifacts), null, 'the artifact it tried to delete is there');
+
+-- every list and every question, asked by the other tenant: no word of north
+create function tests.answer(p_who text, p_function text, p_body jsonb default '{}')
+returns text language plpgsql as $$
+begin
+    return coalesce(tests.as(p_who, format('public.%I(%L::jsonb)', p_function, p_body))::text, '');
+exception when others then
+    return sqlerrm;
+end
+$$;
+select is(tests.answer('south.admin', f, b::jsonb) ~* 'sentinel|north', false, format('%s %s tells another tenant nothing', f, b))
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_tokens', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table']) f,
+     unnest(array['{}', '{"limit": 1000}', '{"name": "SENTINEL job", "run_id": 1, "job_id": 1}', '{"cursor": "1"}', '{"state": "QUEUED"}']) b;
+select is(jsonb_path_query_array(tests.as('south.admin', format('public.%I(''{}'')', f)), '$.items'), '[[]]', f || ' of another tenant is empty')
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_tokens']) f;
+select cmp_ok(jsonb_array_length(tests.as('north.admin', format('public.%I(''{}'')', f)) -> 'items'), '>', 0, f || ' of one''s own is not')
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_tokens']) f;
+select is(tests.as('south.viewer', $$ public.slo('{}') $$) #> '{runs,finished}', '0', 'figures are of one''s own runs');
+select is(tests.as('north.viewer', $$ public.slo('{}') $$) #> '{runs,finished}', '1', 'all of them');
+
+-- -------------------------------------------------------------- every table, every actor, every verb
+
+create function tests.sees(p_who text, p_claims text, p_table text, p_filter text)
+returns text language plpgsql as $$
+declare
+    n bigint;
+begin
+    if p_claims is not null then
+        perform tests.become_with(p_claims, p_who);
+    else
+        perform tests.become(p_who);
+    end if;
+    execute format('select count(*) from %s where %s', p_table, p_filter) into n;
+    perform tests.rest();
+    return n;
+exception when insufficient_privilege then
+    return 'refused';
+end
+$$;
+create temporary table everything as
+select n.nspname || '.' || c.relname as name, n.nspname as room, c.relkind = 'v' as is_view,
+       case when exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id') then 'tenant_id' when c.oid = 'tenancy.tenants'::regclass then 'id' end as tenant_column
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v') and not c.relispartition
+  and n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'public', 'gold_north', 'gold_south');
+grant select on everything to public;
+
+-- tables of north's that have no row prove nothing: each must hold at least one
+select isnt(tests.sees('supabase_admin', '{}', e.name, format('%s = %L', e.tenant_column, tests.tenant('north'))), '0', e.name || ' holds a row of north''s to be kept from others')
+from everything e where e.tenant_column is not null and e.name not in ('gold_north.sentinel');
+select ok(tests.sees('admin', tests.claims('south.admin'), e.name, format('%s = %L', e.tenant_column, tests.tenant('north'))) in ('0', 'refused'), 'south''s admin sees nothing of north''s in ' || e.name)
+from everything e where e.tenant_column is not null;
+select ok(tests.sees('admin', :'removed_claims', e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types'), 'a removed member sees nothing in ' || e.name) from everything e;
+select ok(tests.sees('admin', tests.claims('north.stranger'), e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types'), 'a stranger sees nothing in ' || e.name) from everything e;
+select is(tests.sees('anon', '{"role": "anon"}', e.name, 'true'), case e.name when 'ground.error_codes' then (select count(*)::text from ground.error_codes) else 'refused' end, 'anon does not read ' || e.name) from everything e;
+select is(tests.sees('service_role', '{"role": "service_role"}', e.name, 'true'), case e.name when 'ground.error_codes' then (select count(*)::text from ground.error_codes) else 'refused' end, 'service_role, though it passes row security, does not read ' || e.name) from everything e;
+select is(tests.sees('runner', '', e.name, 'true'), 'refused', 'the runner does not read ' || e.name) from everything e;
+select is(tests.sees('authenticator', '', e.name, 'true'), 'refused', 'authenticator without a role does not read ' || e.name) from everything e;
+-- the owner of the tables, in whose name the doors run: inside the claimed tenant, and nowhere without one
+select ok(tests.sees('app_owner', tests.claims('south.admin'), e.name, format('%s = %L', e.tenant_column, tests.tenant('north'))) in ('0', 'refused'), 'a door opened for south sees nothing of north''s in ' || e.name)
+from everything e where e.tenant_column is not null and e.name <> 'public.members';
+select ok(tests.sees('app_owner', '', e.name, format('%s is not null', e.tenant_column)) in ('0', 'refused'), 'a door without claims sees nobody''s rows in ' || e.name) from everything e where e.tenant_column is not null;
+
+create function tests.does(p_who text, p_claims text, p_statement text)
+returns text language plpgsql as $$
+declare
+    n bigint;
+begin
+    perform tests.become_with(p_claims, p_who);
+    execute p_statement;
+    get diagnostics n = row_count;
+    perform tests.rest();
+    return n;
+exception when insufficient_privilege or object_not_in_prerequisite_state or feature_not_supported then
+    return 'refused';
+when others then
+    return sqlstate;
+end
+$$;
+create temporary table verbs as
+select e.name, v.verb, format(v.statement, e.name, a.attname) as statement, e.tenant_column
+from everything e cross join (values ('insert', 'insert into %s default values'), ('update', 'update %s set %2$I = %2$I'), ('delete', 'delete from %s')) v (verb, statement)
+cross join lateral (select a.attname from pg_attribute a where a.attrelid = e.name::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attidentity = '' order by a.attname <> 'tenant_id', a.attnum limit 1) a;
+select is(tests.does(w.role, tests.claims(w.who), v.statement), 'refused', format('%s does not %s %s', w.who, v.verb, v.name))
+from verbs v, (values ('anon', 'anon'), ('north.viewer', 'viewer'), ('north.operator', 'operator'), ('north.admin', 'admin'), ('north.admin@hook', 'authenticated'), ('platform', 'service_role'), ('runner', 'runner'), ('loader', 'loader')) w (who, role);
+select ok(tests.does('app_owner', tests.claims('south.admin'), v.statement || format(' where %I = %L', v.tenant_column, tests.tenant('north'))) in ('0', 'refused'), format('a door opened for south does not %s north''s rows in %s', v.verb, v.name))
+from verbs v where v.verb in ('update', 'delete') and v.tenant_column is not null and v.name !~ '^public';
+-- no row moves to another tenant, whoever moves it
+select ok(tests.does('app_owner', tests.claims('north.admin'), format('update %s set tenant_id = %L', e.name, tests.tenant('south'))) in ('refused', '0'), 'no door moves a row of another tenant into ' || e.name)
+from everything e where e.tenant_column = 'tenant_id' and not e.is_view and e.room not like 'gold%';
+
+-- ----------------------------------------------------------------------- every function, every actor
+
+create temporary table doors as
+select p.proname as name, pg_get_function_identity_arguments(p.oid) as arguments,
+       case when p.pronargs = 1 and p.proargtypes[0] = 'jsonb'::regtype then format('public.%I(''{}''::jsonb)', p.proname)
+            else format('public.%I(%s)', p.proname, (select string_agg('null::' || format_type(t, null), ', ' order by o) from unnest(p.proargtypes) with ordinality x(t, o))) end as call,
+       has_function_privilege('anon', p.oid, 'execute') as for_anon, has_function_privilege('authenticated', p.oid, 'execute') as for_members, has_function_privilege('service_role', p.oid, 'execute') as for_platform
+from pg_proc p where p.pronamespace = 'public'::regnamespace and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e');
+select cmp_ok((select count(*) from doors), '>', 45::bigint, 'the doors are found');
+
+create function tests.code(p_role text, p_claims text, p_call text)
+returns text language plpgsql as $$
+begin
+    perform tests.become_with(p_claims, p_role);
+    execute 'select ' || p_call;
+    raise exception using errcode = 'TEST1';  -- whatever it did is taken back
+exception when sqlstate 'TEST1' then
+    return 'opened';
+when sqlstate 'PGRST' then
+    return sqlerrm::jsonb ->> 'code';
+when others then
+    return sqlstate;
+end
+$$;
+select is(tests.code('anon', '{"role": "anon"}', d.call), '42501', 'anon is refused at ' || d.name) from doors d where not d.for_anon;
+select ok(tests.code('anon', '{"role": "anon"}', d.call) in ('opened', 'TOKEN_INVALID', 'ATTEMPT_TOKEN_INVALID', 'CHECK_TOKEN_INVALID'), 'anon gets past ' || d.name || ' with a token only') from doors d where d.for_anon;
+select set_eq('select name from doors where for_anon', array['attempt_artifact', 'attempt_input', 'attempt_report', 'check_bytes', 'exchange_token', 'health'], 'six doors are open without a JWT');
+select is(tests.code('admin', tests.claims('north.stranger'), d.call), 'MEMBERSHIP_MISSING', 'a stranger is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
+select is(tests.code('admin', :'removed_claims', d.call), 'MEMBERSHIP_MISSING', 'a removed member is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
+select is(tests.code('authenticated', '{"role": "authenticated", "sub": "somebody"}', d.call), 'TENANT_MISSING', 'a user of no tenant is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
+select is(tests.code('admin', (tests.claims('north.admin')::jsonb || '{"tenant_id": [1]}')::text, d.call), 'TENANT_MISSING', 'a forged tenant is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
+select is(tests.code('admin', (tests.claims('north.admin')::jsonb || jsonb_build_object('tenant_id', tests.tenant('south')))::text, d.call), 'MEMBERSHIP_MISSING', 'north''s admin with south''s id is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
+select is(tests.code('service_role', '{"role": "service_role"}', d.call), '42501', 'service_role is refused at the members'' ' || d.name) from doors d where d.for_members and not d.for_platform;
+select is(tests.code('admin', tests.claims('north.admin'), d.call), '42501', 'an admin is refused at the platform''s ' || d.name) from doors d where not d.for_members and d.for_platform;
+select is(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer is refused at ' || d.name) from doors d
+where d.name in ('run_job', 'submit_runs', 'cancel_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest',
+                 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries');
+select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint');
+select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
+where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'run_lineage', 'read_table', 'list_endpoints', 'list_deliveries', 'list_tokens', 'create_token', 'slo');
+-- whatever is sent, the answer is one of ours: no SQLSTATE of a cast or a constraint, which may carry a row
+select is(tests.code('admin', tests.claims('north.admin'), format('public.%I(%L::jsonb)', d.name, b)) ~ '^(opened|[A-Z][A-Z_]+)$', true, format('%s answers %s in our words', d.name, b))
+from doors d, unnest(array['null', '[]', '[null]', '7', '"x"', 'true', '{"run_id": "x"}', '{"limit": "x"}', '{"limit": 5, "cursor": "x"}', '{"run_id": 1, "after": -1}', '{"version": "x", "artifact_id": "x"}', '{"state": "x"}', '{"name": [1], "kind": {}}', '{"endpoint_id": 1, "delivery_id": "x"}', '{"window_hours": "x"}', '{"token": {}, "event": 1}']) b
+where d.for_members and d.arguments = 'jsonb' and d.name <> 'health';
+
+
+-- the same with a body that is good but for one field: every field that a function reads, and every wrong thing in it
+create temporary table bodies (name text, who text, role text, body jsonb);
+insert into bodies
+select b.name, 'north.admin', 'admin', b.body from (values
+    ('run_job', tests.submission() || '{"inputs": [], "outputs": [], "secrets": [], "callbacks": {}, "params": {}, "network": false, "timeout_seconds": 5, "max_retries": 0, "priority": 0, "engine": "duckdb", "name": "n", "idempotency_key": "k"}'),
+    ('create_job', jsonb_build_object('name', 'fuzz', 'description', 'd', 'tasks', jsonb_build_array(tests.submission()), 'parameters', '{}'::jsonb, 'callbacks', '{}'::jsonb, 'tags', '{}'::jsonb, 'priority', 0)),
+    ('create_artifact', jsonb_build_object('name', 'fuzz', 'kind', 'data', 'size', 1, 'sha256', repeat('a', 64), 'content_type', 'text/plain', 'description', 'd')),
+    ('list_runs', '{"state": "QUEUED", "job_type": "x", "job_id": 1, "limit": 5, "cursor": "9"}'), ('list_jobs', '{"name": "x", "limit": 5, "cursor": "9"}'),
+    ('list_artifacts', '{"name": "x", "kind": "data", "run_id": 1, "limit": 5, "cursor": "9"}'), ('list_endpoints', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'),
+    ('list_tokens', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'), ('list_deliveries', '{"run_id": 1, "state": "DEAD", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "limit": 5, "cursor": "9"}'),
+    ('create_endpoint', '{"url": "https://fuzz.example/", "events": ["run.failed"], "description": "d"}'), ('create_token', '{"name": "fuzz", "role": "viewer", "expires_at": "2030-01-01T00:00:00Z"}'),
+    ('replay_deliveries', '{"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'), ('slo', '{"window_hours": 5}'), ('read_table', '{"layer": "gold", "table": "sentinel", "limit": 5}')
+) b (name, body);
+insert into bodies values
+    ('update_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'name', 'SENTINEL job', 'priority', 1, 'tasks', jsonb_build_array(tests.submission()))),
+    ('run_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'params', '{}'::jsonb, 'idempotency_key', 'k2', 'callbacks', '{}'::jsonb, 'priority', 0)),
+    ('run_logs', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5, 'task_key', 't')), ('run_events', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5)),
+    ('get_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text)), ('complete_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
+    ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),
+    ('get_endpoint', 'north.admin', 'admin', '{"url": "https://sentinel.example/all"}'), ('redeliver_delivery', 'north.admin', 'admin', jsonb_build_object('delivery_id', :delivery)),
+    ('platform_create_tenant', 'platform', 'service_role', '{"slug": "fuzz", "name": "Fuzz"}'), ('platform_add_member', 'platform', 'service_role', '{"tenant": "south", "user_id": "u", "role": "viewer"}'),
+    ('platform_set_limits', 'platform', 'service_role', '{"tenant": "south", "max_running": 5, "timeout_seconds": 5, "max_retries": 5, "max_artifact_bytes": 5, "validation_policy": "off"}'),
+    ('platform_grant', 'platform', 'service_role', '{"tenant": "south", "kind": "model", "name": "m"}'), ('platform_allow_callbacks', 'platform', 'service_role', '{"tenant": "south", "cidr": "10.0.0.0/8"}'),
+    ('attempt_report', 'anon', 'anon', '{"token": "crat_1_1_00", "event": "complete"}'), ('exchange_token', 'anon', 'anon', '{"token": "cr_00"}');
+select is(string_agg(x.field || '=' || left(x.value, 40) || ' -> ' || x.code, E'\n') filter (where x.code !~ '^(opened|[A-Z][A-Z_]+)$'), null, x.fuzzed || ': whatever is in its fields, the answer is in our words')
+from (select b.name as fuzzed, f.field, v.value,
+             tests.code(b.role, tests.claims(b.who), format('public.%I(%L::jsonb)', b.name, b.body || jsonb_build_object(f.field, v.value::jsonb))) as code
+      from bodies b, jsonb_object_keys(b.body) f (field),
+           unnest(array['null', 'true', '-1', '0', '1.5', '1e300', '99999999999999999999999999', '""', '" "', '"x"', '"-1"', '"99999999999"', '"''; drop table x; --"', '"\u0001"', '[]', '[null]', '[[]]', '[{}]', '["x", 7]', '{}', '{"a": null}', '{"": {}}',
+                        to_json(repeat('x', 70000))::text]) v (value)
+      offset 0) x
+group by x.fuzzed;
+
+-- ------------------------------------------------------------------------------- lists, pages, answers
+
+select tests.submit('south.operator', jsonb_build_object('name', 'n' || n)) from generate_series(1, 5) n;
+select tests.as('south.viewer', $$ public.list_runs('{"limit": 2}') $$) as page \gset
+select is((select jsonb_agg(i -> 'name') from jsonb_array_elements(:'page'::jsonb -> 'items') i), '["n5", "n4"]', 'lists are newest first, in pages');
+select tests.as('south.viewer', format('public.list_runs(%L::jsonb)', jsonb_build_object('limit', 2, 'cursor', :'page'::jsonb -> 'next'))) as page \gset
+select is((select jsonb_agg(i -> 'name') from jsonb_array_elements(:'page'::jsonb -> 'items') i), '["n3", "n2"]', 'the next page follows');
+select tests.as('south.viewer', format('public.list_runs(%L::jsonb)', jsonb_build_object('limit', 2, 'cursor', :'page'::jsonb -> 'next'))) as page \gset
+select is((select jsonb_agg(i -> 'name') from jsonb_array_elements(:'page'::jsonb -> 'items') i), '["n1"]', 'and the last');
+select is(:'page'::jsonb -> 'next', 'null', 'after which there is none');
+select is(jsonb_array_length(tests.as('north.viewer', $$ public.list_runs('{"state": "SUCCEEDED"}') $$) -> 'items'), 1, 'runs are filtered by state');
+select is(jsonb_array_length(tests.as('north.viewer', format('public.list_runs(%L::jsonb)', jsonb_build_object('job_id', :job))) -> 'items'), 1, 'by job');
+select is(jsonb_array_length(tests.as('north.viewer', $$ public.list_runs('{"job_type": "code_validation"}') $$) -> 'items'), 0, 'by job type');
+select tests.refused('north.viewer', $$ public.list_runs('{"state": "ASLEEP"}') $$, 'FIELD_INVALID', 'a state that is none is said to be', '$.state');
+select is((tests.as('north.operator', format('public.run_logs(%L::jsonb)', jsonb_build_object('run_id', :run))) #> '{items,0}') - 'at' - 'attempt_id', '{"seq": 1, "task_key": "t", "stream": "stdout", "line": "SENTINEL log"}', 'an operator reads the log');
+select is(tests.as('north.operator', format('public.run_logs(%L::jsonb)', jsonb_build_object('run_id', :run, 'after', 1))) - 'state', '{"items": [], "next": 1, "final": true}', 'from where one stopped, and whether more will come');
+select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) -> 'callbacks', '{"on_complete": "https://sentinel.example/x", "on_progress": "https://sentinel.example/x"}', 'a run knows its callbacks');
+select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) #> '{artifacts,0,name}', '"jobs/SENTINEL job/sentinel.csv"', 'and its artifacts');
+select is((select bool_and(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) ? k) from unnest(array['run_id', 'job_id', 'job_version', 'job_type', 'name', 'state', 'termination_code', 'termination_message', 'queue_reason', 'progress', 'created_by', 'times', 'tasks', 'artifacts', 'tables', 'callbacks', 'url']) k), true, 'a run has every field that is promised');
+select is((select bool_and(tests.as('north.viewer', $$ public.slo('{"window_hours": 1}') $$) ? k) from unnest(array['window_hours', 'runs', 'success_rate', 'success_rate_platform', 'mean_execution_ms', 'lineage_coverage', 'callback_delivery', 'targets']) k), true, 'so have the figures');
+
+select * from finish();
+rollback;

@@ -1,0 +1,516 @@
+-- The whole surface as exact lists: who owns what, who may execute, read and write what, by which policy, and who is a member
+-- of whom. A change of the surface is a change of this file; what a test prints as extra or missing is the line to think about.
+begin;
+\ir fixtures.psql
+select no_plan();
+drop schema bronze_north, silver_north, gold_north, bronze_south, silver_south, gold_south;
+
+-- the lines of a list, without its empty ones
+create function tests.lines(p text)
+returns setof text language sql immutable as $$ select btrim(l) from regexp_split_to_table(p, E'\n') l where btrim(l) <> '' $$;
+create function tests.exactly(p_query text, p_list text, p_law text)
+returns text language sql as $$
+    select set_eq(p_query, array(select tests.lines(p_list)), p_law)
+$$;
+create view tests.rooms as
+select oid, nspname as name from pg_namespace
+where nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'worker', 'door', 'public', 'staging');
+
+select tests.exactly($q$
+    select concat_ws(' | ', n.nspname, pg_get_userbyid(n.nspowner), (select string_agg(g, '; ' order by g) from (
+               select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end || ' ' || string_agg(lower(a.privilege_type), ' ' order by a.privilege_type) as g
+               from aclexplode(n.nspacl) a where a.grantee <> n.nspowner and (a.grantee = 0 or pg_get_userbyid(a.grantee) not in ('dashboard_user', 'postgres')) group by a.grantee) x))
+    from pg_namespace n where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tests', 'auth', 'storage', 'extensions', 'supabase_migrations')
+$q$, $list$
+    artifact | app_owner | app_system usage; authenticated usage; service_role usage
+    audit | app_owner | app_system usage; authenticated usage; service_role usage
+    callback | app_owner | app_system usage; authenticated usage; service_role usage
+    catalog | app_owner | app_system usage; authenticated usage; service_role usage
+    door | app_owner | anon usage; app_system usage; authenticated usage; service_role usage
+    ground | app_owner | anon usage; app_system usage; authenticated usage; runner usage; service_role usage; supabase_auth_admin usage
+    job | app_owner | app_system usage; authenticated usage; service_role usage
+    lineage | app_owner | app_system usage; authenticated usage; service_role usage
+    public | pg_database_owner | anon usage; authenticated usage; public usage; service_role usage
+    queue | app_owner | app_system usage; authenticated usage; service_role usage
+    staging | app_system | loader usage
+    tenancy | app_owner | anon usage; app_system usage; authenticated usage; service_role usage; supabase_auth_admin usage
+    worker | app_system | runner usage
+$list$, 'who may use which schema: owner | others');
+
+select tests.exactly($q$
+    select concat_ws(' | ', r.name || '.' || p.proname || '(' || (select coalesce(string_agg(format_type(t, null), ', ' order by o), '') from unnest(p.proargtypes) with ordinality x (t, o)) || ')',
+               pg_get_userbyid(p.proowner) || case when p.prosecdef then ' definer' else '' end,
+               (select string_agg(w, ' ' order by o) from unnest(array['anon', 'authenticated', 'viewer', 'operator', 'admin', 'service_role', 'runner', 'loader', 'app_owner', 'app_system', 'supabase_auth_admin', 'supabase_storage_admin', 'authenticator', 'dashboard_user'])
+                    with ordinality x (w, o) where has_function_privilege(w, p.oid, 'execute') and w <> pg_get_userbyid(p.proowner) and w not in ('viewer', 'operator', 'admin')))
+    from pg_proc p join tests.rooms r on r.oid = p.pronamespace where not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+$q$, $list$
+    artifact.judge(uuid, uuid, integer, text, bigint, text, jsonb) | app_owner | app_system
+    artifact.open_version(uuid, text, text, text, bigint, text, text, text, bigint, bigint, integer) | app_owner | app_system
+    artifact.ready_version(uuid, uuid, integer) | app_owner | app_system
+    artifact.refuse_final_change() | app_owner
+    audit.append(uuid, text, text, text, jsonb) | app_owner | app_system
+    callback.after_failure(callback.deliveries) | app_owner | app_system
+    callback.allowed(uuid) | app_owner | app_system
+    callback.announce(uuid[], bigint[]) | app_owner | app_system
+    callback.announce_progress(uuid, bigint) | app_owner | app_system
+    callback.check_callbacks(uuid, jsonb, text) | app_owner | app_system
+    callback.check_url(uuid, text, text) | app_owner | app_system
+    callback.claim(uuid, integer, interval) | app_owner | app_system
+    callback.delay(integer, numeric) | app_owner | app_system
+    callback.emit(uuid, bigint, text, jsonb) | app_owner | app_system
+    callback.endpoint_for(uuid, text, text) | app_owner | app_system
+    callback.is_special(inet) | app_owner | app_system
+    callback.literal_address(text) | app_owner | app_system
+    callback.reap() | app_owner | app_system
+    callback.settle(bigint, integer, jsonb) | app_owner | app_system
+    callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
+    catalog.column_type(text) | app_system
+    catalog.columns_of(regclass) | app_system
+    catalog.drop_staging(text) | app_system
+    catalog.open_layers(text) | app_system
+    catalog.open_staging(text, jsonb) | app_system
+    catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
+    catalog.schema_of(text, text) | app_system | authenticated
+    catalog.stage_input(text, text, text, text) | app_system
+    door.artifact_download(jsonb) | app_owner definer | authenticated
+    door.attempt_artifact(jsonb) | app_system definer | anon
+    door.attempt_input(jsonb) | app_system definer | anon
+    door.attempt_report(jsonb) | app_system definer | anon
+    door.cancel_run(jsonb) | app_owner definer | authenticated
+    door.check_bytes(jsonb) | app_system definer | anon
+    door.complete_artifact(jsonb) | app_owner definer | authenticated
+    door.create_artifact(jsonb) | app_owner definer | authenticated
+    door.create_endpoint(jsonb) | app_owner definer | authenticated
+    door.create_token(jsonb) | app_owner definer | authenticated
+    door.delete_artifact(jsonb) | app_owner definer | authenticated
+    door.delete_endpoint(jsonb) | app_owner definer | authenticated
+    door.delete_job(jsonb) | app_owner definer | authenticated
+    door.exchange_token(jsonb) | app_system definer | anon
+    door.get_artifact(jsonb) | app_owner definer | authenticated
+    door.get_endpoint(jsonb) | app_owner definer | authenticated
+    door.get_job(jsonb) | app_owner definer | authenticated
+    door.get_run(jsonb) | app_owner definer | authenticated
+    door.health() | app_system definer | anon authenticated service_role
+    door.held_attempt(text) | app_system
+    door.lineage_ingest(jsonb) | app_owner definer | authenticated
+    door.list_artifacts(jsonb) | app_owner definer | authenticated
+    door.list_deliveries(jsonb) | app_owner definer | authenticated
+    door.list_endpoints(jsonb) | app_owner definer | authenticated
+    door.list_jobs(jsonb) | app_owner definer | authenticated
+    door.list_runs(jsonb) | app_owner definer | authenticated
+    door.list_tokens(jsonb) | app_owner definer | authenticated
+    door.platform_add_member(jsonb) | app_system definer | service_role
+    door.platform_allow_callbacks(jsonb) | app_system definer | service_role
+    door.platform_create_tenant(jsonb) | app_system definer | service_role
+    door.platform_grant(jsonb, boolean) | app_system definer | service_role
+    door.platform_remove_member(jsonb) | app_system definer | service_role
+    door.platform_set_limits(jsonb) | app_system definer | service_role
+    door.put_job(jsonb, boolean) | app_owner definer | authenticated
+    door.redeliver(jsonb) | app_owner definer | authenticated
+    door.replay(jsonb) | app_owner definer | authenticated
+    door.revoke_token(jsonb) | app_owner definer | authenticated
+    door.rotate_endpoint(jsonb) | app_owner definer | authenticated
+    door.run_events(jsonb) | app_owner definer | authenticated
+    door.run_job(jsonb) | app_owner definer | authenticated
+    door.run_logs(jsonb) | app_owner definer | authenticated
+    door.slo(jsonb) | app_owner definer | authenticated
+    door.submit(tenancy.membership, jsonb) | app_owner
+    door.submit_runs(jsonb) | app_owner definer | authenticated
+    ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
+    ground.caller() | app_owner | anon authenticated service_role app_system
+    ground.claimed_role() | app_owner | anon authenticated service_role app_system
+    ground.claimed_tenant_id() | app_owner | anon authenticated service_role app_system
+    ground.claims() | app_owner | anon authenticated service_role app_system supabase_auth_admin
+    ground.fail(text, text, text, text) | app_owner | anon authenticated service_role runner app_system
+    ground.page_limit(jsonb) | app_owner | authenticated service_role app_system
+    ground.refuse_change() | app_owner | app_system
+    ground.refuse_unknown(jsonb, text[], text) | app_owner | anon authenticated service_role app_system
+    ground.user_id() | app_owner | anon authenticated service_role app_system
+    ground.wake(text) | app_owner | app_system
+    ground.want_id(jsonb, text) | app_owner | anon authenticated service_role app_system
+    ground.want_time(jsonb, text) | app_owner | anon authenticated service_role app_system
+    ground.want_uuid(jsonb, text, text) | app_owner | anon authenticated service_role app_system
+    job.check_array(jsonb, text, text, integer) | app_owner
+    job.check_code(jsonb, text) | app_owner
+    job.check_definition(uuid, jsonb) | app_owner
+    job.check_inputs(uuid, jsonb, text) | app_owner
+    job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | app_system
+    job.check_object(jsonb, text, text) | app_owner
+    job.check_outputs(jsonb, text) | app_owner
+    job.check_submission(uuid, jsonb) | app_owner
+    job.check_task(uuid, jsonb, text) | app_owner
+    job.check_tasks(uuid, jsonb, text) | app_owner
+    lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
+    lineage.fault(jsonb) | app_owner | app_system
+    lineage.find_dataset(text) | app_owner | authenticated
+    lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
+    lineage.job_id(uuid, text, text) | app_owner | app_system
+    lineage.normal_namespace(text) | app_owner | authenticated app_system
+    lineage.record(uuid, jsonb, bigint, text) | app_owner | app_system
+    lineage.refuse_rewrite() | app_owner
+    lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
+    public.artifact_download(jsonb) | app_owner | authenticated
+    public.attempt_artifact(jsonb) | app_owner | anon
+    public.attempt_input(jsonb) | app_owner | anon
+    public.attempt_report(jsonb) | app_owner | anon
+    public.cancel_run(jsonb) | app_owner | authenticated
+    public.check_bytes(jsonb) | app_owner | anon
+    public.column_lineage(text, integer) | app_owner | authenticated
+    public.complete_artifact(jsonb) | app_owner | authenticated
+    public.create_artifact(jsonb) | app_owner | authenticated
+    public.create_endpoint(jsonb) | app_owner | authenticated
+    public.create_job(jsonb) | app_owner | authenticated
+    public.create_token(jsonb) | app_owner | authenticated
+    public.delete_artifact(jsonb) | app_owner | authenticated
+    public.delete_endpoint(jsonb) | app_owner | authenticated
+    public.delete_job(jsonb) | app_owner | authenticated
+    public.exchange_token(jsonb) | app_owner | anon
+    public.get_artifact(jsonb) | app_owner | authenticated
+    public.get_endpoint(jsonb) | app_owner | authenticated
+    public.get_job(jsonb) | app_owner | authenticated
+    public.get_run(jsonb) | app_owner | authenticated
+    public.health(jsonb) | app_owner | anon authenticated service_role
+    public.lineage_graph(text, text, integer, timestamp with time zone, text[], integer, text) | app_owner | authenticated
+    public.lineage_ingest(jsonb) | app_owner | authenticated
+    public.list_artifacts(jsonb) | app_owner | authenticated
+    public.list_deliveries(jsonb) | app_owner | authenticated
+    public.list_endpoints(jsonb) | app_owner | authenticated
+    public.list_jobs(jsonb) | app_owner | authenticated
+    public.list_runs(jsonb) | app_owner | authenticated
+    public.list_tokens(jsonb) | app_owner | authenticated
+    public.platform_add_member(jsonb) | app_owner | service_role
+    public.platform_allow_callbacks(jsonb) | app_owner | service_role
+    public.platform_create_tenant(jsonb) | app_owner | service_role
+    public.platform_grant(jsonb) | app_owner | service_role
+    public.platform_remove_member(jsonb) | app_owner | service_role
+    public.platform_revoke(jsonb) | app_owner | service_role
+    public.platform_set_limits(jsonb) | app_owner | service_role
+    public.read_table(jsonb) | app_owner | authenticated
+    public.redeliver_delivery(jsonb) | app_owner | authenticated
+    public.replay_deliveries(jsonb) | app_owner | authenticated
+    public.revoke_token(jsonb) | app_owner | authenticated
+    public.rotate_endpoint(jsonb) | app_owner | authenticated
+    public.run_events(jsonb) | app_owner | authenticated
+    public.run_job(jsonb) | app_owner | authenticated
+    public.run_lineage(jsonb) | app_owner | authenticated
+    public.run_logs(jsonb) | app_owner | authenticated
+    public.slo(jsonb) | app_owner | authenticated
+    public.submit_runs(jsonb) | app_owner | authenticated
+    public.update_job(jsonb) | app_owner | authenticated
+    queue.advance(uuid, bigint) | app_owner | app_system
+    queue.backoff(integer) | app_owner | app_system
+    queue.cancel(uuid, bigint, text) | app_owner | app_system
+    queue.claim(uuid, text[], integer) | app_owner | app_system
+    queue.expired(integer) | app_owner | app_system
+    queue.hold(bigint, integer) | app_owner | app_system
+    queue.is_final(queue.state) | app_owner | authenticated app_system
+    queue.reason(uuid, bigint) | app_owner | app_system
+    queue.renew(uuid, jsonb) | app_owner | app_system
+    queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
+    queue.requeue(bigint, integer, boolean) | app_owner | app_system
+    queue.settle(jsonb) | app_owner | app_system
+    queue.submit(uuid, text, jsonb) | app_owner | app_system
+    tenancy.create_tenant(text, text) | app_system
+    tenancy.custom_access_token_hook(jsonb) | app_system definer | supabase_auth_admin
+    tenancy.find_tenant(text) | app_system
+    tenancy.is_granted(uuid, text, text) | app_owner | app_system
+    tenancy.membership() | app_owner definer | anon authenticated service_role app_system
+    tenancy.open_access_token(text) | app_system
+    tenancy.pre_request() | app_owner | anon authenticated service_role
+    tenancy.require(ground.member_role) | app_owner | anon authenticated service_role app_system
+    tenancy.role() | app_owner | anon authenticated service_role app_system
+    tenancy.tenant_id() | app_owner | anon authenticated service_role app_system
+    worker.brings_work(jsonb) | app_system
+    worker.canary(uuid) | app_system definer | runner
+    worker.claim_attempts(uuid, text[], integer) | app_system definer | runner
+    worker.claim_deliveries(uuid, integer) | app_system definer | runner
+    worker.claim_uploads(uuid, integer) | app_system definer | runner
+    worker.conclude(jsonb) | app_system
+    worker.farewell(uuid) | app_system definer | runner
+    worker.judge_uploads(jsonb) | app_system definer | runner
+    worker.open_input(bigint, integer, text) | app_system definer | runner
+    worker.open_output(bigint, integer, text, jsonb) | app_system definer | runner
+    worker.reap(integer) | app_system
+    worker.record_work(jsonb) | app_system
+    worker.register(jsonb) | app_system definer | runner
+    worker.release_attempts(uuid, jsonb) | app_system definer | runner
+    worker.renew_leases(uuid, jsonb) | app_system definer | runner
+    worker.report(jsonb) | app_system definer | runner
+    worker.settle_attempts(uuid, jsonb) | app_system definer | runner
+    worker.settle_deliveries(jsonb) | app_system definer | runner
+    worker.settle_one(jsonb) | app_system
+    worker.tick(uuid) | app_system definer | runner
+$list$, 'who owns and who may execute which function: owner | others; definers are marked');
+
+select tests.exactly($q$
+    select concat_ws(' | ', case c.relkind::text when 'r' then 'table ' when 'p' then 'table ' when 'v' then 'view ' when 'S' then 'sequence ' else c.relkind::text || ' ' end || r.name || '.' || c.relname, pg_get_userbyid(c.relowner),
+               (select string_agg(g, '; ' order by g) from (
+                    select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end || ' ' || string_agg(lower(a.privilege_type), ' ' order by a.privilege_type) as g
+                    from aclexplode(c.relacl) a where a.grantee <> c.relowner group by a.grantee) x),
+               (select string_agg(g, '; ' order by g) from (
+                    select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end || ' ' || lower(a.privilege_type) || ' of ' || string_agg(t.attname, ' ' order by t.attnum) as g
+                    from pg_attribute t, aclexplode(t.attacl) a where t.attrelid = c.oid group by a.grantee, a.privilege_type) x))
+    from pg_class c join tests.rooms r on r.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not (c.relkind = 'S' and c.relacl is null) and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
+$q$, $list$
+    table artifact.aliases | app_owner | authenticated select
+    table artifact.artifacts | app_owner | app_system insert select update; authenticated select
+    table artifact.tags | app_owner | authenticated select
+    table artifact.versions | app_owner | app_system insert select update | authenticated select of tenant_id artifact_id version state size sha256 content_type path run_id attempt_id findings created_by created_at uploaded_at finished_at
+    table audit.entries | app_owner | app_system insert select; authenticated select
+    table callback.allowed_networks | app_owner | app_system delete insert select; authenticated select
+    table callback.deliveries | app_owner | app_system insert select update; authenticated select
+    table callback.endpoints | app_owner | app_system insert select update; authenticated select
+    table callback.events | app_owner | app_system insert select; authenticated select
+    table callback.subscriptions | app_owner | app_system insert select; authenticated select
+    table catalog.assets | app_owner | app_system insert select update; authenticated select
+    table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
+    table job.job_types | app_owner | app_system select; authenticated select
+    table job.jobs | app_owner | app_system select; authenticated select
+    table job.versions | app_owner | app_system select; authenticated select
+    table lineage.column_edges | app_owner | app_system insert select; authenticated select | app_system update of deleted_at deleted_by deleted_reason
+    table lineage.datasets | app_owner | app_system insert select; authenticated select | app_system update of fields
+    table lineage.edges | app_owner | app_system insert select; authenticated select | app_system update of deleted_at deleted_by deleted_reason
+    table lineage.events | app_owner | app_system insert select; authenticated select
+    table lineage.job_io | app_owner | app_system insert select; authenticated select
+    table lineage.jobs | app_owner | app_system insert select; authenticated select
+    table lineage.observations | app_owner | app_system insert select; authenticated select
+    table lineage.observations_rest | app_owner | app_system insert select
+    table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
+    table queue.logs | app_owner | app_system insert select; authenticated select
+    table queue.past_attempts | app_owner | app_system insert select; authenticated select
+    table queue.past_attempts_rest | app_owner
+    table queue.payloads | app_owner | app_system insert select; authenticated select
+    table queue.runners | app_owner | app_system insert select update
+    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at started_at finished_at cancel_requested_at
+    table queue.settings | app_owner | app_system insert select update
+    table queue.slots | app_owner | app_system insert select update
+    table queue.task_runs | app_owner | app_system insert select update; authenticated select
+    table tenancy.access_tokens | app_owner | app_system insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
+    table tenancy.grants | app_owner | app_system delete insert select update; authenticated select
+    table tenancy.limits | app_owner | app_system insert select update; authenticated select
+    table tenancy.members | app_owner | app_system delete insert select update; authenticated select
+    table tenancy.tenants | app_owner | app_system insert select update; authenticated select
+    view public.artifacts | app_owner | authenticated select
+    view public.assets | app_owner | authenticated select
+    view public.datasets | app_owner | authenticated select
+    view public.deliveries | app_owner | authenticated select
+    view public.endpoints | app_owner | authenticated select
+    view public.events | app_owner | authenticated select
+    view public.jobs | app_owner | authenticated select
+    view public.lineage_edges | app_owner | authenticated select
+    view public.members | app_owner | authenticated select
+    view public.runs | app_owner | authenticated select
+    view public.task_runs | app_owner | authenticated select
+    view queue.attempts | app_owner | app_system select; authenticated select
+$list$, 'who owns and who may do what with which table, view or sequence: owner | others | columns');
+
+
+-- a predicate in the words of this file
+create function tests.predicate(p text)
+returns text language sql immutable as $$
+    select case lower(regexp_replace(regexp_replace(p, ' AS \w+', '', 'g'), '\s+', ' ', 'g'))
+        when '(tenant_id = ( select tenancy.tenant_id()))' then 'own tenant'
+        when '(tenant_id = ( select ground.claimed_tenant_id()))' then 'claimed tenant'
+        when '((tenant_id = ( select tenancy.tenant_id())) and (( select tenancy.role()) >= ''operator''::ground.member_role))' then 'own tenant, operators'
+        when '((tenant_id = ( select tenancy.tenant_id())) and (( select tenancy.role()) = ''admin''::ground.member_role))' then 'own tenant, admins'
+        when 'true' then 'all'
+        else lower(regexp_replace(regexp_replace(p, ' AS \w+', '', 'g'), '\s+', ' ', 'g')) end
+$$;
+
+select tests.exactly($q$
+    select concat_ws(' | ', p.schemaname || '.' || p.tablename, lower(p.cmd), array_to_string(p.roles, ' '), p.policyname, tests.predicate(p.qual), nullif(tests.predicate(p.with_check), tests.predicate(p.qual)),
+               case p.permissive when 'RESTRICTIVE' then 'restrictive' end)
+    from pg_policies p where p.schemaname <> 'storage' or p.tablename in ('objects', 'buckets')
+$q$, $list$
+    artifact.aliases | all | app_owner | doors keep the caller's aliases | claimed tenant
+    artifact.aliases | select | authenticated | members see their aliases | own tenant
+    artifact.artifacts | all | app_owner | doors keep the caller's artifacts | claimed tenant
+    artifact.artifacts | all | app_system | the worker keeps artifacts | all
+    artifact.artifacts | select | authenticated | members see their artifacts | own tenant
+    artifact.tags | all | app_owner | doors keep the caller's tags | claimed tenant
+    artifact.tags | select | authenticated | members see their tags | own tenant
+    artifact.versions | all | app_owner | doors keep the caller's versions | claimed tenant
+    artifact.versions | all | app_system | the worker keeps versions | all
+    artifact.versions | select | authenticated | members see their versions | own tenant
+    audit.entries | insert | app_owner | doors append for the caller | claimed tenant
+    audit.entries | insert | app_system | the platform appends | all
+    audit.entries | select | app_system | the platform reads | all
+    audit.entries | select | authenticated | admins read their audit | own tenant, admins
+    callback.allowed_networks | all | app_owner | doors keep what the caller allows | ((tenant_id = ( select ground.claimed_tenant_id())) or (tenant_id is null)) | claimed tenant
+    callback.allowed_networks | all | app_system | the platform keeps its bounds | all
+    callback.allowed_networks | select | authenticated | admins see what is allowed | own tenant, admins
+    callback.deliveries | all | app_owner | doors keep the caller's callbacks | claimed tenant
+    callback.deliveries | all | app_system | the worker keeps callbacks | all
+    callback.deliveries | select | authenticated | members see their callbacks | own tenant
+    callback.endpoints | all | app_owner | doors keep the caller's callbacks | claimed tenant
+    callback.endpoints | all | app_system | the worker keeps callbacks | all
+    callback.endpoints | select | authenticated | members see their callbacks | own tenant
+    callback.events | all | app_owner | doors keep the caller's callbacks | claimed tenant
+    callback.events | all | app_system | the worker keeps callbacks | all
+    callback.events | select | authenticated | members see their callbacks | own tenant
+    callback.subscriptions | all | app_owner | doors keep the caller's callbacks | claimed tenant
+    callback.subscriptions | all | app_system | the worker keeps callbacks | all
+    callback.subscriptions | select | authenticated | members see their callbacks | own tenant
+    catalog.assets | all | app_system | the worker keeps assets | all
+    catalog.assets | select | app_owner | doors see the caller's assets | claimed tenant
+    catalog.assets | select | authenticated | members see their assets | own tenant
+    ground.error_codes | select | public | everyone reads the error list | all
+    job.job_types | select | public | everyone sees the job types | all
+    job.jobs | all | app_owner | doors keep the caller's jobs | claimed tenant
+    job.jobs | select | app_system | the worker reads jobs | all
+    job.jobs | select | authenticated | members see their jobs | own tenant
+    job.versions | all | app_owner | doors keep the caller's job versions | claimed tenant
+    job.versions | select | app_system | the worker reads job versions | all
+    job.versions | select | authenticated | operators see definitions | own tenant, operators
+    lineage.column_edges | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.column_edges | all | app_system | the worker keeps lineage | all
+    lineage.column_edges | select | authenticated | members see their lineage | own tenant
+    lineage.datasets | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.datasets | all | app_system | the worker keeps lineage | all
+    lineage.datasets | select | authenticated | members see their lineage | own tenant
+    lineage.edges | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.edges | all | app_system | the worker keeps lineage | all
+    lineage.edges | select | authenticated | members see their lineage | own tenant
+    lineage.events | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.events | all | app_system | the worker keeps lineage | all
+    lineage.events | select | authenticated | members see their lineage | own tenant
+    lineage.job_io | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.job_io | all | app_system | the worker keeps lineage | all
+    lineage.job_io | select | authenticated | members see their lineage | own tenant
+    lineage.jobs | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.jobs | all | app_system | the worker keeps lineage | all
+    lineage.jobs | select | authenticated | members see their lineage | own tenant
+    lineage.observations | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.observations | all | app_system | the worker keeps lineage | all
+    lineage.observations | select | authenticated | members see their lineage | own tenant
+    lineage.observations_rest | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.observations_rest | all | app_system | the worker keeps lineage | all
+    lineage.observations_rest | select | authenticated | members see their lineage | own tenant
+    queue.live_attempts | all | app_owner | doors keep the caller's attempts | claimed tenant
+    queue.live_attempts | all | app_system | the worker keeps attempts | all
+    queue.live_attempts | select | authenticated | members see their waiting and running attempts | own tenant
+    queue.logs | all | app_system | the worker keeps logs | all
+    queue.logs | select | app_owner | doors keep the caller's logs | claimed tenant
+    queue.logs | select | authenticated | operators see logs | own tenant, operators
+    queue.past_attempts | all | app_owner | doors keep the caller's past attempts | claimed tenant
+    queue.past_attempts | all | app_system | the worker keeps past attempts | all
+    queue.past_attempts | select | authenticated | members see their past attempts | own tenant
+    queue.past_attempts_rest | all | app_system | the worker keeps past attempts | all
+    queue.payloads | all | app_owner | doors keep the caller's payloads | claimed tenant
+    queue.payloads | all | app_system | the worker keeps payloads | all
+    queue.payloads | select | authenticated | operators see code and parameters | own tenant, operators
+    queue.runners | all | app_system | the worker keeps runners | all
+    queue.runners | select | app_owner | doors see the runners | all
+    queue.runs | all | app_owner | doors keep the caller's runs | claimed tenant
+    queue.runs | all | app_system | the worker keeps runs | all
+    queue.runs | select | authenticated | members see their runs | own tenant
+    queue.settings | all | app_system | the worker reads settings | all
+    queue.settings | select | app_owner | doors read settings | all
+    queue.slots | all | app_system | the worker keeps slots | all
+    queue.slots | select | app_owner | doors see the caller's slots | claimed tenant
+    queue.task_runs | all | app_owner | doors keep the caller's task runs | claimed tenant
+    queue.task_runs | all | app_system | the worker keeps task runs | all
+    queue.task_runs | select | authenticated | members see their task runs | own tenant
+    storage.objects | insert | authenticated | operators put the bytes of a pending version | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role) and (name in ( select v.path from artifact.versions v where (v.state = 'pending'::artifact.state))))
+    storage.objects | select | authenticated | members read their tenant's bytes | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role))
+    tenancy.access_tokens | all | app_owner | doors keep the caller's access tokens | claimed tenant
+    tenancy.access_tokens | all | app_system | the platform keeps access tokens | all
+    tenancy.access_tokens | select | authenticated | admins see access tokens | own tenant, admins
+    tenancy.grants | all | app_system | the platform keeps grants | all
+    tenancy.grants | select | app_owner | doors see the caller's grants | claimed tenant
+    tenancy.grants | select | authenticated | members see what is granted | own tenant
+    tenancy.limits | all | app_system | the platform keeps limits | all
+    tenancy.limits | select | app_owner | doors see the caller's limits | claimed tenant
+    tenancy.limits | select | authenticated | members see their limits | own tenant
+    tenancy.members | all | app_owner | doors keep the caller's members | claimed tenant
+    tenancy.members | all | app_system | the platform keeps members | all
+    tenancy.members | select | authenticated | members see each other | own tenant
+    tenancy.tenants | all | app_system | the platform keeps tenants | all
+    tenancy.tenants | select | app_owner | doors see the caller's tenant | (id = ( select ground.claimed_tenant_id()))
+    tenancy.tenants | select | authenticated | members see their tenant | (id = ( select tenancy.tenant_id()))
+$list$, 'which policy lets whom do what: table | command | role | name | predicate [| check]');
+
+select tests.exactly($q$
+    select concat_ws(' | ', t.tgrelid::regclass::text, t.tgname, t.tgenabled::text) from pg_trigger t join pg_class c on c.oid = t.tgrelid join tests.rooms r on r.oid = c.relnamespace where not t.tgisinternal
+$q$, $list$
+    artifact.versions | final_versions_are_immutable | A
+    artifact.versions | versions_are_never_deleted | A
+    artifact.versions | versions_are_never_truncated | A
+    audit.entries | entries_are_append_only | A
+    audit.entries | entries_are_never_truncated | A
+    callback.events | events_are_append_only | A
+    callback.events | events_are_never_truncated | A
+    job.versions | versions_are_immutable | A
+    job.versions | versions_are_never_truncated | A
+    lineage.column_edges | column_edges_are_append_only | A
+    lineage.column_edges | column_edges_are_never_deleted | A
+    lineage.column_edges | column_edges_are_never_truncated | A
+    lineage.edges | edges_are_append_only | A
+    lineage.edges | edges_are_never_deleted | A
+    lineage.edges | edges_are_never_truncated | A
+    lineage.events | events_are_append_only | A
+    lineage.events | events_are_never_truncated | A
+$list$, 'which triggers guard what: table | name | enabled (A = always)');
+
+select tests.exactly($q$
+    select concat_ws(' | ', rolname, nullif(concat_ws(' ', case when rolcanlogin then 'login' end, case when rolinherit then 'inherit' end, case when rolsuper then 'super' end, case when rolcreaterole then 'createrole' end,
+               case when rolcreatedb then 'createdb' end, case when rolreplication then 'replication' end, case when rolbypassrls then 'bypassrls' end), ''))
+    from pg_roles where rolname in ('anon', 'authenticated', 'service_role', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator')
+$q$, $list$
+    admin | inherit
+    anon | inherit
+    app_owner
+    app_system
+    authenticated | inherit
+    authenticator | login
+    loader
+    operator | inherit
+    runner | login
+    service_role | inherit bypassrls
+    viewer | inherit
+$list$, 'what each role is');
+
+select tests.exactly($q$
+    select format('%s is a %s', m.rolname, r.rolname) from pg_auth_members a join pg_roles r on r.oid = a.roleid join pg_roles m on m.oid = a.member
+    where (r.rolname in ('viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'service_role', 'supabase_admin', 'postgres')
+           or m.rolname in ('viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator', 'anon', 'authenticated', 'service_role'))
+      and m.rolname <> 'supabase_admin' and r.rolname !~ '^pg_'
+      and coalesce((to_jsonb(a) ->> 'inherit_option')::boolean or (to_jsonb(a) ->> 'set_option')::boolean, true)
+$q$, $list$
+    admin is a operator
+    authenticator is a admin
+    authenticator is a anon
+    authenticator is a authenticated
+    authenticator is a operator
+    authenticator is a service_role
+    authenticator is a viewer
+    operator is a viewer
+    postgres is a service_role
+    runner is a loader
+    viewer is a authenticated
+$list$, 'who is a member of whom (a membership that can neither be inherited nor taken is only the right to administer)');
+
+select tests.exactly($q$
+    select concat_ws(' | ', pg_get_userbyid(d.defaclrole), d.defaclobjtype::text, a.grantee::regrole::text) from pg_default_acl d, aclexplode(d.defaclacl) a where pg_get_userbyid(d.defaclrole) in ('postgres', 'app_owner', 'app_system')
+$q$, $list$
+    app_owner | f | app_owner
+    app_system | f | app_system
+    postgres | f | postgres
+$list$, 'what new objects give away: nothing');
+
+-- ---------------------------------------------------------------------------------- laws in words
+select is_empty($$ select p.oid::regprocedure::text || ' for ' || w from pg_proc p join tests.rooms r on r.oid = p.pronamespace, unnest(array['viewer', 'operator', 'admin']) w
+                   where has_function_privilege(w, p.oid, 'execute') <> has_function_privilege('authenticated', p.oid, 'execute') $$, 'what is granted to authenticated is granted to the whole chain of roles, and nothing else is');
+select is_empty($$ select p.oid::regprocedure::text from pg_proc p join tests.rooms r on r.oid = p.pronamespace where p.proacl is null or exists (select from aclexplode(p.proacl) a where a.grantee = 0) $$, 'nothing is executable by PUBLIC');
+select is_empty($$ select c.oid::regclass::text from pg_class c join tests.rooms r on r.oid = c.relnamespace, aclexplode(c.relacl) a where a.grantee = 0 $$, 'nothing is readable by PUBLIC');
+select is_empty($$ select m.rolname from pg_auth_members a join pg_roles m on m.oid = a.member where a.roleid in ('app_owner'::regrole, 'app_system'::regrole) and m.rolname <> 'supabase_admin'
+                   and coalesce((to_jsonb(a) ->> 'inherit_option')::boolean or (to_jsonb(a) ->> 'set_option')::boolean, true) $$, 'the owners of the tables have no members in operation');
+select is_empty($$ select rolname from pg_roles where (rolsuper or rolbypassrls) and rolname in ('anon', 'authenticated', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator') $$, 'none of ours passes row security');
+select is_empty(format($$ select n.nspname from pg_namespace n where n.nspname !~ '^pg_' and has_schema_privilege(%L, n.oid, 'create') $$, w), w || ' makes nothing anywhere')
+from unnest(array['anon', 'authenticated', 'viewer', 'operator', 'admin', 'service_role', 'runner', 'loader', 'authenticator']) w;
+select is(array(select d.privilege_type from pg_database b, aclexplode(b.datacl) d where b.datname = current_database() and d.grantee = 'app_owner'::regrole), '{CREATE}', 'the owners make schemas');
+select is((select count(*) from pg_proc p join tests.rooms r on r.oid = p.pronamespace where r.name = 'public' and p.prosecdef), 0::bigint, 'no definer in the exposed schema');
+
+select * from finish();
+rollback;
