@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import httpx
+from pydantic import ValidationError
 
 from control_room.errors import ApiError, Unreachable
+from control_room.model import Word
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Word)
 
 #: Where a path lies: below /functions/v1/api/v1, below /rest/v1, or a signed URL, which takes no token.
 Door = Literal["api", "data", "signed"]
@@ -75,13 +78,26 @@ def ask_json(ask: Ask) -> Talk[Any]:
     try:
         return response.json()
     except ValueError as error:
-        raise ApiError(
-            response.status_code,
-            "ANSWER_INVALID",
-            "the answer is no JSON",
-            details=response.text[:200],
-            hint="check that the URL is that of a Supabase project with Control Room in it",
-        ) from error
+        raise _strange(response, "is no JSON") from error
+
+
+def ask_word(word: type[W], ask: Ask) -> Talk[W]:
+    """As `exchange`, read as one of the API's words."""
+    response = yield from exchange(ask)
+    try:
+        return word.model_validate_json(response.content)
+    except ValidationError as error:
+        raise _strange(response, f"is no {word.__name__}") from error
+
+
+def _strange(response: httpx.Response, what: str) -> ApiError:
+    return ApiError(
+        response.status_code,
+        "ANSWER_INVALID",
+        f"The answer {what}.",
+        details=response.text[:200],
+        hint="Check that SUPABASE_URL is that of a project with Control Room in it.",
+    )
 
 
 def query(**values: object) -> dict[str, str]:

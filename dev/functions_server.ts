@@ -50,7 +50,9 @@ serve({
   onListen: ({ port }) => console.log(`functions ${[...handlers.keys()].join(", ")} on 127.0.0.1:${port}`),
   onError: (error) => {
     console.error("a function failed:", error);
-    return Response.json({ code: "WORKER_ERROR", message: "Function exited due to an error" }, { status: 500 });
+    return Response.json({ code: "WORKER_ERROR", message: "Function exited due to an error" }, {
+      status: 500,
+    });
   },
 }, (request, info) => {
   const name = new URL(request.url).pathname.split("/", 2)[1];

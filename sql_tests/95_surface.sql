@@ -337,8 +337,8 @@ $q$, $list$
     audit.entries | insert | app_system | the platform appends | all
     audit.entries | select | app_system | the platform reads | all
     audit.entries | select | authenticated | admins read their audit | own tenant, admins
-    callback.allowed_networks | all | app_owner | doors keep what the caller allows | ((tenant_id = ( select ground.claimed_tenant_id())) or (tenant_id is null)) | claimed tenant
     callback.allowed_networks | all | app_system | the platform keeps its bounds | all
+    callback.allowed_networks | select | app_owner | doors see what the caller and the platform allow | ((tenant_id = ( select ground.claimed_tenant_id())) or (tenant_id is null))
     callback.allowed_networks | select | authenticated | admins see what is allowed | own tenant, admins
     callback.deliveries | all | app_owner | doors keep the caller's callbacks | claimed tenant
     callback.deliveries | all | app_system | the worker keeps callbacks | all

@@ -116,6 +116,8 @@ def finish(desk: Desk, run_id: int, *, follow: bool, wait_seconds: float | None 
         desk.say(f"run {run_id} goes on; come back: control-room runs show {run_id} --follow", "warn")
         desk.say(f"or stop it: control-room runs cancel {run_id}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    if desk.err.is_terminal:
+        desk.err.print()
     desk.show(ended, run_view.detail(ended))
     if not ended.succeeded:
         raise typer.Exit(EXIT_NOT_SUCCEEDED)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from control_room.errors import ApiError, ArtifactRefused, ControlRoomError, NotInTime
 from control_room.model import Artifact, ArtifactSummary, ArtifactVersion, Page, Upload
-from control_room.talk import Ask, Pause, Talk, ask_json, exchange, query
+from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
 
 CHECK_SECONDS = 60.0
 
@@ -43,7 +43,7 @@ def put(
         "content_type": media_type,
         **({"description": description} if description else {}),
     }
-    upload = Upload.model_validate((yield from ask_json(Ask("POST", "/artifacts", body=described))))
+    upload = yield from ask_word(Upload, Ask("POST", "/artifacts", body=described))
     if upload.upload_url:
         yield from exchange(
             Ask(
@@ -92,8 +92,7 @@ def _checked(upload: Upload, name: str, kind: str, wait_seconds: float) -> Talk[
 
 
 def get(artifact_id: str) -> Talk[Artifact]:
-    answer = yield from ask_json(Ask("GET", f"/artifacts/{artifact_id}", repeatable=True))
-    return Artifact.model_validate(answer)
+    return (yield from ask_word(Artifact, Ask("GET", f"/artifacts/{artifact_id}", repeatable=True)))
 
 
 def list_(
@@ -104,8 +103,9 @@ def list_(
     cursor: str | int | None = None,
 ) -> Talk[Page[ArtifactSummary]]:
     asked = query(name=name, kind=kind, run_id=run_id, limit=limit, cursor=cursor)
-    answer = yield from ask_json(Ask("GET", "/artifacts", query=asked, repeatable=True))
-    return Page[ArtifactSummary].model_validate(answer)
+    return (
+        yield from ask_word(Page[ArtifactSummary], Ask("GET", "/artifacts", query=asked, repeatable=True))
+    )
 
 
 def find(name_or_id: str) -> Talk[Artifact]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from control_room.model import Delivery, Endpoint, EndpointSecret, JsonObject, Page
-from control_room.talk import Ask, Talk, ask_json, exchange, query
+from control_room.talk import Ask, Talk, ask_json, ask_word, exchange, query
 
 
 def create_endpoint(
@@ -18,21 +18,19 @@ def create_endpoint(
         body["events"] = list(events)
     if description is not None:
         body["description"] = description
-    return Endpoint.model_validate(
-        (yield from ask_json(Ask("POST", "/endpoints", body=body, repeatable=True)))
-    )
+    return (yield from ask_word(Endpoint, Ask("POST", "/endpoints", body=body, repeatable=True)))
 
 
 def list_endpoints(limit: int | None = None, cursor: str | None = None) -> Talk[Page[Endpoint]]:
     asked = query(limit=limit, cursor=cursor)
-    answer = yield from ask_json(Ask("GET", "/endpoints", query=asked, repeatable=True))
-    return Page[Endpoint].model_validate(answer)
+    return (yield from ask_word(Page[Endpoint], Ask("GET", "/endpoints", query=asked, repeatable=True)))
 
 
 def secret(endpoint_id: str) -> Talk[EndpointSecret]:
     """The signing secret `whsec_…`. Admins; audited."""
-    answer = yield from ask_json(Ask("GET", f"/endpoints/{endpoint_id}/secret", repeatable=True))
-    return EndpointSecret.model_validate(answer)
+    return (
+        yield from ask_word(EndpointSecret, Ask("GET", f"/endpoints/{endpoint_id}/secret", repeatable=True))
+    )
 
 
 def delete_endpoint(endpoint_id: str) -> Talk[None]:
@@ -47,8 +45,7 @@ def list_deliveries(
     cursor: str | int | None = None,
 ) -> Talk[Page[Delivery]]:
     asked = query(run_id=run_id, state=state, endpoint_id=endpoint_id, limit=limit, cursor=cursor)
-    answer = yield from ask_json(Ask("GET", "/deliveries", query=asked, repeatable=True))
-    return Page[Delivery].model_validate(answer)
+    return (yield from ask_word(Page[Delivery], Ask("GET", "/deliveries", query=asked, repeatable=True)))
 
 
 def redeliver(delivery_id: int) -> Talk[JsonObject]:

@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from control_room.model import Job, Page
-from control_room.talk import Ask, Talk, ask_json, exchange, query
+from control_room.talk import Ask, Talk, ask_word, exchange, query
 
 
 def create(definition: Mapping[str, Any]) -> Talk[Job]:
-    return Job.model_validate((yield from ask_json(Ask("POST", "/jobs", body=definition))))
+    return (yield from ask_word(Job, Ask("POST", "/jobs", body=definition)))
 
 
 def update(job_id: int, changes: Mapping[str, Any]) -> Talk[Job]:
     """Makes the next version; runs keep the version that they ran."""
-    return Job.model_validate((yield from ask_json(Ask("PATCH", f"/jobs/{job_id}", body=changes))))
+    return (yield from ask_word(Job, Ask("PATCH", f"/jobs/{job_id}", body=changes)))
 
 
 def get(job_id: int) -> Talk[Job]:
-    return Job.model_validate((yield from ask_json(Ask("GET", f"/jobs/{job_id}", repeatable=True))))
+    return (yield from ask_word(Job, Ask("GET", f"/jobs/{job_id}", repeatable=True)))
 
 
 def list_(
     name: str | None = None, limit: int | None = None, cursor: str | int | None = None
 ) -> Talk[Page[Job]]:
     asked = query(name=name, limit=limit, cursor=cursor)
-    return Page[Job].model_validate((yield from ask_json(Ask("GET", "/jobs", query=asked, repeatable=True))))
+    return (yield from ask_word(Page[Job], Ask("GET", "/jobs", query=asked, repeatable=True)))
 
 
 def delete(job_id: int) -> Talk[None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from control_room.errors import ApiError
 from control_room.model import Direction, Graph, JsonObject
-from control_room.talk import Ask, Talk, ask_json, query
+from control_room.talk import Ask, Talk, ask_json, ask_word, query
 from control_room.talks.tokens import data_bearer
 
 
@@ -22,20 +22,18 @@ def graph(
     """From `dataset:{namespace}:{name}` or `job:{namespace}:{name}`; depth counts dataset hops."""
     when = as_of.isoformat() if isinstance(as_of, datetime) else as_of
     asked = query(nodeId=node, direction=direction, depth=depth, as_of=when, max_nodes=max_nodes)
-    return Graph.model_validate((yield from ask_json(Ask("GET", "/lineage", query=asked, repeatable=True))))
+    return (yield from ask_word(Graph, Ask("GET", "/lineage", query=asked, repeatable=True)))
 
 
 def columns(node: str, depth: int = 5) -> Talk[Graph]:
     """Where the columns of a dataset come from; nodes of type DATASET_FIELD."""
     asked = query(nodeId=node, depth=depth)
-    answer = yield from ask_json(Ask("GET", "/column-lineage", query=asked, repeatable=True))
-    return Graph.model_validate(answer)
+    return (yield from ask_word(Graph, Ask("GET", "/column-lineage", query=asked, repeatable=True)))
 
 
 def of_run(run_id: int) -> Talk[Graph]:
     """What a run read and wrote, with `columns`."""
-    answer = yield from ask_json(Ask("GET", f"/runs/{run_id}/lineage", repeatable=True))
-    return Graph.model_validate(answer)
+    return (yield from ask_word(Graph, Ask("GET", f"/runs/{run_id}/lineage", repeatable=True)))
 
 
 def ingest(events: Sequence[Mapping[str, Any]]) -> Talk[JsonObject]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from control_room.errors import NotInTime
 from control_room.model import Event, LogLine, Page, Run, RunSummary, State, Submitted
-from control_room.talk import Ask, Pause, Talk, ask_json, exchange, query
+from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
 
 #: Looks at a run that is waited for: often at first, so that short runs feel short.
 _FIRST_LOOK, _LONGEST_LOOK = 0.15, 2.0
@@ -18,13 +18,11 @@ _FIRST_LOOK, _LONGEST_LOOK = 0.15, 2.0
 def submit(submission: Mapping[str, Any]) -> Talk[Submitted]:
     """POST /jobs/run. A key is made where none is given: sent twice, it is still one run."""
     body = {"idempotency_key": f"client-{uuid.uuid4()}", **submission}
-    return Submitted.model_validate(
-        (yield from ask_json(Ask("POST", "/jobs/run", body=body, repeatable=True)))
-    )
+    return (yield from ask_word(Submitted, Ask("POST", "/jobs/run", body=body, repeatable=True)))
 
 
 def get(run_id: int) -> Talk[Run]:
-    return Run.model_validate((yield from ask_json(Ask("GET", f"/runs/{run_id}", repeatable=True))))
+    return (yield from ask_word(Run, Ask("GET", f"/runs/{run_id}", repeatable=True)))
 
 
 def list_(
@@ -35,8 +33,7 @@ def list_(
     cursor: str | int | None = None,
 ) -> Talk[Page[RunSummary]]:
     asked = query(state=state, job_id=job_id, job_type=job_type, limit=limit, cursor=cursor)
-    answer = yield from ask_json(Ask("GET", "/runs", query=asked, repeatable=True))
-    return Page[RunSummary].model_validate(answer)
+    return (yield from ask_word(Page[RunSummary], Ask("GET", "/runs", query=asked, repeatable=True)))
 
 
 def cancel(run_id: int) -> Talk[Run]:
@@ -77,5 +74,6 @@ def logs(
 
 def events(run_id: int, after: int = 0, limit: int | None = None) -> Talk[Page[Event]]:
     asked = query(after=after or None, limit=limit)
-    answer = yield from ask_json(Ask("GET", f"/runs/{run_id}/events", query=asked, repeatable=True))
-    return Page[Event].model_validate(answer)
+    return (
+        yield from ask_word(Page[Event], Ask("GET", f"/runs/{run_id}/events", query=asked, repeatable=True))
+    )

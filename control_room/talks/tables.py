@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_room.model import Table
-from control_room.talk import Ask, Talk, ask_json
+from control_room.talk import Ask, Talk, ask_word
 from control_room.talks.tokens import data_bearer
 
 
@@ -12,4 +12,4 @@ def read(layer: str, table: str, token: str, limit: int = 100) -> Talk[Table]:
     bearer = yield from data_bearer(token)
     body = {"layer": layer, "table": table, "limit": limit}
     asked = Ask("POST", "/rpc/read_table", body=body, door="data", bearer=bearer, repeatable=True)
-    return Table.model_validate((yield from ask_json(asked)))
+    return (yield from ask_word(Table, asked))

@@ -13,29 +13,32 @@ from dev.stack.state import CLONE
 
 FOLDER = CLONE / "examples" / "flights"
 
-QUESTION = "From which states do flights leave late?"
+QUESTION = "Which airports make their travellers wait, and how far do they fly from there?"
 SPEC = (
-    "Bring flights and airports into bronze as they come, clean and join them in silver, and answer in gold,"
-    " state by state, how many flights leave, how late on average, and how many of them by more than 15"
-    " minutes. Leave a report behind that one can read."
+    "Take flights and airports into bronze as they come. In silver give them types, drop what cannot be, and"
+    " put the airports' names to each flight. In gold say for each airport of origin how many flights leave,"
+    " how late, and how far they go. Leave the ten worst behind as a report."
 )
-FAILING_SPEC = "The same, of a file that is not there: shows what a user sees when a job fails."
+FAILING_SPEC = "A job with a mistake in it: shows what its author sees."
 
 
 @dataclass(frozen=True)
 class Table:
-    name: str
+    """A table that the job makes; its output is called `<layer>_<name>`."""
+
     layer: str
+    name: str
 
     @property
     def full(self) -> str:
         return f"{self.layer}.{self.name}"
 
 
-BRONZE = (Table("flights", "bronze"), Table("airports", "bronze"))
-SILVER = (Table("flights_enriched", "silver"),)
-GOLD = Table("delays_by_state", "gold")
+GOLD = Table("gold", "delays")
+TABLES = (Table("bronze", "flights"), Table("bronze", "airports"), Table("silver", "flights"), GOLD)
 REPORT = "report"
+#: The gold table's own order of its rows.
+ORDER = "rank"
 
 
 def fetch() -> dict[str, Path]:
@@ -60,7 +63,7 @@ def fetch() -> dict[str, Path]:
 
 def outputs() -> list[dict[str, str]]:
     return [
-        *({"name": it.name, "layer": it.layer, "table": it.name} for it in (*BRONZE, *SILVER, GOLD)),
+        *({"name": f"{it.layer}_{it.name}", "layer": it.layer, "table": it.name} for it in TABLES),
         {"name": REPORT, "kind": "report"},
     ]
 

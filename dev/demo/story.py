@@ -128,11 +128,12 @@ class Story:
 
     def _answer(self, client: Client, run: Run) -> None:
         table = client.tables.read(exhibit.GOLD.layer, exhibit.GOLD.name, limit=1000)
-        self.stage.show(figures.rows(table.model_copy(update={"rows": table.rows[:ROWS_SHOWN]})))
+        ordered = sorted(table.rows, key=lambda row: row.get(exhibit.ORDER) or 0)
+        self.stage.show(figures.rows(table.model_copy(update={"rows": ordered[:ROWS_SHOWN]})))
         if len(table.rows) > ROWS_SHOWN:
             self.stage.say(f"and {len(table.rows) - ROWS_SHOWN} more", style="quiet")
         published = {f"{it.layer}.{it.table}": it.rows or 0 for it in run.tables}
-        wanted = {it.full for it in (*exhibit.BRONZE, *exhibit.SILVER, exhibit.GOLD)}
+        wanted = {it.full for it in exhibit.TABLES}
         missing = sorted(name for name in wanted if not published.get(name))
         self.stage.check("bronze, silver and gold hold rows", not missing, f"none in {', '.join(missing)}")
         self.stage.check("the gold table answers", bool(table.rows))

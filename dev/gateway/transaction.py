@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from psycopg import pq
-
 from dev.gateway import errors
 from dev.gateway.asgi import Request
 from dev.gateway.catalog import Catalog, Settings, quote
@@ -19,8 +17,6 @@ from dev.gateway.session import ROLLBACK, ConnectionLost, Result, Session, Step,
 BEGIN_READ: Step = (b"begin isolation level read committed read only", ())
 BEGIN_WRITE: Step = (b"begin isolation level read committed read write", ())
 _COMMIT: Step = (b"commit", ())
-# After `alter table` a prepared `select *` cannot go on; prepared anew it can.
-_STALE_PLAN = b"0A000"
 
 
 # Sees the results before the commit; raising rolls everything back.
@@ -157,31 +153,23 @@ async def execute(
     """
     session = await pool.acquire()
     try:
-        for last_try in (False, True):
-            try:
-                if judge is None:
-                    end = _COMMIT if commit else ROLLBACK
-                    results = await session.run([*opening, *statements, end])
-                    failure = first_failure(results)
-                else:
-                    results = await session.run([*opening, *statements])
-                    failure = first_failure(results)
-                    if failure is None:
-                        judge(results[len(opening) :])
-                        failure = first_failure(await session.run([_COMMIT]))
-            except ConnectionLost as error:
-                raise errors.unreachable(str(error)) from error
+        if judge is None:
+            results = await session.run([*opening, *statements, _COMMIT if commit else ROLLBACK])
+            failure = first_failure(results)
+        else:
+            results = await session.run([*opening, *statements])
+            failure = first_failure(results)
             if failure is None:
-                return results[len(opening) : len(opening) + len(statements)]
-            await _roll_back(session)
-            if not last_try and failure.error_field(pq.DiagnosticField.SQLSTATE) == _STALE_PLAN:
-                session.forget()
-                continue
-            raise errors.from_postgres(failure, authenticated=authenticated)
-        raise AssertionError("unreachable")
+                judge(results[len(opening) :])
+                failure = first_failure(await session.run([_COMMIT]))
+    except ConnectionLost as error:
+        raise errors.unreachable(str(error)) from error
     finally:
         await _roll_back(session)
         pool.release(session)
+    if failure is not None:
+        raise errors.from_postgres(failure, authenticated=authenticated)
+    return results[len(opening) : len(opening) + len(statements)]
 
 
 async def _roll_back(session: Session) -> None:

@@ -169,7 +169,6 @@ class Link(asyncio.Protocol):
             self.alive
             and self.fed
             and self._complete
-            and not self._bodiless
             and self._parser is not None
             and bool(self._parser.should_keep_alive())
         )

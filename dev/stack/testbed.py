@@ -167,9 +167,7 @@ def cluster(major: int = 15) -> Iterator[Cluster]:
     try:
         place = Layout(root)
         place.make()
-        prepared = _prepared(major, binaries)
-        subprocess.run(["cp", "-a", "--reflink=auto", prepared / "postgres", place.data], check=True)
-        secrets = Secrets(**json.loads((prepared / "secrets.json").read_text()))
+        secrets = _copy_prepared(major, binaries, place)
         port = state.choose_ports(place, {}, {})["postgres"]
         server = Server(place, binaries, port, secrets, THROW_AWAY_SETTINGS, dies_with_parent=True)
         daemon = postgres.start(server)
@@ -181,8 +179,8 @@ def cluster(major: int = 15) -> Iterator[Cluster]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _prepared(major: int, binaries: Path) -> Path:
-    """The folder with a stopped cluster that has everything; makes it if the SQL files have changed."""
+def _copy_prepared(major: int, binaries: Path, place: Layout) -> Secrets:
+    """Copies the stopped cluster that has everything; makes it first if the SQL files have changed."""
     wanted = migrate.migrations()
     digest = hashlib.sha256(f"{major} {postgres.version(binaries)} {os.geteuid()}".encode())
     for file in (Path(__file__), *sorted(postgres.BASELINE.glob("*.sql")), *(it.path for it in wanted)):
@@ -200,7 +198,9 @@ def _prepared(major: int, binaries: Path) -> Path:
         by_age = sorted((it for it in folder.iterdir() if it.is_dir()), key=lambda it: it.stat().st_mtime)
         for old in by_age[:-KEPT_TEMPLATES]:
             shutil.rmtree(old, ignore_errors=True)
-    return prepared
+        # under the lock: another session may throw the oldest ones away
+        subprocess.run(["cp", "-a", "--reflink=auto", prepared / "postgres", place.data], check=True)
+        return Secrets(**json.loads((prepared / "secrets.json").read_text()))
 
 
 def _prepare(place: Layout, binaries: Path, wanted: list[migrate.Migration]) -> None:

@@ -168,7 +168,7 @@ class Handover:
         except StoreUnavailable as error:
             raise Retryable(TerminationCode.PUBLISH_FAILED, "the database went away while loading") from error
         except StoreRefused as error:
-            if "STALE_LEASE" in error.message:
+            if error.code == "STALE_LEASE":
                 raise StaleLease from error
             raise Permanent(
                 TerminationCode.OUTPUT_INVALID, f"table output {table.name}: {error.message[:500]}"

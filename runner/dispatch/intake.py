@@ -91,7 +91,7 @@ class Intake:
                 TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"
             ) from error
         except StoreRefused as error:
-            if "STALE_LEASE" in error.message:
+            if error.code == "STALE_LEASE":
                 raise StaleLease from error
             raise Permanent(
                 TerminationCode.INPUT_UNAVAILABLE, f"table input {each.name} ({each.table}) cannot be read"

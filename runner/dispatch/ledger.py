@@ -155,7 +155,7 @@ class Ledger:
             return
         plain = PermanentFailure(
             code=TerminationCode.INTERNAL_ERROR,
-            message=f"the outcome could not be recorded ({error.sqlstate})",
+            message=f"the outcome could not be recorded ({error.code})",
         )
         await self._write([(held, plain)])
 

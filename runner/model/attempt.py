@@ -32,6 +32,7 @@ class Input:
 
     name: str
     artifact_id: str | None = None
+    artifact_name: str | None = None
     table: str | None = None
     uri: str | None = None
 
@@ -52,7 +53,7 @@ class Attempt:
     """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
 
     `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash.
-    `secrets` are names; their values come from the runner's environment. `token` opens the attempt door of
+    `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values come from the runner's environment. `token` opens the attempt door of
     the edge function and nothing else.
     """
 
@@ -83,6 +84,8 @@ class Attempt:
     adopted: bool = False
     external_id: str | None = None
     traceparent: str | None = None
+    job_id: int | None = None
+    name: str = ""
 
     @property
     def key(self) -> Key:

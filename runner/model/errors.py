@@ -53,9 +53,9 @@ class StoreUnavailable(ControlRoomError):
 
 
 class StoreRefused(ControlRoomError):
-    """The database refused the statement. `sqlstate` says why."""
+    """The database refused the statement. `code` is one of its own error codes (STALE_LEASE …) or a SQLSTATE."""
 
-    def __init__(self, sqlstate: str, message: str) -> None:
-        super().__init__(f"{sqlstate}: {message}")
-        self.sqlstate = sqlstate
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
         self.message = message

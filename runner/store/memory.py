@@ -151,13 +151,13 @@ class MemoryStore:
         """A name; there is nothing behind it."""
         self._enter("open_output")
         if self._held(key) is None:
-            raise StoreRefused("PGRST", "STALE_LEASE")
+            raise StoreRefused("STALE_LEASE", "it is not held")
         return f"staging.o{key.attempt_id}_{key.lease}_{name}"
 
     async def open_input(self, key: Key, name: str) -> StagedInput:
         """There are no tables here."""
         self._enter("open_input")
-        raise StoreRefused("PGRST", "INPUT_UNKNOWN" if self._held(key) else "STALE_LEASE")
+        raise StoreRefused("INPUT_UNKNOWN" if self._held(key) else "STALE_LEASE", "there are no tables here")
 
     async def tick(self) -> Tick:
         """Leases that ran out wait again."""

@@ -7,6 +7,7 @@ handful of named lanes instead of a pool, so that a slow settle never delays a c
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import re
@@ -161,7 +162,17 @@ def _translated(error: psycopg.Error) -> StoreUnavailable | StoreRefused:
         if LOGIN_REFUSED.search(str(error)):
             return StoreRefused("28000", message)
         return StoreUnavailable(message)
-    return StoreRefused(state or "XX000", message)
+    return _own_error(message) if state == "PGRST" else StoreRefused(state or "XX000", message)
+
+
+def _own_error(message: str) -> StoreRefused:
+    """An error of our own rooms: the body that PostgREST would answer with, as text."""
+    try:
+        body = json.loads(message)
+        said = " ".join(str(body[each]) for each in ("message", "details") if body.get(each))
+        return StoreRefused(str(body["code"]), said)
+    except (ValueError, KeyError, AttributeError):
+        return StoreRefused("PGRST", message)
 
 
 def _on_notice(diagnostic: psycopg.errors.Diagnostic) -> None:

@@ -117,9 +117,8 @@ alter table callback.allowed_networks enable row level security;
 alter table callback.allowed_networks force row level security;
 create policy "admins see what is allowed" on callback.allowed_networks for select to authenticated
     using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.role()) = 'admin');
-create policy "doors keep what the caller allows" on callback.allowed_networks for all to app_owner
-    using (tenant_id = (select ground.claimed_tenant_id()) or tenant_id is null)
-    with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors see what the caller and the platform allow" on callback.allowed_networks for select to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()) or tenant_id is null);
 create policy "the platform keeps its bounds" on callback.allowed_networks for all to app_system using (true) with check (true);
 grant select on callback.allowed_networks to authenticated;
 grant select, insert, delete on callback.allowed_networks to app_system;

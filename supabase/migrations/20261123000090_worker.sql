@@ -37,7 +37,11 @@ returns setof jsonb language sql security definer set search_path = '' as $$
     select jsonb_build_object(
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
         'task_key', t.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', t.job_type, 'engine', t.engine,
-        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', p.spec, 'code', p.code, 'params', p.params, 'inputs', p.inputs,
+        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', p.spec, 'code', p.code, 'params', p.params,
+        'inputs', case when p.inputs = '[]' then p.inputs else  -- with the artifacts' names, which lineage speaks of
+            (select jsonb_agg(i || coalesce(jsonb_build_object('artifact_name', a.name), '{}') order by ord)
+             from jsonb_array_elements(p.inputs) with ordinality x (i, ord)
+             left join artifact.artifacts a on a.tenant_id = c.tenant_id and a.id = (i ->> 'artifact_id')::uuid) end,
         'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', t.timeout_seconds,
         'deadline_at', c.deadline_at, 'lease_expires_at', c.lease_expires_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent,

@@ -15,7 +15,7 @@ import csv, time
 print("::progress 20 started", flush=True)
 print("alive", flush=True)
 time.sleep(2.5)
-with open("/job/outputs/rows", "w") as out:
+with open("/job/outputs/rows.csv", "w") as out:
     w = csv.writer(out)
     w.writerow(["n", "word"])
     w.writerows([(1, "one"), (2, "two"), (3, "three")])

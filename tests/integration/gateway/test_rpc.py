@@ -94,7 +94,17 @@ def test_what_no_function_fits_is_404(scratch: Scratch, function: str, body: dic
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"{'a': 1}", b'{"a": NaN}', b'{"a": 1} x', b'{"a":"\x00"}', b"\xff", b"[" * 100_000]
+    "body",
+    [
+        b"{",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": 1} x',
+        b'{"a": 1}\x00',
+        b'{"a":"\x00"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
 )
 @pytest.mark.parametrize("function", ["echo", "add"])
 def test_a_body_that_is_no_json_is_400(scratch: Scratch, function: str, body: bytes) -> None:

@@ -122,6 +122,13 @@ def test_other_authorizations_are_401_and_not_anonymous(scratch: Scratch, value:
     assert scratch.call("whoami", token=None, headers={"authorization": value}).status_code == 401
 
 
+@pytest.mark.parametrize("scheme", ["Token", "Basic", "JWT", "Bearer:"])
+def test_a_good_token_under_another_scheme_is_401(scratch: Scratch, scheme: str) -> None:
+    headers = {"authorization": f"{scheme} {scratch.token()}"}
+
+    assert scratch.call("whoami", token=None, headers=headers).status_code == 401
+
+
 def test_two_authorizations_are_401(scratch: Scratch) -> None:
     token = scratch.token()
     headers = [
@@ -190,14 +197,16 @@ def test_roles_granted_to_the_authenticator_are_taken(scratch: Scratch, role: st
 @pytest.mark.parametrize(
     "role",
     ["none", "postgres", "supabase_admin", "authenticator", "stranger", "public", "pg_monitor", "", "VIEWER",
-     "viewer; reset role", 'viewer"', None, 7, ["viewer"], {"a": 1}, True],
+     "viewer; reset role", 'viewer"', 7, ["viewer"], {"a": 1}, True],
 )  # fmt: skip
-def test_other_roles_are_refused_or_anonymous(scratch: Scratch, role: object) -> None:
+def test_other_roles_are_refused(scratch: Scratch, role: object) -> None:
     token = signed(scratch.jwt_secret, {"alg": "HS256"}, claims(role=role))
 
     answer = scratch.call("whoami", token=token)
 
     assert answer.status_code in (401, 403)
+    # by the gateway's own list: Postgres itself would let `none` pass
+    assert answer.json()["message"].startswith("permission denied to set role")
 
 
 def test_a_token_without_a_role_is_anonymous(scratch: Scratch) -> None:

@@ -22,6 +22,12 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
                 {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]}
             )
             await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        case "torn":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        case "slow":
+            await asyncio.sleep(0.05)
+            await _answer(send, 200, scope["query_string"], [])
         case "left":
             await _answer(send, 200, str(len(_left)).encode(), [])
         case _:
@@ -73,6 +79,7 @@ async def _show(scope: dict[str, Any], receive: Any, send: Any) -> None:
         "path": scope["raw_path"].decode(),
         "query": scope["query_string"].decode(),
         "headers": {name.decode(): value.decode("latin-1") for name, value in scope["headers"]},
+        "forwarded": [value.decode() for name, value in scope["headers"] if name == b"x-forwarded-for"],
         "size": size,
     }
     await _answer(send, 203, json.dumps(seen).encode(), [(b"x-from", b"upstream")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,10 +145,12 @@ def test_a_refusal_is_3_with_the_server_s_hint(stub: Any, control_room: Callable
 
 
 def test_nobody_there_is_4(control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:1")
     monkeypatch.setattr("control_room.client.time.sleep", lambda _: None)
+    with socket.socket() as bound:  # a port that is taken, and where nobody listens
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("SUPABASE_URL", f"http://127.0.0.1:{bound.getsockname()[1]}")
 
-    ended = control_room("runs", "ls")
+        ended = control_room("runs", "ls")
 
     assert ended.code == 4
     assert "cannot be reached" in ended.err

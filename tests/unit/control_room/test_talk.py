@@ -125,8 +125,9 @@ def test_an_error_that_is_none_of_ours_is_still_one(body: bytes) -> None:
     assert caught.value.message
 
 
-def test_an_answer_that_is_no_json_is_an_error_with_a_mend() -> None:
-    with pytest.raises(ApiError, match="no JSON") as caught:
-        client_of([httpx.Response(200, text="<html>")], []).runs.get(7)
+@pytest.mark.parametrize("body", [b"<html>", b'{"hello": "world"}', b"[]", b""])
+def test_an_answer_of_somebody_else_is_an_error_with_a_mend(body: bytes) -> None:
+    with pytest.raises(ApiError, match="ANSWER_INVALID") as caught:
+        client_of([httpx.Response(200, content=body)], []).runs.get(7)
 
     assert caught.value.hint
