@@ -194,6 +194,9 @@ async def _work(
         Handover(store, loader, door),
     )
 
+    def due_to_claim() -> None:
+        dispatcher.wake()
+
     def due() -> None:
         dispatcher.wake()
         outbox.wake()
@@ -201,7 +204,7 @@ async def _work(
     ticker = Ticker(store, terms.heartbeat_seconds, due)
     chronicle = Chronicle(store)
     custody = Custody(store, terms, chronicle.note)
-    ledger = Ledger(store, custody, ticker.nudge)
+    ledger = Ledger(store, custody, settled=due_to_claim, retried=ticker.nudge)
     outbox = Outbox(
         store,
         Courier(Guard(chosen.callback_allow), chosen.master_key),

@@ -31,16 +31,17 @@ def _tree(flow: Flow, root: str, *, columns: bool) -> RenderableType:
 
 
 def _grow(branch: Tree, flow: Flow, name: str, seen: set[str], *, columns: bool) -> None:
-    if name in seen:
-        branch.add(Text("… as above", style="quiet"))
-        return
     seen.add(name)
     if columns:
         _add_columns(branch, flow, name)
     for step in flow.made_by(name):
         limb = branch.add(Text.assemble(("made by ", "quiet"), (step.job, "job")))
         for source in step.ins:
-            _grow(limb.add(_title(flow.datasets[source])), flow, source, seen, columns=columns)
+            title = _title(flow.datasets[source])
+            if source in seen:
+                limb.add(title.append("  as above", style="quiet"))
+            else:
+                _grow(limb.add(title), flow, source, seen, columns=columns)
 
 
 def _title(dataset: Dataset) -> Text:

@@ -38,8 +38,10 @@ class Link(asyncio.Protocol):
         self._drain: asyncio.Future[None] | None = None
         self._failure: UpstreamError | None = None
         self._headers: list[Header] = []
+        self._status = 0
         self._head_done = False
         self._complete = False
+        self._lasts = False
         self._bodiless = False
         # False while a part of the request is still to be sent: then the connection cannot be used again.
         self.fed = True
@@ -89,7 +91,8 @@ class Link(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
-        if self._parser.get_status_code() < 200:
+        self._status = self._parser.get_status_code()
+        if self._status < 200:
             self._headers = []  # an interim answer; the real one follows
             return
         self._head_done = True
@@ -104,6 +107,8 @@ class Link(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head_done:
             self._complete = True
+            # the parser knows only until it has seen the end
+            self._lasts = self._parser is not None and bool(self._parser.should_keep_alive())
 
     # -- the proxy's side
 
@@ -124,7 +129,7 @@ class Link(asyncio.Protocol):
         self._chunks.clear()
         self._held = 0
         self._headers = []
-        self._head_done = self._complete = False
+        self._head_done = self._complete = self._lasts = False
         self._failure = None
         self._bodiless = bodiless
         self.fed = True
@@ -133,8 +138,7 @@ class Link(asyncio.Protocol):
         """Status and header lines. Raises `UpstreamError`."""
         while not self._head_done:
             await self._wait()
-        assert self._parser is not None
-        return self._parser.get_status_code(), self._headers
+        return self._status, self._headers
 
     async def chunk(self) -> bytes | None:
         """The next piece of the body; None at its end. Raises `UpstreamError`."""
@@ -165,13 +169,8 @@ class Link(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        return (
-            self.alive
-            and self.fed
-            and self._complete
-            and self._parser is not None
-            and bool(self._parser.should_keep_alive())
-        )
+        """Both sides have said all, and the server means to keep the connection."""
+        return self.alive and self.fed and self._complete and self._lasts
 
     def rest(self) -> None:
         """The answer was read; the connection waits for its next use."""

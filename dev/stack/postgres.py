@@ -57,6 +57,8 @@ THROW_AWAY_SETTINGS: Mapping[str, str] = {
     "full_page_writes": "off",
     "autovacuum": "off",
     "max_wal_size": "256MB",
+    # in the data directory, so that a killed session leaves nothing in /dev/shm
+    "dynamic_shared_memory_type": "mmap",
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }

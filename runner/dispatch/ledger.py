@@ -35,9 +35,17 @@ Entry = tuple[Held, Outcome]
 class Ledger:
     """Writes outcomes down."""
 
-    def __init__(self, store: Store, custody: Custody, retried: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        custody: Custody,
+        *,
+        settled: Callable[[], None] = lambda: None,
+        retried: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._custody = custody
+        self._settled = settled
         self._retried = retried
         self._entries: deque[Entry] = deque()
         self._wake = asyncio.Event()
@@ -145,6 +153,8 @@ class Ledger:
             )
             if isinstance(outcome, RetryableFailure):
                 self._retried()
+        # What was settled no longer counts against its tenant's limit, and may have made other tasks ready.
+        self._settled()
 
     async def _write_refusal(self, entry: Entry, error: StoreRefused) -> None:
         """The database refused the outcome itself: the attempt fails, and says why, once."""

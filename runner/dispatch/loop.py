@@ -58,6 +58,7 @@ class Dispatcher:
         self._listening = listening
         self._wake = asyncio.Event()
         self._draining = False
+        self._full = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -79,6 +80,7 @@ class Dispatcher:
         while not self._draining:
             self._wake.clear()
             free = min(self._capacity - self.running, CLAIM_AT_MOST)
+            self._full = free <= 0
             claimed = 0
             if free > 0:
                 try:
@@ -131,7 +133,8 @@ class Dispatcher:
         self._tasks.discard(task)
         if not self._tasks:
             self._empty.set()
-        self._wake.set()
+        if self._full:
+            self._wake.set()
         if not task.cancelled() and task.exception() is not None:
             log.critical("attempt_dropped", exc_info=task.exception())
 

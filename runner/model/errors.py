@@ -53,7 +53,7 @@ class StoreUnavailable(ControlRoomError):
 
 
 class StoreRefused(ControlRoomError):
-    """The database refused the statement. `code` is one of its own error codes (STALE_LEASE …) or a SQLSTATE."""
+    """The database refused the statement. `code` is its own error code (STALE_LEASE …) or a SQLSTATE."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

@@ -386,7 +386,6 @@ declare
     v_seen bigint[] := p_start;
     v_next bigint[];
     v_way text;
-    v_from integer;
     i integer;
 begin
     foreach v_way in array case p_direction when 'both' then array['upstream', 'downstream'] else array[p_direction] end loop

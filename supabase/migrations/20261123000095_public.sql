@@ -1061,7 +1061,7 @@ declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_hours integer := job.check_integer(coalesce(p, '{}'), 'window_hours', '$', 1, 8760, 24);
     v_since timestamptz := clock_timestamp() - make_interval(hours => v_hours);
-    v_slug text := (select t.slug from tenancy.tenants t where t.id = v_member.tenant_id);
+    v_space text := 'control-room://' || (select t.slug from tenancy.tenants t where t.id = v_member.tenant_id);
     r record;
     f record;
     d record;
@@ -1075,11 +1075,11 @@ begin
     -- a flow is what a run wrote: tables and file artifacts; covered = the lineage graph knows the writer
     select count(*) as flows, count(*) filter (where exists (
                select from lineage.datasets s join lineage.job_io o on o.tenant_id = s.tenant_id and o.dataset_id = s.id and o.direction = 'out'
-               where s.tenant_id = v_member.tenant_id and s.key = md5('control-room://' || v_slug || chr(31) || y.name)::uuid)) as covered
+               where s.tenant_id = v_member.tenant_id and s.key = md5(y.space || chr(31) || y.name)::uuid)) as covered
     into f from (
-        select c.layer || '.' || c.name as name from catalog.assets c where c.tenant_id = v_member.tenant_id and c.published_at >= v_since
+        select v_space as space, c.layer || '.' || c.name as name from catalog.assets c where c.tenant_id = v_member.tenant_id and c.published_at >= v_since
         union
-        select 'artifact/' || a.name from artifact.versions w join artifact.artifacts a on a.tenant_id = w.tenant_id and a.id = w.artifact_id
+        select v_space || '/artifacts', a.name from artifact.versions w join artifact.artifacts a on a.tenant_id = w.tenant_id and a.id = w.artifact_id
         where w.tenant_id = v_member.tenant_id and w.state = 'READY' and w.run_id is not null and a.kind not in ('log', 'code') and w.finished_at >= v_since) y;
     select count(*) as owed, count(*) filter (where x.finished_at is not null) as ended, count(*) filter (where x.state = 'DELIVERED') as delivered,
            count(*) filter (where x.state = 'DEAD') as dead, count(*) filter (where x.state = 'GONE') as gone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -301,3 +302,23 @@ async def test_the_runner_may_call_its_verbs_and_nothing_else(postgres: Postgres
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)  # type: ignore[call-overload]
+
+
+async def test_whatever_is_claimed_is_handed_out(postgres: PostgresHouse) -> None:
+    """A run that commits while a claim is under way is either claimed and told of, or left for the next claim."""
+    submitting = asyncio.create_task(asyncio.to_thread(lambda: [postgres.submit() for _ in range(150)]))
+    store = postgres.store()
+    told: set[int] = set()
+    while not submitting.done() or await claim_all(store, told):
+        await claim_all(store, told)
+
+    assert told == set(submitting.result())
+
+
+async def claim_all(store: Store, told: set[int]) -> int:
+    """Claim, settle and note what there is; how many there were."""
+    attempts = await claim(store, 8)
+    told.update(each.run_id for each in attempts)
+    if attempts:
+        await store.settle_attempts([(each.key, Succeeded()) for each in attempts])
+    return len(attempts)

@@ -156,7 +156,7 @@ def test_a_runner_outlives_its_database_connections(room: Room) -> None:
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_runner_stops_at_once(room: Room, signal_number: int) -> None:
     runner = room.start_runner()
-    room.until("it is there", lambda: room.query("select 1 from queue.runners where name = 'runner-0' and stopped_at is null"))
+    room.until("it listens", lambda: '"listening"' in room.log(0))
     runner.send_signal(signal_number)
 
     assert runner.wait(timeout=5) == 0

@@ -49,6 +49,12 @@ def test_head_is_answered_and_the_next_request_too(scratch: Scratch) -> None:
         assert ask(scratch, "GET", "api").status_code == 203
 
 
+def test_connections_are_used_again(scratch: Scratch) -> None:
+    seen = {ask(scratch, "POST", "api", content=b"x").json()["connection"] for _ in range(10)}
+
+    assert len(seen) == 1
+
+
 def test_no_key_is_asked_for(scratch: Scratch) -> None:
     assert httpx.get(f"{scratch.url}/functions/v1/api").status_code == 203
 

@@ -41,6 +41,8 @@ def test_a_bad_setting_gets_one_clear_line(
     for name, value in (gateway_environment | {"GATEWAY_PORT": "1"} | changes).items():
         monkeypatch.setenv(name, value)
 
+    monkeypatch.setattr(__main__.uvicorn, "run", lambda *_, **__: pytest.fail("it started"))
+
     status = __main__.main()
 
     said = capsys.readouterr().err

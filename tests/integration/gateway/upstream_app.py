@@ -80,6 +80,7 @@ async def _show(scope: dict[str, Any], receive: Any, send: Any) -> None:
         "query": scope["query_string"].decode(),
         "headers": {name.decode(): value.decode("latin-1") for name, value in scope["headers"]},
         "forwarded": [value.decode() for name, value in scope["headers"] if name == b"x-forwarded-for"],
+        "connection": scope["client"][1],
         "size": size,
     }
     await _answer(send, 203, json.dumps(seen).encode(), [(b"x-from", b"upstream")])

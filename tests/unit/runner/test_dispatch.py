@@ -107,7 +107,7 @@ async def running(
     nudges: list[int] = []
     chronicle = Chronicle(store)
     custody = Custody(store, store.terms, chronicle.note)
-    ledger = Ledger(store, custody, lambda: nudges.append(1))
+    ledger = Ledger(store, custody, settled=lambda: dispatcher.wake(), retried=lambda: nudges.append(1))
     dispatcher = Dispatcher(
         store,
         workshop,

@@ -1,4 +1,6 @@
-"""`python -m control_room_harness`, in /job: tables in, user code, tables out, lineage. Exits as user code did."""
+"""`python -m control_room_harness`, in /job: tables in, user code, tables out, lineage. Exits as user code
+did.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,21 @@ def main() -> int:
     for name in ("PYTHONPATH", "PYTHONSAFEPATH"):
         os.environ.pop(name, None)
     request = requests.read(Path.cwd())
-    try:
-        for each in request.inputs:
-            if each.kind == "table":
+    for each in request.inputs:
+        if each.kind == "table":
+            try:
                 tables.bring_in(request, each.name)
+            except Exception as error:
+                return _give_up(
+                    request, "input", f"the input {each.name} could not be turned into Parquet: {error}"
+                )
+    try:
         chosen = engine.choose(request)
     except Exception as error:
-        print(f"control room: the engine could not be prepared: {error}", file=sys.stderr)
-        return 70
+        return _give_up(request, "engine", f"the engine {request.engine} could not be started: {error}")
+    # Progress is read line by line from a pipe, where Python would keep it back until the end.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    (request.side_channel / "started").touch()
     program.hide(library)
     code = program.run(request.root, request.entry)
     _end_program()
@@ -39,8 +48,18 @@ def main() -> int:
     return code
 
 
+def _give_up(request: Request, about: str, message: str) -> int:
+    """The harness could not do its part; the runner tells this from a job that failed."""
+    line = " ".join(message.split())[:1000]
+    print(f"control room: {line}", file=sys.stderr)
+    (request.side_channel / "failure.json").write_text(json.dumps({"about": about, "message": line}), "utf-8")
+    return 70
+
+
 def _end_program() -> None:
-    """What Python does at the end of a program: threads are awaited, exit handlers run. User code may count on it."""
+    """What Python does at the end of a program: threads are awaited, exit handlers run. User code may count
+    on it.
+    """
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -49,7 +68,9 @@ def _end_program() -> None:
 
 
 def _take_out(request: Request, capture: Capture) -> dict[str, list[tuple[str, str]]]:
-    """Every table output as CSV. What is wrong with one is written down for the runner, which fails the attempt."""
+    """Every table output as CSV. What is wrong with one is written down for the runner, which fails the
+    attempt.
+    """
     schemas: dict[str, list[tuple[str, str]]] = {}
     problems: list[str] = []
     for output in request.outputs:
@@ -69,5 +90,6 @@ if __name__ == "__main__":
     exit_code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not sys.exit: DuckDB and py4j have things to say while the interpreter is taken down, and they take their time.
+    # Not sys.exit: DuckDB and py4j have things to say while the interpreter is taken down, and they take
+    # their time.
     os._exit(exit_code)

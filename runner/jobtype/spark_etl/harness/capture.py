@@ -135,7 +135,9 @@ class Capture:
             if len(self._held) < _MAX_HELD:
                 self._held.append(flow)
             elif len(self._held) == _MAX_HELD:
-                self._held.append(lambda: Flow(None, "HELD", doubts=("too many collected results to follow",)))
+                self._held.append(
+                    lambda: Flow(None, "HELD", doubts=("too many collected results to follow",))
+                )
 
     def local(self, columns: list[str]) -> Flow:
         """Rows that the program brought in. If it had read anything before, their origin is in doubt."""

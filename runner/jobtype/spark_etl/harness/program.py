@@ -36,8 +36,8 @@ def run(root: Path, entry: str) -> int:
 def hide(library: Path) -> None:
     """Take the harness out of the way of user code.
 
-    The submodules stay in `sys.modules`, or their own imports of one another would end here; but `import runner`
-    looks for the user's module again.
+    The submodules stay in `sys.modules`, or their own imports of one another would end here; but `import
+    runner` looks for the user's module again.
     """
     paths = {str(library), str(library.resolve())}
     sys.path[:] = [path for path in sys.path if path not in paths and path != ""]

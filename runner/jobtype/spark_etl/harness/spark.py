@@ -1,10 +1,10 @@
 """The engine `spark`: real PySpark, local mode, watched through a QueryExecutionListener written in Python.
 
-The session exists before user code starts, as on Databricks: `SparkSession.builder…getOrCreate()` finds it, settings
-that a session takes at run time are applied, the others are ignored with Spark's own warning. The listener gets the
-analysed plan of every write and of every collect; `spark_plan` reads its JSON, and a few calls into the JVM per
-leaf tell where the files are. Spark calls listeners from a thread of its own, some time later: whoever needs the
-books to be complete empties the listener bus first.
+The session exists before user code starts, as on Databricks: `SparkSession.builder…getOrCreate()` finds it,
+settings that a session takes at run time are applied, the others are ignored with Spark's own warning. The
+listener gets the analysed plan of every write and of every collect; `spark_plan` reads its JSON, and a few
+calls into the JVM per leaf tell where the files are. Spark calls listeners from a thread of its own, some
+time later: whoever needs the books to be complete empties the listener bus first.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class SparkEngine:
         scratch = request.scratch
         (scratch / "tmp").mkdir(parents=True, exist_ok=True)
         heap = max(384, int(request.memory_bytes * 0.45) // 2**20)
-        java = f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={scratch}/tmp"
+        java = (
+            f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={scratch}/tmp"
+        )
         settings = {
             "spark.app.name": request.job.name,
             "spark.master": f"local[{max(1, request.cpus)}]",
@@ -218,7 +220,9 @@ class SparkEngine:
         if name == "LogicalRelation":
             relation = leaf.relation()
             if str(relation.getClass().getSimpleName()) == "HadoopFsRelation":
-                places = [self.capture.place(p) for p in relation.location().rootPaths().mkString("\n").split("\n")]
+                places = [
+                    self.capture.place(p) for p in relation.location().rootPaths().mkString("\n").split("\n")
+                ]
                 source = self._one_source(sorted(set(places)), [column for _, column in outputs])
                 return {identity: (source, column) for identity, column in outputs}
         if name in ("LocalRelation", "Range", "EmptyRelation"):

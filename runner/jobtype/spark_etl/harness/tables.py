@@ -8,8 +8,8 @@ Both engines use DuckDB for this, so a column has the same Postgres type whichev
     FLOAT               real                BLOB               bytea             TIMESTAMPTZ   timestamptz
     DOUBLE              double precision    UUID               uuid              nested, JSON  jsonb
 
-Spark's `timestamp` is an instant and becomes timestamptz, its `timestamp_ntz` timestamp. The CSV is Postgres' own:
-an unquoted empty field is NULL, `""` is the empty string.
+Spark's `timestamp` is an instant and becomes timestamptz, its `timestamp_ntz` timestamp. The CSV is
+Postgres' own: an unquoted empty field is NULL, `""` is the empty string.
 """
 
 from __future__ import annotations

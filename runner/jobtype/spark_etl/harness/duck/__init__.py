@@ -1,7 +1,9 @@
-"""The engine `duckdb`: PySpark's API by sqlframe on DuckDB, made to behave as Spark does where a job would notice.
+"""The engine `duckdb`: PySpark's API by sqlframe on DuckDB, made to behave as Spark does where a job would
+notice.
 
-sqlframe replaces `pyspark` before user code imports it. What it leaves open or does otherwise than Spark is mended
-by the modules here; each says for itself what. What stays different is listed in the docstring of the harness.
+sqlframe replaces `pyspark` before user code imports it. What it leaves open or does otherwise than Spark is
+mended by the modules here; each says for itself what. What stays different is listed in the docstring of the
+harness.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from runner.lineage.flow import IDENTITY, Column, Flow, Origin
 from .. import tables
 from ..capture import LOCAL, Capture
 from ..request import Request
-from . import errors, frame, functions, reader, session, writer
+from . import commands, errors, frame, functions, reader, rows, session, writer
 
 __all__ = ["DuckEngine"]
 
@@ -44,7 +46,9 @@ class DuckEngine:
         _make_package()
         errors.install()
         functions.install(self)
-        session.install(self)
+        conf = session.install(self)
+        rows.install(self)
+        commands.install(self, conf)
         frame.install(self)
         reader.install(self)
         writer.install(self)
@@ -92,12 +96,8 @@ class DuckEngine:
 
     def note_table(self, table: str, query: str, *, replaces: bool) -> None:
         """A table of the session's own catalog was written."""
-        self._schema[table] = dict(self.describe(table))
+        self._schema[table] = dict(self.describe(self.quoted(table)))
         self.capture.hop(replace(self.trace(query), target=table), replaces=replaces)
-
-    def forget_table(self, table: str) -> None:
-        self._schema.pop(table, None)
-        self.capture.forget(table)
 
     def note_insert(self, table: str, query: str, columns: list[str], *, replaces: bool) -> None:
         """Rows were put into a table of the catalog, into these columns by position."""
@@ -106,15 +106,27 @@ class DuckEngine:
         self.capture.hop(replace(flow, target=table, columns=by_position), replaces=replaces)
 
     def table_name(self, name: str) -> str:
-        """A catalog table as DuckDB knows it; databases of the catalog are not told apart from one another."""
+        """The dotted name under which a catalog table is kept and traced; `default` is no schema of its own."""
         parts = [part.strip('`"').lower() for part in name.split(".")]
-        return "_".join(each for each in parts if each not in ("default", "spark_catalog"))
+        return ".".join(each for each in parts if each not in ("default", "spark_catalog"))
+
+    def quoted(self, table: str) -> str:
+        """A dotted name as DuckDB's SQL has it."""
+        return ".".join(reader.name(part) for part in table.split("."))
 
     def table_exists(self, name: str) -> bool:
+        *schema, table = self.table_name(name).split(".")
         found = self.connection.execute(
-            "SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [self.table_name(name)]
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?",
+            [schema[0] if schema else "main", table],
         ).fetchone()
         return bool(found[0])
+
+    def drop_table(self, name: str) -> None:
+        table = self.table_name(name)
+        self.connection.execute(f"DROP TABLE IF EXISTS {self.quoted(table)}")
+        self._schema.pop(table, None)
+        self.capture.forget(table)
 
     def schema_types(self, schema: Any) -> dict[str, Any]:
         """A schema in any form that PySpark takes -> column -> sqlglot type."""
@@ -126,13 +138,11 @@ class DuckEngine:
         (type_,) = reader.schema_types(f"r {text}").values()
         with contextlib.suppress(Exception):  # the first time there is none to remove
             self.connection.remove_function(name)
-        self.connection.create_function(
-            name,
-            lambda *values: function(*values),
-            None,  # noqa: PLW0108 - so DuckDB sees any number of arguments
-            reader.duck(type_),
-            null_handling="special",
-        )
+
+        def any_number(*values: Any) -> Any:  # DuckDB counts the arguments of what it is given
+            return function(*values)
+
+        self.connection.create_function(name, any_number, None, reader.duck(type_), null_handling="special")
 
     def trace(self, query: str) -> Flow:
         """The flow of one query in DuckDB's SQL, exactly as it was run."""

@@ -1,7 +1,7 @@
 """`pyspark.errors` and `pyspark.sql.utils`: the names that jobs catch.
 
-DuckDB's and sqlglot's exceptions are turned into them where a job would catch Spark's: `except AnalysisException`
-catches an unknown column, table or path on this engine as well.
+DuckDB's and sqlglot's exceptions are turned into them where a job would catch Spark's: `except
+AnalysisException` catches an unknown column, table or path on this engine as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""DataFrame: the methods that sqlframe lacks or gets wrong, and a note of every result that the program takes out."""
+"""DataFrame: the methods that sqlframe lacks or gets wrong, and a note of every result that the program
+takes out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .reader import name
+from .reader import name, spark_type
 from .writer import _query
 
 if TYPE_CHECKING:
@@ -117,7 +119,6 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     def summary(self: Any, *statistics: str) -> Any:
         return _summary(self, [], list(statistics) or ["count", "mean", "stddev", "min", "max"])
 
-    @operations.operation(operations.Operation.GROUP_BY)
     def rollup(self: Any, *columns: Any) -> Any:
         given = columns[0] if len(columns) == 1 and isinstance(columns[0], list) else columns
         keys = self._ensure_and_normalize_cols(list(given))
@@ -126,18 +127,7 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     def typed_columns(self: Any) -> list[Any]:
         """The schema of the frame, asked of DuckDB and told in Spark's types."""
         found = engine.describe(f"({_query(self)})")
-        return [
-            catalog_column(n, None, spark_type(t), True, False, False)
-            for n, t in found
-        ]
-
-    def spark_type(duck: str) -> str:
-        for wide in ("UHUGEINT", "HUGEINT", "UBIGINT"):  # what DuckDB makes of sums; a long in Spark
-            duck = duck.replace(wide, "BIGINT")
-        for text in ("UUID", "TIME ", "ENUM"):
-            if duck.startswith(text) or duck == text.strip():
-                duck = "VARCHAR"
-        return str(exp.DataType.build(duck, dialect="duckdb").sql(dialect="spark"))
+        return [catalog_column(n, None, spark_type(t), True, False, False) for n, t in found]
 
     def approx_quantile(self: Any, col: Any, probabilities: Any, relativeError: Any) -> Any:
         listed = "[" + ", ".join(str(float(each)) for each in probabilities) + "]"
@@ -168,7 +158,7 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
     cls.sample = sample
     cls.describe = describe
     cls.summary = summary
-    cls.rollup = rollup
+    cls.rollup = operations.operation(operations.Operation.GROUP_BY)(rollup)
     cls._typed_columns = property(typed_columns)
     cls.approxQuantile = approx_quantile
     engine.sql.DataFrameStatFunctions.approxQuantile = lambda self, *a, **k: approx_quantile(self.df, *a, **k)

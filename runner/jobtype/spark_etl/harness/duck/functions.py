@@ -109,25 +109,51 @@ def install(engine: DuckEngine) -> None:
     registration.register = register
 
 
+#: What is an int in Spark and a long (or a float) in DuckDB.
+_INTEGERS = (
+    "Year Quarter Month Week WeekOfYear Day DayOfMonth DayOfWeek DayOfYear Hour Minute Second DateDiff Length "
+    "ArraySize StrPosition Ascii Levenshtein"
+).split()
+_RANKS = ("RowNumber", "Rank", "DenseRank", "Ntile")
+
+
 def _mend_generator(exp: Any) -> None:
-    """Where the DuckDB of sqlglot gives another type than Spark: floor and ceil are longs, parsed times instants."""
+    """Where the DuckDB of sqlglot gives another type than Spark: dates' parts, ranks, floors, parsed times."""
     duckdb: Any = importlib.import_module("sqlglot.dialects.duckdb").DuckDB
     session: Any = importlib.import_module("sqlframe.duckdb.session")
 
-    def long(name: str) -> Any:
-        def generate(generator: Any, expression: Any) -> str:
-            return f"CAST({name}({generator.sql(expression, 'this')}) AS BIGINT)"
+    def cast(plain: Callable[[Any, Any], str], type_: str) -> Callable[[Any, Any], str]:
+        return lambda generator, node: f"CAST({plain(generator, node)} AS {type_})"
 
-        return generate
-
-    def instant(generator: Any, expression: Any) -> str:
-        return f"CAST({generator.strtotime_sql(expression)} AS TIMESTAMPTZ)"
+    def window(generator: Any, node: Any) -> str:
+        plain = str(generator.window_sql(node))
+        return f"CAST({plain} AS INTEGER)" if type(node.this).__name__ in _RANKS else plain
 
     for dialect in (duckdb, session._DuckDBV2):
         transforms = dialect.Generator.TRANSFORMS
-        transforms[exp.StrToTime] = instant
-        transforms[exp.Floor] = long("FLOOR")
-        transforms[exp.Ceil] = long("CEIL")
+        for each in _INTEGERS:
+            node_type = getattr(exp, each)
+            transforms[node_type] = cast(_plain(transforms, node_type), "INTEGER")
+        for each in ("Floor", "Ceil"):
+            transforms[getattr(exp, each)] = cast(_by_name(each.upper()), "BIGINT")
+        transforms[exp.StrToTime] = cast(lambda g, node: str(g.strtotime_sql(node)), "TIMESTAMPTZ")
+        transforms[exp.Window] = window
+
+
+def _plain(transforms: Any, node_type: Any) -> Callable[[Any, Any], str]:
+    if node_type in transforms:
+        found: Callable[[Any, Any], str] = transforms[node_type]
+        return found
+
+    def generate(generator: Any, node: Any) -> str:
+        method = getattr(generator, f"{node.key}_sql", generator.function_fallback_sql)
+        return str(method(node))
+
+    return generate
+
+
+def _by_name(function: str) -> Callable[[Any, Any], str]:
+    return lambda generator, node: f"{function}({generator.sql(node, 'this')})"
 
 
 def _word(name: str) -> str:

@@ -1,14 +1,18 @@
 """DataFrameReader: every read is a view over the files, with Spark's rules for options and types.
 
-- paths: a file, a directory (part files, `key=value` partitions), a glob, `file:`, a list; a missing one is an
+- paths: a file, a directory (part files, `key=value` partitions), a glob, `file:`, a list; a missing one is
+an
   AnalysisException;
-- csv: without `header` the columns are `_c0`…; without `inferSchema` all are strings; with a schema bad values are
+- csv: without `header` the columns are `_c0`…; without `inferSchema` all are strings; with a schema bad
+values are
   NULL (PERMISSIVE) or fail (FAILFAST) or drop the row (DROPMALFORMED); `sep`, `quote`, `escape`, `nullValue`,
   `comment`, `encoding`, `dateFormat`, `timestampFormat`, `ignoreLeading/TrailingWhiteSpace`;
-- json: lines or one array; types as Spark infers them (integers are bigint, dates stay strings, fields sorted);
+- json: lines or one array; types as Spark infers them (integers are bigint, dates stay strings, fields
+sorted);
 - parquet: directory or file, `mergeSchema`; text: one column `value`.
 
-Each view is noted as reading its place, so the lineage of a frame starts at inputs/<name> whatever happens later.
+Each view is noted as reading its place, so the lineage of a frame starts at inputs/<name> whatever happens
+later.
 """
 
 from __future__ import annotations
@@ -70,13 +74,13 @@ def install(engine: DuckEngine) -> None:
         chosen = str(format or self.state_format_to_read or "parquet").lower()
         if chosen not in _FORMATS:
             raise NotImplementedError(f"reading {chosen} needs real Spark: submit the job with engine spark")
-        merged = _lower({**self.state_options, **options})
+        merged = lower({**self.state_options, **options})
         if path is None:
             path = merged.pop("path", None)
         paths = [str(each) for each in (path if isinstance(path, (list, tuple)) else [path])]
         schema = schema if schema is not None else getattr(self, "_given_schema", None)
         types = engine.schema_types(schema) if schema is not None else None
-        return _read(engine, self.session, chosen, paths, types, merged)
+        return _read(engine, self.session, chosen, paths=paths, types=types, options=merged)
 
     def schema(self: Any, given: Any) -> Any:
         self._given_schema = given
@@ -100,7 +104,7 @@ def install(engine: DuckEngine) -> None:
     cls.jdbc = refuse
 
 
-def _lower(options: Options) -> dict[str, Any]:
+def lower(options: Options) -> dict[str, Any]:
     aliases = {"delimiter": "sep", "charset": "encoding"}
     lowered = {str(name).lower(): value for name, value in options.items() if value is not None}
     return {aliases.get(name, name): value for name, value in lowered.items()}
@@ -113,7 +117,7 @@ def flag(options: Options, name: str, default: bool = False) -> bool:
 
 
 def _read(
-    engine: DuckEngine, session: Any, format_: str, paths: list[str], types: Any, options: dict[str, Any]
+    engine: DuckEngine, session: Any, format_: str, *, paths: list[str], types: Any, options: dict[str, Any]
 ) -> Any:
     files, partitioned = _files(engine, paths, format_)
     listed = "[" + ", ".join(literal(file) for file in files) + "]"
@@ -377,6 +381,16 @@ def schema_types(schema: Any) -> dict[str, Any]:
 def duck(type_: Any) -> str:
     """A sqlglot type as DuckDB writes it."""
     return str(type_.sql(dialect="duckdb")).replace("TEXT", "VARCHAR").replace("INT ", "INTEGER ")
+
+
+def spark_type(type_: str) -> str:
+    """A DuckDB type as Spark calls it."""
+    exp: Any = importlib.import_module("sqlglot.expressions")
+    for wide in ("UHUGEINT", "HUGEINT", "UBIGINT"):  # what DuckDB makes of sums; a long in Spark
+        type_ = type_.replace(wide, "BIGINT")
+    if type_ in ("UUID", "TIME") or type_.startswith("ENUM"):
+        type_ = "VARCHAR"
+    return str(exp.DataType.build(type_, dialect="duckdb").sql(dialect="spark")).lower().replace(", ", ",")
 
 
 def literal(value: object) -> str:

@@ -1,7 +1,8 @@
-"""DataFrameWriter: a directory of part files as Spark leaves it, all save modes, partitions; every write traced.
+"""DataFrameWriter: a directory of part files as Spark leaves it, all save modes, partitions; every write
+traced.
 
-A write goes to a directory beside the target and is moved into place when it is complete, so a job may overwrite
-what it reads, and a failing write leaves what was there before.
+A write goes to a directory beside the target and is moved into place when it is complete, so a job may
+overwrite what it reads, and a failing write leaves what was there before.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from .reader import _lower, flag, literal, name
+from .reader import flag, literal, lower, spark_type
+from .reader import name as quote
 
 if TYPE_CHECKING:
     from . import DuckEngine
@@ -23,16 +26,22 @@ _MODES = ("append", "overwrite", "error", "errorifexists", "ignore")
 _COMPRESSION = ("snappy", "gzip", "zstd", "lz4", "uncompressed")
 
 
-def install(engine: DuckEngine) -> None:
+def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small methods
     """Put the methods onto sqlframe's writer."""
     cls = engine.sql.DataFrameWriter
 
     def write(self: Any, path: str, mode: Any = None, format: str = "parquet", **options: Any) -> None:
-        merged = _lower(options)
+        merged = lower(options)
         partitions = merged.pop("partitionby", None) or getattr(self, "_partitions", None) or []
         partitions = [partitions] if isinstance(partitions, str) else list(partitions)
         _write(
-            engine, self._df, str(path), _mode(mode or self._mode), str(format).lower(), partitions, merged
+            engine,
+            self._df,
+            str(path),
+            mode=_mode(mode or self._mode),
+            format_=str(format).lower(),
+            partitions=partitions,
+            options=merged,
         )
 
     def mode(self: Any, saveMode: Any) -> Any:
@@ -84,10 +93,12 @@ def install(engine: DuckEngine) -> None:
                 insert(self, name, False, None)
                 return
         table, query = engine.table_name(name), _query(self._df)
-        hold = engine.number("new_table")
-        engine.connection.execute(f"CREATE TABLE {hold} AS {engine.settled(query)}")
-        engine.connection.execute(f"DROP TABLE IF EXISTS {table}")
-        engine.connection.execute(f"ALTER TABLE {hold} RENAME TO {table}")
+        hold, *schema = engine.number("new_table"), *table.split(".")[:-1]
+        for each in schema:
+            engine.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(each)}")
+        engine.connection.execute(f"CREATE TEMP TABLE {hold} AS {engine.settled(query)}")
+        engine.connection.execute(f"CREATE OR REPLACE TABLE {engine.quoted(table)} AS FROM {hold}")
+        engine.connection.execute(f"DROP TABLE {hold}")
         with engine.capture.guard(f"the table {name}"):
             engine.note_table(table, query, replaces=True)
 
@@ -97,15 +108,16 @@ def install(engine: DuckEngine) -> None:
             raise errors.AnalysisException(
                 f"[TABLE_OR_VIEW_NOT_FOUND] The table or view {name} cannot be found."
             )
-        target = [c for c, _ in engine.describe(table)]
-        written = columns or target
+        target = engine.quoted(table)
+        written = columns or [c for c, _ in engine.describe(target)]
+        hold = engine.number("new_rows")
         with errors.translated():
-            engine.connection.execute(f"CREATE TEMP TABLE _inserted AS {query}")
+            engine.connection.execute(f"CREATE TEMP TABLE {hold} AS {query}")
             if overwrite:
-                engine.connection.execute(f"DELETE FROM {table}")
-            listed = ", ".join(f'"{c}"' for c in written)
-            engine.connection.execute(f"INSERT INTO {table} ({listed}) SELECT * FROM _inserted")  # noqa: S608
-            engine.connection.execute("DROP TABLE _inserted")
+                engine.connection.execute(f"DELETE FROM {target}")  # noqa: S608
+            listed = ", ".join(quote(each) for each in written)
+            engine.connection.execute(f"INSERT INTO {target} ({listed}) FROM {hold}")
+            engine.connection.execute(f"DROP TABLE {hold}")
         with engine.capture.guard(f"the table {name}"):
             engine.note_insert(table, query, written, replaces=overwrite)
 
@@ -152,6 +164,7 @@ def _write(
     engine: DuckEngine,
     frame: Any,
     path: str,
+    *,
     mode: str,
     format_: str,
     partitions: list[str],
@@ -168,19 +181,25 @@ def _write(
     query = _query(frame)
     staged = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
     try:
-        _copy(engine, query, staged, format_, partitions, options)
+        types = _copy(engine, query, staged, format_=format_, partitions=partitions, options=options)
         _place(staged, target, replaces=mode == "overwrite")
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     with engine.capture.guard(f"the write to {path}"):
-        flow = engine.trace(query)
+        flow = replace(engine.trace(query), types=types)
         engine.capture.wrote(path, flow, replaces=mode != "append")
 
 
 def _copy(
-    engine: DuckEngine, query: str, staged: Path, format_: str, partitions: list[str], options: dict[str, Any]
-) -> None:
-    """The result of the query as part files below `staged`."""
+    engine: DuckEngine,
+    query: str,
+    staged: Path,
+    *,
+    format_: str,
+    partitions: list[str],
+    options: dict[str, Any],
+) -> dict[str, str]:
+    """The result of the query as part files below `staged`; returns its columns and their types in Spark."""
     staged.mkdir(parents=True)
     suffix = _SUFFIXES[format_]
     stem = f"part-00000-{uuid.uuid4()}-c000"
@@ -188,7 +207,7 @@ def _copy(
     if format_ == "text":
         query = _one_column(engine, query)
     if partitions:
-        listed = ", ".join(name(each) for each in partitions)
+        listed = ", ".join(quote(each) for each in partitions)
         clauses += [f"PARTITION_BY ({listed})", f"FILENAME_PATTERN {literal('part-00000-{uuid}')}"]
         target = staged
     else:
@@ -197,6 +216,7 @@ def _copy(
         query = engine.settled(query)
         engine.connection.execute(f"COPY ({query}) TO {literal(target)} ({', '.join(clauses)})")
     (staged / "_SUCCESS").touch()
+    return {column: spark_type(type_) for column, type_ in engine.describe(f"({query})")}
 
 
 def _clauses(format_: str, options: dict[str, Any]) -> list[str]:

@@ -1,0 +1,74 @@
+"""Names of datasets, jobs and runs in lineage, the same before the run (request) and after it (results).
+
+control-room://<tenant>                 jobs by name, tables as <layer>.<table>
+control-room://<tenant>/artifacts       artifacts by name
+control-room://<tenant>/runs/<run>      files of one run that are neither: they end with it
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.lineage.openlineage import Dataset, Job
+from runner.model.attempt import Attempt, Input, Output
+
+
+def namespace(attempt: Attempt) -> str:
+    """Where the tenant's jobs and tables are."""
+    return f"control-room://{attempt.tenant_slug}"
+
+
+def files_namespace(attempt: Attempt) -> str:
+    """Where the files of this run are."""
+    return f"{namespace(attempt)}/runs/{attempt.run_id}"
+
+
+def artifact(attempt: Attempt, name: str) -> Dataset:
+    """An artifact of the tenant."""
+    return Dataset(f"{namespace(attempt)}/artifacts", name)
+
+
+def job(attempt: Attempt) -> Job:
+    """Whose lineage it is."""
+    name = getattr(attempt, "name", None) or attempt.task_key
+    return Job(namespace(attempt), str(name), attempt.run_id, attempt.number)
+
+
+def of_input(attempt: Attempt, each: Input) -> Dataset:
+    """The dataset behind an input. An artifact goes by its own name where the claim tells it."""
+    if each.table is not None:
+        return Dataset(namespace(attempt), each.table)
+    return artifact(attempt, getattr(each, "artifact_name", None) or each.name)
+
+
+def of_table(attempt: Attempt, each: Output) -> Dataset:
+    """The dataset that a table output becomes when it is published."""
+    return Dataset(namespace(attempt), f"{each.layer}.{each.table}")
+
+
+def request(attempt: Attempt) -> dict[str, Any]:
+    """The part of request.json that names things. File outputs get their names when it is known what they
+    are.
+    """
+    whose = job(attempt)
+    return {
+        "inputs": [
+            {"name": each.name, "kind": "table" if each.table is not None else "file"}
+            for each in attempt.inputs
+        ],
+        "outputs": [
+            {"name": each.name, **({"table": each.table, "layer": each.layer} if each.table else {})}
+            for each in attempt.outputs
+        ],
+        "namespaces": {"job": namespace(attempt), "file": files_namespace(attempt)},
+        "run_id": whose.run_id,
+        "attempt": whose.attempt,
+        "job_name": whose.name,
+        "inputs_lineage": {each.name: of_input(attempt, each).form() for each in attempt.inputs},
+        "outputs_lineage": {
+            each.name: of_table(attempt, each).form()
+            if each.table
+            else Dataset(files_namespace(attempt), f"outputs/{each.name}").form()
+            for each in attempt.outputs
+        },
+    }

@@ -1,0 +1,251 @@
+"""What ought to be: runs, tasks and attempts in plain dicts, and what each move of people and runners makes of them.
+
+Written from the design's words, not from the SQL. It knows no time: a lease is expired or not, a retry waits or
+not, a deadline lies ahead, within its grace or past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+FINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELED", "SKIPPED"})
+BAD = frozenset({"FAILED", "TIMED_OUT", "CANCELED"})
+MAX_LOST = 2
+MAX_LOG_LINES = 6
+
+Deadline = Literal["none", "ahead", "grace", "past"]
+
+# of the upstream tasks, all of which have ended
+RUN_IF: dict[str, Callable[[Sequence[str]], bool]] = {
+    "ALL_SUCCESS": lambda up: all(state == "SUCCEEDED" for state in up),
+    "ALL_DONE": lambda up: True,
+    "NONE_FAILED": lambda up: not any(state in BAD for state in up),
+    "AT_LEAST_ONE_SUCCESS": lambda up: any(state == "SUCCEEDED" for state in up),
+    "ALL_FAILED": lambda up: all(state in BAD for state in up),
+    "AT_LEAST_ONE_FAILED": lambda up: any(state in BAD for state in up),
+}
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A lease that some runner was given once; it may be stale by now."""
+
+    attempt_id: int
+    lease: int
+    instance: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a runner says of an attempt; `recorded` is what becomes of it."""
+
+    state: str
+    recorded: str
+    retryable: bool = False
+    waits: bool = False  # its retry comes in an hour, else at once
+
+
+OUTCOMES: dict[str, Outcome] = {
+    "succeeded": Outcome("SUCCEEDED", "SUCCEEDED"),
+    "failed": Outcome("FAILED", "FAILED"),
+    "failed, again at once": Outcome("FAILED", "FAILED", retryable=True),
+    "failed, again later": Outcome("FAILED", "FAILED", retryable=True, waits=True),
+    "timed out": Outcome("TIMED_OUT", "TIMED_OUT"),
+    "canceled": Outcome("CANCELED", "CANCELED"),
+    "nonsense": Outcome("NONSENSE", "FAILED"),  # cannot be recorded: ends FAILED by itself
+}
+
+
+@dataclass
+class Attempt:
+    task: Task
+    number: int = 1
+    id: int | None = None  # known from the first claim on
+    lease: int = 0
+    lost: int = 0
+    running: bool = False
+    waits: bool = False
+    expired: bool = False
+    deadline: Deadline = "none"
+    external_id: str | None = None
+    runner: str | None = None
+    log_lines: int = 0
+
+
+@dataclass
+class Task:
+    run: Run
+    key: str
+    requires: str
+    max_retries: int
+    depends_on: tuple[str, ...] = ()
+    run_if: str = "ALL_SUCCESS"
+    state: str = "QUEUED"
+    percent: int = 0
+    message: str | None = None
+    live: Attempt | None = None
+    past: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Run:
+    id: int
+    tenant: str
+    callbacks: frozenset[str]
+    tasks: dict[str, Task] = field(default_factory=dict)
+    state: str = "QUEUED"
+    canceled: bool = False
+    events: list[str] = field(default_factory=list)
+    log_seq: int = 0
+
+
+@dataclass
+class Model:
+    limits: dict[str, int]
+    runs: dict[int, Run] = field(default_factory=dict)
+    keys: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    # reading
+
+    def live(self) -> list[Attempt]:
+        tasks = [task for run in self.runs.values() for task in run.tasks.values()]
+        return [task.live for task in tasks if task.live is not None]
+
+    def running(self, tenant: str) -> int:
+        return sum(it.running and it.task.run.tenant == tenant for it in self.live())
+
+    def held(self, ticket: Ticket) -> Attempt | None:
+        """The attempt, if this very lease holds it: law 1."""
+        for it in self.live():
+            if it.id == ticket.attempt_id:
+                return it if it.running and it.lease == ticket.lease else None
+        return None
+
+    # people
+
+    def submit(self, run: Run, tasks: Iterable[Task]) -> None:
+        self.runs[run.id] = run
+        for task in tasks:
+            run.tasks[task.key] = task
+            if task.depends_on:
+                task.state = "BLOCKED"
+            else:
+                task.live = Attempt(task)
+
+    def cancel(self, run: Run) -> None:
+        run.canceled = True
+        for task in run.tasks.values():
+            if task.live is not None and not task.live.running:
+                task.past.append("CANCELED")
+                task.live = None
+            if task.state in {"QUEUED", "BLOCKED"}:
+                task.state = "CANCELED"
+        self._advance(run)
+
+    # runners
+
+    def claim(self, attempt: Attempt, attempt_id: int, instance: str) -> None:
+        attempt.id = attempt_id
+        attempt.lease += 1
+        attempt.running = True
+        attempt.runner = instance
+        if attempt.external_id is None or attempt.deadline == "none":
+            attempt.deadline = "ahead"  # an adopted attempt keeps its own
+        attempt.task.state = "RUNNING"
+        attempt.task.run.state = "RUNNING"
+
+    def renew(self, attempt: Attempt, percent: int | None, message: str | None) -> None:
+        attempt.expired = False
+        self._progress(attempt.task, percent, message)
+
+    def report(
+        self, attempt: Attempt, percent: int | None, message: str | None, external_id: str | None, lines: int
+    ) -> None:
+        self._progress(attempt.task, percent, message)
+        if external_id is not None:
+            attempt.external_id = external_id
+        taken = min(lines, MAX_LOG_LINES - attempt.log_lines)
+        attempt.log_lines += taken
+        attempt.task.run.log_seq += taken
+
+    def settle(self, ended: Sequence[tuple[Attempt, Outcome]]) -> None:
+        for attempt, outcome in ended:
+            task = attempt.task
+            task.past.append(outcome.recorded)
+            task.live = None
+            again = outcome.retryable and attempt.number <= task.max_retries and not task.run.canceled
+            if again:
+                task.live = Attempt(task, attempt.number + 1, waits=outcome.waits)
+            task.state = "QUEUED" if again else outcome.recorded
+            if outcome.recorded == "SUCCEEDED":
+                task.percent = 100
+        for attempt, _ in ended:
+            self._advance(attempt.task.run)
+
+    def release(self, attempt: Attempt) -> None:
+        if attempt.task.run.canceled:
+            self.settle([(attempt, OUTCOMES["canceled"])])
+        else:
+            self._requeue(attempt)
+
+    def reap(self) -> int:
+        lost = [it for it in self.live() if it.running and it.expired]
+        for attempt in lost:
+            if attempt.task.run.canceled:
+                self.settle([(attempt, OUTCOMES["canceled"])])
+            elif attempt.deadline in {"grace", "past"}:
+                self.settle([(attempt, OUTCOMES["timed out"])])
+            elif attempt.lost >= MAX_LOST:
+                self.settle([(attempt, OUTCOMES["failed"])])
+                attempt.task.past[-1] = "LOST"
+            else:
+                attempt.lost += 1
+                self._requeue(attempt)
+        return len(lost)
+
+    # both
+
+    def _requeue(self, attempt: Attempt) -> None:
+        attempt.running = False
+        attempt.expired = False
+        attempt.runner = None
+        attempt.task.state = "QUEUED"
+
+    def _progress(self, task: Task, percent: int | None, message: str | None) -> None:
+        further = percent is not None and percent > task.percent
+        if further and percent is not None:
+            task.percent = min(percent, 100)
+        news = message is not None and message != task.message
+        if news:
+            task.message = message
+        if (further or news) and "run.progress" in task.run.callbacks:
+            task.run.events.append("run.progress")
+
+    def _advance(self, run: Run) -> None:
+        if run.state in FINAL:
+            return
+        moved = True
+        while moved:
+            moved = False
+            for task in run.tasks.values():
+                up = [run.tasks[key].state for key in task.depends_on]
+                if task.state == "BLOCKED" and all(state in FINAL for state in up):
+                    moved = True
+                    if RUN_IF[task.run_if](up) and not run.canceled:
+                        task.state = "QUEUED"
+                        task.live = Attempt(task)
+                    else:
+                        task.state = "SKIPPED"
+        states = [task.state for task in run.tasks.values()]
+        if all(state in FINAL for state in states):
+            run.state = verdict(states, canceled=run.canceled)
+            run.events.append("run.completed" if run.state == "SUCCEEDED" else "run.failed")
+
+
+def verdict(states: Sequence[str], *, canceled: bool) -> str:
+    """The state of a run whose tasks have all ended: the worst of them, and CANCELED if that left something undone."""
+    worst = next((it for it in ("FAILED", "TIMED_OUT", "CANCELED", "SUCCEEDED") if it in states), "SKIPPED")
+    undone = any(state != "SUCCEEDED" for state in states)
+    return "CANCELED" if canceled and undone and worst in {"SUCCEEDED", "SKIPPED"} else worst
