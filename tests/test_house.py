@@ -1,4 +1,4 @@
-"""The house rules of docs/architecture.md, as far as text shows them: arrows of both languages, stanzas, names.
+"""The house rules of docs/architecture.md, as far as text shows them: arrows, stanzas, names, in both languages.
 
 Each rule is a function from text to complaints, so that it is tried on a broken example as well: a rule that
 catches nothing proves nothing. What only the catalog knows (privileges, policies, keys) is in sql_tests.
@@ -63,7 +63,7 @@ def sql(text: str, number: int = 50, name: str = "queue") -> Room:
     return Room(number, name, text)
 
 
-# -------------------------------------------------------------------------------------------------- SQL: arrows
+# ------------------------------------------------------------------------------------------------ SQL: arrows
 
 
 def named_rooms(text: str) -> set[str]:
@@ -131,7 +131,7 @@ def test_dynamic_sql_that_names_another_room_is_caught() -> None:
     ) == ["artifact"]
 
 
-# ------------------------------------------------------------------------------------------------- SQL: stanzas
+# ----------------------------------------------------------------------------------------------- SQL: stanzas
 
 
 def broken_stanzas(room: Room) -> list[str]:
@@ -231,7 +231,7 @@ def test_every_room_has_its_tests_under_the_same_name() -> None:
     assert {f"{room.number}_{room.name}" for room in ROOMS} | {"95_surface", "96_lints"} == stems
 
 
-# ------------------------------------------------------------------------------------------------------- Python
+# ----------------------------------------------------------------------------------------------------- Python
 
 
 def tracked(pattern: str) -> list[Path]:
@@ -312,7 +312,7 @@ def test_no_module_is_named_after_nothing() -> None:
     ] == []
 
 
-# --------------------------------------------------------------------------------------------------------- edge
+# ------------------------------------------------------------------------------------------------------- edge
 
 
 def remote_imports(source: str) -> list[str]:

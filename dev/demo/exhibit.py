@@ -53,12 +53,9 @@ def fetch() -> dict[str, Path]:
     )
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no word"]
-        raise ControlRoomError(
-            f"the public data cannot be fetched: {reason[0]}", "is the npm registry in reach?"
-        )
-    return {
-        path.stem.split("-")[0]: path for line in done.stdout.splitlines() if (path := Path(line)).is_file()
-    }
+        raise ControlRoomError(reason[0].removeprefix("error: "), "is the npm registry in reach?")
+    files = [Path(line) for line in done.stdout.splitlines()]
+    return {path.stem.split("-")[0]: path for path in files}
 
 
 def outputs() -> list[dict[str, str]]:

@@ -1,7 +1,6 @@
 """The ASGI application: the first path segments decide which door answers."""
 
 import asyncio
-import contextlib
 import gc
 import json
 import logging
@@ -39,7 +38,7 @@ class Gateway:
         self._storage: StorageDoor | None = None
         self._librarian: Librarian | None = None
         self._pool: Pool | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -119,16 +118,15 @@ class Gateway:
         shelf.prepare()
         rows = Rows(self._librarian, pool)
         self._storage = StorageDoor(settings, keyring, rows, shelf, Signer(settings.jwt_secret))
-        self._reading = asyncio.create_task(self._librarian.run())
+        self._chores = [asyncio.create_task(self._librarian.run()), asyncio.create_task(pool.tend())]
         # What was made by now stays; leaving it out of collections shortens their pauses.
         gc.collect()
         gc.freeze()
 
     async def _stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
         if self._pool is not None:
             self._pool.close()
         self._upstream.close()
@@ -141,12 +139,15 @@ async def _guarded(door: Callable[[Request], Awaitable[None]], request: Request)
         await request.answer(refusal.status, refusal.lines(), refusal.body())
     except asgi.Disconnected:
         return
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        failure = Refusal(500, "PGRSTX00", "Internal error of the development gateway")
+        await request.answer(failure.status, failure.lines(), failure.body())
 
 
 async def _preflight(request: Request) -> None:
     """CORS: any origin may ask, as on hosted projects; the key and the token decide."""
     headers = [
-        (b"access-control-allow-origin", b"*"),
         (b"access-control-allow-methods", _ALLOWED_METHODS),
         (
             b"access-control-allow-headers",

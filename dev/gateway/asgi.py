@@ -15,6 +15,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+_SHARING: tuple[Header, ...] = (
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, "
+        b"Preference-Applied, Proxy-Status",
+    ),
+)
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 
 
@@ -62,9 +70,13 @@ class Request:
             chunks.append(chunk)
         return b"".join(chunks)
 
+    def sharing(self) -> list[Header]:
+        """What lets a page of any origin read the answer, as on hosted projects: the keys decide."""
+        return list(_SHARING) if "origin" in self.headers else []
+
     async def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Send a complete answer; the length is added, except where HTTP wants none (204, 304)."""
-        lines = list(headers)
+        lines = [*headers, *self.sharing()]
         if status not in (204, 304):
             lines.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": lines})

@@ -8,6 +8,9 @@ import psycopg
 from dev.gateway import errors
 from dev.gateway.session import Session
 
+# A session costs the server some 10 MB; a burst of requests should not cost that for ever.
+_IDLE_SECONDS = 30.0
+
 
 class Pool:
     """Sessions to one database.
@@ -47,12 +50,27 @@ class Pool:
             session.close()
             self._open -= 1
             self._wake(None)
-        elif not self._wake(session):
+            return
+        session.used_at = asyncio.get_running_loop().time()
+        if not self._wake(session):
             self._free.append(session)
 
     def outdate(self) -> None:
         """Statements prepared so far are to be prepared anew: the schema has changed."""
         self.generation += 1
+
+    async def tend(self) -> None:
+        """Close sessions that nobody has needed for a while; for ever. One stays."""
+        while True:
+            await asyncio.sleep(_IDLE_SECONDS / 2)
+            self.trim(_IDLE_SECONDS)
+
+    def trim(self, idle_seconds: float) -> None:
+        """Close free sessions unused for longer than that, but the last one. The latest used come first."""
+        too_old = asyncio.get_running_loop().time() - idle_seconds
+        while self._open > 1 and self._free and self._free[0].used_at < too_old:
+            self._free.pop(0).close()
+            self._open -= 1
 
     def close(self) -> None:
         self._closed = True
@@ -89,11 +107,16 @@ class Pool:
         try:
             async with asyncio.timeout(self._patience):
                 return await waiter
-        except TimeoutError:
-            raise errors.busy() from None
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and (session := waiter.result()) is not None:
-                self.release(session)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if waiter.done() and not waiter.cancelled():
+                # it was our turn in the very moment we gave up: pass it on
+                session = waiter.result()
+                if session is None:
+                    self._wake(None)
+                else:
+                    self.release(session)
+            if isinstance(error, TimeoutError):
+                raise errors.busy() from None
             raise
 
     def _wake(self, session: Session | None) -> bool:

@@ -41,6 +41,7 @@ class Session:
         self._stale = False
         self._counter = 0
         self.generation = 0
+        self.used_at = 0.0
         self.closed = False
         self._pgconn.enter_pipeline_mode()
         self._loop.add_reader(self._fd, self._on_readable)

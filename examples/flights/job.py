@@ -17,7 +17,8 @@ spark = SparkSession.builder.appName("flight-delays").getOrCreate()
 
 print("::progress 5 bronze: take the data in as it is")
 flights = spark.read.json(f"{INPUTS}/flights").withColumn("loaded_on", F.current_date())
-airports = spark.read.option("header", True).csv(f"{INPUTS}/airports")
+# escape: quotes inside quotes are doubled in this file, and Spark expects a backslash unless it is told
+airports = spark.read.option("header", True).option("escape", '"').csv(f"{INPUTS}/airports")
 flights.write.mode("overwrite").parquet(f"{OUTPUTS}/bronze_flights")
 airports.write.mode("overwrite").parquet(f"{OUTPUTS}/bronze_airports")
 
@@ -30,8 +31,12 @@ airports = spark.read.parquet(f"{OUTPUTS}/bronze_airports").select(
     F.col("latitude").cast("double"),
     F.col("longitude").cast("double"),
 )
-origins = airports.select(F.col("iata").alias("origin"), F.col("airport").alias("origin_airport"), "city", "state")
-destinations = airports.select(F.col("iata").alias("destination"), F.col("airport").alias("destination_airport"))
+origins = airports.select(
+    F.col("iata").alias("origin"), F.col("airport").alias("origin_airport"), "city", "state"
+)
+destinations = airports.select(
+    F.col("iata").alias("destination"), F.col("airport").alias("destination_airport")
+)
 silver = (
     spark.read.parquet(f"{OUTPUTS}/bronze_flights")
     .withColumn("departed_at", F.to_timestamp("date", "yyyy/MM/dd HH:mm"))
@@ -64,7 +69,7 @@ delays = spark.sql(
         SELECT origin, origin_airport AS airport, city, state,
                count(*) AS flights,
                round(avg(delay_minutes), 1) AS average_delay_minutes,
-               round(100.0 * sum(CASE WHEN is_late THEN 1 ELSE 0 END) / count(*), 1) AS late_percent,
+               round(avg(CASE WHEN is_late THEN 100e0 ELSE 0e0 END), 1) AS late_percent,
                round(avg(distance_miles), 0) AS average_distance_miles
         FROM silver_flights
         GROUP BY origin, origin_airport, city, state

@@ -305,12 +305,15 @@ async def test_the_runner_may_call_its_verbs_and_nothing_else(postgres: Postgres
 
 
 async def test_whatever_is_claimed_is_handed_out(postgres: PostgresHouse) -> None:
-    """A run that commits while a claim is under way is either claimed and told of, or left for the next claim."""
-    submitting = asyncio.create_task(asyncio.to_thread(lambda: [postgres.submit() for _ in range(150)]))
+    """A run that commits while a claim is under way is claimed and told of, or left for the next claim."""
     store = postgres.store()
     told: set[int] = set()
-    while not submitting.done() or await claim_all(store, told):
-        await claim_all(store, told)
+    async with asyncio.TaskGroup() as group:
+        submitting = group.create_task(asyncio.to_thread(lambda: [postgres.submit() for _ in range(150)]))
+        while not submitting.done():
+            await claim_all(store, told)
+    while await claim_all(store, told):
+        pass
 
     assert told == set(submitting.result())
 

@@ -17,7 +17,8 @@ EDGE = CLONE / "supabase" / "functions" / "_shared" / "errors.ts"
 
 def edge_errors() -> dict[str, tuple[int, str, str]]:
     """code -> (status, meaning, mend) of the errors that the edge function raises itself."""
-    entry = r'(?m)^  ([A-Z_]+): \{\s+status: (\d+),\s+meaning:\s*"((?:[^"\\]|\\.)*)",\s+mend:\s*"((?:[^"\\]|\\.)*)",\s+\}'
+    words = r'"((?:[^"\\]|\\.)*)"'
+    entry = rf"(?m)^  ([A-Z_]+): \{{\s+status: (\d+),\s+meaning:\s*{words},\s+mend:\s*{words},\s+\}}"
     return {
         code: (int(status), meaning, mend)
         for code, status, meaning, mend in re.findall(entry, EDGE.read_text())

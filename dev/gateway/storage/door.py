@@ -146,7 +146,7 @@ class StorageDoor:
 
     async def _put(self, request: Request, bucket: str, key: str, *, over: bool) -> None:
         who = self._who(request)
-        entry = Entry(_bucket(bucket), _key(key), who.subject, "1")
+        entry = Entry(_bucket(bucket), _key(key), who.subject, "1", upload.announced(request))
         rules = await self._rows.limits(request, bucket)
         await self._rows.may_put(request, who, entry, over=over)
         made = await self._take(request, rules, entry, over=over)

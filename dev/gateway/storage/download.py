@@ -25,10 +25,11 @@ async def send(
         raise refusal.no_object() from None
     with file:
         size = os.fstat(file.fileno()).st_size
-        headers = _headers(row, download, expires)
+        headers = _headers(row, download, expires) + request.sharing()
         etag = str((row.get("metadata") or {}).get("eTag", ""))
         if etag and request.headers.get("if-none-match") == etag:
-            await request.answer(304, headers, b"")
+            await request.send({"type": "http.response.start", "status": 304, "headers": headers})
+            await request.send({"type": "http.response.body", "body": b""})
             return
         first, last, status = _range(request.headers.get("range"), size)
         if status == 206:

@@ -22,12 +22,21 @@ class Upload:
     user_metadata: dict[str, object] | None
 
 
+def announced(request: Request) -> dict[str, object]:
+    """What the headers say of an upload, for policies that look at it before the bytes have come."""
+    length = request.headers.get("content-length", "")
+    return {
+        "mimetype": request.headers.get("content-type", "application/octet-stream"),
+        "contentLength": int(length) if length.isdecimal() else None,
+    }
+
+
 async def receive(request: Request, bucket: Bucket, limit: int) -> Upload:
     """Begin to read an upload. Raises `StorageRefusal`: 413 announced too large, 415 type, 400 no content."""
     content_type = request.headers.get("content-type", "application/octet-stream")
     if not content_type.lower().startswith("multipart/form-data"):
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > limit:
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
             raise refusal.too_large()
         _check_type(content_type, bucket)
         return Upload(

@@ -1,7 +1,6 @@
 """Names of datasets, jobs and runs in lineage, the same before the run (request) and after it (results).
 
-control-room://<tenant>                 jobs by name, tables as <layer>.<table>
-control-room://<tenant>/artifacts       artifacts by name
+control-room://<tenant>                 jobs by name, tables as <layer>.<table>, artifacts as artifact/<name>
 control-room://<tenant>/runs/<run>      files of one run that are neither: they end with it
 """
 
@@ -24,8 +23,16 @@ def files_namespace(attempt: Attempt) -> str:
 
 
 def artifact(attempt: Attempt, name: str) -> Dataset:
-    """An artifact of the tenant."""
-    return Dataset(f"{namespace(attempt)}/artifacts", name)
+    """An artifact of the tenant, by its name in the registry."""
+    return Dataset(namespace(attempt), f"artifact/{name}")
+
+
+def made_artifact(attempt: Attempt, name: str) -> Dataset:
+    """An artifact that this attempt makes: the registry puts it under the job's name, else under the run
+    (see door.attempt_artifact).
+    """
+    owner = f"jobs/{attempt.name}" if attempt.job_id is not None else f"runs/{attempt.run_id}"
+    return artifact(attempt, f"{owner}/{name}")
 
 
 def job(attempt: Attempt) -> Job:

@@ -157,7 +157,7 @@ def _artifacts(
             # A folder of several parts stays one dataset, under its own name.
             whole = name if len(_inside(place, named)) == 1 else place
             source = Dataset(naming.files_namespace(attempt), f"outputs/{place}")
-            becomes[source] = naming.artifact(attempt, whole)
+            becomes[source] = naming.made_artifact(attempt, whole)
         if declared:
             written.add(declared)
     for missing in sorted(set(kinds) - written):

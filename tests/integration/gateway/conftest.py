@@ -78,7 +78,7 @@ def functions_port() -> Iterator[int]:
         "--port",
         str(port),
     ]
-    with running([*argv, "--log-level", "error"], {}, port):
+    with running([*argv, "--log-level", "error", "--no-proxy-headers"], {}, port):
         yield port
 
 

@@ -9,7 +9,7 @@ from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 from supabase import Client, ClientOptions, create_client
 
-from tests.integration.gateway.project import ACME, ALICE, Scratch
+from tests.integration.gateway.project import ACME, ALICE, Project, Scratch
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def client(scratch: Scratch) -> Iterator[Client]:
 
 
 @pytest.fixture
-def service(scratch: Scratch) -> Iterator[Client]:
-    yield from made(scratch, scratch.service_key, {})
+def service(project: Project) -> Iterator[Client]:
+    yield from made(project, project.service_key, {})
 
 
-def made(scratch: Scratch, key: str, headers: dict[str, str]) -> Iterator[Client]:
+def made(project: Project, key: str, headers: dict[str, str]) -> Iterator[Client]:
     with httpx.Client() as transport:
-        yield create_client(scratch.url, key, ClientOptions(headers=headers, httpx_client=transport))
+        yield create_client(project.url, key, ClientOptions(headers=headers, httpx_client=transport))
 
 
 def test_rpc_and_its_errors(client: Client) -> None:

@@ -15,12 +15,12 @@ import jwt
 import pytest
 
 from dev.stack.postgres import Server
-from tests.integration.gateway.project import ACME, ALICE, BOB, GLOBEX, Scratch
+from tests.integration.gateway.project import ACME, ALICE, BOB, GLOBEX, Project, Scratch
 
 LIMIT = 52_428_800
 
 
-def put(scratch: Scratch, path: str, content: object = b"bytes", **rest: object) -> httpx.Response:
+def put(scratch: Project, path: str, content: object = b"bytes", **rest: object) -> httpx.Response:
     headers = {"content-type": "application/octet-stream"} | rest.pop("headers", {})  # type: ignore[operator]
     return scratch.ask("POST", f"/storage/v1/object/{path}", content=content, headers=headers, **rest)  # type: ignore[arg-type]
 
@@ -538,20 +538,20 @@ class TestNames:
 
 
 class TestBuckets:
-    def test_a_bucket_lives_from_making_to_dropping(self, scratch: Scratch) -> None:
+    def test_a_bucket_lives_from_making_to_dropping(self, project: Project) -> None:
         name = uuid.uuid4().hex
-        service = {"token": scratch.service_key, "key": scratch.service_key}
+        service = {"token": project.service_key, "key": project.service_key}
 
         def bucket(method: str, path: str = "", body: object = None) -> httpx.Response:
-            return scratch.ask(method, f"/storage/v1/bucket{path}", json=body, **service)
+            return project.ask(method, f"/storage/v1/bucket{path}", json=body, **service)
 
         made = bucket("POST", "/", {"name": name, "id": name, "file_size_limit": "1kb", "public": False})
         again = bucket("POST", "", {"name": name})
         seen = bucket("GET", f"/{name}").json()
-        put(scratch, f"{name}/x", bytes(1000), **service)
+        put(project, f"{name}/x", bytes(1000), **service)
         full = bucket("DELETE", f"/{name}")
         bucket("PUT", f"/{name}", {"public": True, "file_size_limit": 2000})
-        public = scratch.client.get(f"{scratch.url}/storage/v1/object/public/{name}/x")
+        public = project.client.get(f"{project.url}/storage/v1/object/public/{name}/x")
         bucket("POST", f"/{name}/empty", {})
         gone = bucket("DELETE", f"/{name}")
 
@@ -581,6 +581,15 @@ class TestBuckets:
 def test_a_storage_path_that_nobody_serves_is_404(scratch: Scratch) -> None:
     assert refused(scratch.ask("POST", "/storage/v1/render/image/public/files/x"), 404)
     assert refused(scratch.ask("GET", "/storage/v1/object"), 404)
+
+
+def test_a_page_of_any_origin_may_read_the_answer(scratch: Scratch, place: str) -> None:
+    put(scratch, place)
+
+    for path in (place, place + "absent"):
+        answer = fetch(scratch, path, headers={"origin": "http://elsewhere"})
+
+        assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_the_pre_request_does_not_run_here(scratch: Scratch, place: str) -> None:

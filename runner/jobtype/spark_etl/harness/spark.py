@@ -78,7 +78,7 @@ class SparkEngine:
         request = self.request
         scratch = request.scratch
         (scratch / "tmp").mkdir(parents=True, exist_ok=True)
-        heap = max(384, int(request.memory_bytes * 0.45) // 2**20)
+        heap = max(512, int(request.memory_bytes * 0.45) // 2**20)
         java = (
             f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={scratch}/tmp"
         )
