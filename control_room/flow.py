@@ -79,7 +79,8 @@ class Flow:
         fields = _ColumnReader(nodes)
         flows = [*fields.of_run(graph), *(fields.of_fields(columns) if columns is not None else ())]
         flows = list(dict.fromkeys(flows))
-        known = {node.id: _dataset(node, flows) for node in nodes}
+        declared = {node.id: _declared(node) for node in nodes}
+        known = {node.id: _dataset(node, flows, declared) for node in nodes}
         jobs = [node for node in graph.graph if node.type == "JOB"]
         pairs = {(flow.source, flow.target) for flow in flows}
         steps = [step for job in jobs for step in _steps(job, known, pairs)]
@@ -102,17 +103,19 @@ class Flow:
     def origins_of(self, dataset: str, field: str) -> tuple[ColumnFlow, ...]:
         return tuple(it for it in self.columns if it.target == dataset and it.target_field == field)
 
-    def roots_of(self, dataset: str, field: str) -> frozenset[tuple[str, str]]:
-        """The first columns that a column's values come from: those with no direct origin of their own."""
+    def roots_of(self, dataset: str, field: str, *, indirect: bool = False) -> frozenset[tuple[str, str]]:
+        """The first columns that a column's values come from: those with no origin of their own. `indirect`
+        counts what decided on a value (a condition, a window) as an origin, too.
+        """
         seen = {(dataset, field)}
         front = [(dataset, field)]
         roots = set()
         while front:
             here = front.pop()
-            direct = [it for it in self.origins_of(*here) if it.direct]
-            if not direct and here != (dataset, field):
+            origins = [it for it in self.origins_of(*here) if it.direct or indirect]
+            if not origins and here != (dataset, field):
                 roots.add(here)
-            for origin in direct:
+            for origin in origins:
                 there = (origin.source, origin.source_field)
                 if there not in seen:
                     seen.add(there)
@@ -172,23 +175,31 @@ class _ColumnReader:
         return None
 
 
-def _dataset(node: Node, flows: list[ColumnFlow]) -> Dataset:
-    data = node.data or {}
-    declared = [
-        Column(str(it.get("name")), str(it.get("type") or ""))
-        for it in data.get("fields") or []
-        if it.get("name")
-    ]
-    names = {it.name for it in declared}
-    # a source that was never described is known by the columns that were read from it
-    read = [it.source_field for it in flows if it.source == node.id] + [
-        it.target_field for it in flows if it.target == node.id
-    ]
+def _dataset(node: Node, flows: list[ColumnFlow], declared: Mapping[str, list[Column]]) -> Dataset:
+    """A source that was never described is known by the columns that were read from it, in the order in which
+    they were written elsewhere.
+    """
+    mine = declared[node.id]
+    order = {(name, it.name): index for name, found in declared.items() for index, it in enumerate(found)}
+    read = [
+        it.source_field
+        for it in sorted(
+            (it for it in flows if it.source == node.id),
+            key=lambda it: order.get((it.target, it.target_field), len(order)),
+        )
+    ] + [it.target_field for it in flows if it.target == node.id]
+    names = {it.name for it in mine}
     seen = [Column(name) for name in dict.fromkeys(read) if name not in names]
+    data = node.data or {}
     namespace, name = data.get("namespace"), data.get("name")
     if namespace is None or name is None:
         namespace, _, name = node.id.removeprefix("dataset:").rpartition(":")
-    return Dataset(node.id, str(namespace), str(name), tuple(declared + seen))
+    return Dataset(node.id, str(namespace), str(name), tuple(mine + seen))
+
+
+def _declared(node: Node) -> list[Column]:
+    fields = (node.data or {}).get("fields") or []
+    return [Column(str(it["name"]), str(it.get("type") or "")) for it in fields if it.get("name")]
 
 
 def _steps(job: Node, known: Mapping[str, Dataset], pairs: set[tuple[str, str]]) -> list[Step]:

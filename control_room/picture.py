@@ -41,6 +41,7 @@ _MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 #: Lines of columns in one box; a wide table would otherwise be the whole picture.
 SHOWN_COLUMNS = 24
+_DECIDING = frozenset({"conditional", "window"})
 _MARGIN, _HEAD, _ROW, _FOOT = 28.0, 34.0, 20.0, 7.0
 # advance of a character in em: every monospaced face in use has 0.6, bold Latin text of a sans about as much
 _MONO_EM, _SANS_EM = 0.602, 0.60
@@ -174,8 +175,9 @@ def _step_lines(pill: Pill, layout: Layout) -> Iterable[str]:
 
 
 def _is_drawn(it: ColumnFlow, flow: Flow) -> bool:
-    """Only where a value came from: what filtered or joined it touches nearly every column of a box."""
-    return it.direct and it.source != it.target and {it.source, it.target} <= set(flow.datasets)
+    """Where a value came from, or what decided on it; what filtered or joined touches every column."""
+    told = it.direct or it.how in _DECIDING
+    return told and it.source != it.target and {it.source, it.target} <= set(flow.datasets)
 
 
 def _column_line(it: ColumnFlow, flow: Flow, layout: Layout) -> str:
@@ -195,7 +197,8 @@ def _column_line(it: ColumnFlow, flow: Flow, layout: Layout) -> str:
     title = f"{origin} → {flow.datasets[it.target].title}.{it.target_field}" + (
         f" ({it.how})" if it.how else ""
     )
-    return f'<path class="value" d="{_curve(points)}"><title>{_text(title)}</title></path>'
+    dashed = "" if it.direct else ' stroke-dasharray="3 3"'
+    return f'<path class="value"{dashed} d="{_curve(points)}"><title>{_text(title)}</title></path>'
 
 
 def _port(dataset: Dataset, field: str) -> float | None:

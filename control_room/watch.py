@@ -51,7 +51,8 @@ class Watch:
         self._indent = indent
         self._live = console.is_terminal
         self._bars = Progress(
-            *([TextColumn(indent, table_column=Column(width=len(indent)))] if indent else []),
+            # columns have a space between them: it is part of the indent
+            *([TextColumn(indent[1:], table_column=Column(width=len(indent) - 1))] if indent else []),
             _Sign(),
             # what user code prints is no markup
             TextColumn("{task.description}", markup=False),

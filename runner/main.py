@@ -194,17 +194,17 @@ async def _work(
         Handover(store, loader, door),
     )
 
-    def due_to_claim() -> None:
-        dispatcher.wake()
+    def room() -> None:
+        dispatcher.nudge()
 
     def due() -> None:
-        dispatcher.wake()
-        outbox.wake()
+        dispatcher.nudge()
+        outbox.nudge()
 
     ticker = Ticker(store, terms.heartbeat_seconds, due)
     chronicle = Chronicle(store)
     custody = Custody(store, terms, chronicle.note)
-    ledger = Ledger(store, custody, settled=due_to_claim, retried=ticker.nudge)
+    ledger = Ledger(store, custody, settled=room, retried=ticker.nudge)
     outbox = Outbox(
         store,
         Courier(Guard(chosen.callback_allow), chosen.master_key),

@@ -137,13 +137,20 @@ def job(found: Job) -> RenderableType:
 def rows(found: Table) -> RenderableType:
     """The rows of a table of a layer."""
     names = [str(it["name"]) for it in found.columns]
-    numeric = tuple(
-        name for name in names if any(isinstance(row.get(name), int | float) for row in found.rows)
-    )
-    table = ink.table(*names, right=numeric)
-    for row in found.rows:
-        table.add_row(*(ink.cell(row.get(name)) for name in names))
-    return table
+    made = ink.table()
+    cells = {name: ink.cells([row.get(name) for row in found.rows]) for name in names}
+    for name in names:
+        numeric = any(isinstance(row.get(name), int | float) for row in found.rows)
+        # words of a name may stand below each other, those of a value stay together
+        made.add_column(
+            name if len(name) < 12 else name.replace("_", " "),
+            justify="right" if numeric else "left",
+            no_wrap=not numeric,
+            overflow="ellipsis",
+        )
+    for index in range(len(found.rows)):
+        made.add_row(*(cells[name][index] for name in names))
+    return made
 
 
 def endpoints(found: Sequence[Endpoint]) -> RenderableType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -175,12 +176,22 @@ def figure(value: float | None, unit: str = "%") -> str:
     return f"{value * 100:.6g} %" if unit == "%" else duration(value)
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, decimals: int = 2) -> str:
     """A value of a table's row."""
     if value is None:
         return "–"
-    if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:,.0f}"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.{decimals}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def cells(values: Sequence[Any]) -> list[str]:
+    """A column's values: where one has decimals, all have as many, up to two."""
+    fractions = [it for it in values if isinstance(it, float) and not it.is_integer()]
+    decimals = max((min(2, len(f"{it:.6g}".partition(".")[2])) for it in fractions), default=0)
+    wide = [
+        float(it) if isinstance(it, int) and not isinstance(it, bool) and decimals else it for it in values
+    ]
+    return [cell(it, decimals) for it in wide]

@@ -68,16 +68,17 @@ def _add_columns(branch: Tree, flow: Flow, name: str) -> None:
 
 
 def _origins(flow: Flow, origins: tuple[ColumnFlow, ...]) -> Text:
-    """What the values come from; what only chose or ordered them comes after."""
+    """What the values come from; where from nowhere, what decided on them (a condition, a window)."""
     direct = [it for it in origins if it.direct]
-    if not direct:
+    shown = direct or list(origins)
+    if not shown:
         return Text()
-    line = Text("  ← ", style="quiet")
-    for number, it in enumerate(direct):
+    line = Text("  ← " if direct else "  ⇠ ", style="quiet")
+    for number, it in enumerate(shown):
         source = flow.datasets[it.source]
         line.append(", " if number else "")
         line.append(f"{source.title}.{it.source_field}", style=ink.layer(source.layer))
-    how = sorted({it.how for it in direct} - {"", "identity"})
+    how = sorted({it.how for it in shown} - {"", "identity"})
     if how:
         line.append(f"  {', '.join(how)}", style="quiet")
     return line

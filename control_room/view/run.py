@@ -126,9 +126,8 @@ def _bar(start: datetime | None, end: datetime | None, begun: datetime | None, d
 def artifacts(found: Sequence[RunArtifact | ArtifactSummary]) -> RenderableType:
     if not found:
         return Text("no artifacts", style="quiet")
-    table = ink.table(
-        "artifact", "kind", "version", "state", "size", "sha256", "id", right=("version", "size")
-    )
+    table = ink.table("artifact", "kind", "no.", "state", "size", "sha256", right=("no.", "size"))
+    table.add_column("id", no_wrap=True)
     for it in found:
         table.add_row(
             Text(it.name, style="name"),
@@ -136,7 +135,7 @@ def artifacts(found: Sequence[RunArtifact | ArtifactSummary]) -> RenderableType:
             str(it.version),
             ink.state(it.state),
             ink.size(it.size),
-            Text((it.sha256 or "")[:12], style="quiet"),
+            Text((it.sha256 or "")[:10], style="quiet"),
             Text(it.artifact_id, style="quiet"),
         )
     return table

@@ -57,11 +57,11 @@ class Stage:
         self.console.print(Text(f"{INDENT}{time.monotonic() - began:.1f} s", style="quiet"))
 
     def show(self, shown: RenderableType) -> None:
-        self.console.print(Padding(shown, (0, 0, 0, len(INDENT))))
+        self.console.print(Padding(shown, (0, 0, 0, len(INDENT)), expand=False))
 
     def say(self, text: str | Text, style: str = "none") -> None:
         line = text if isinstance(text, Text) else Text(text, style=style)
-        self.console.print(Padding(line, (0, 0, 0, len(INDENT))))
+        self.console.print(Padding(line, (0, 0, 0, len(INDENT)), expand=False))
 
     def gap(self) -> None:
         self.console.print()

@@ -162,7 +162,7 @@ class Story:
         traced = [
             column.name
             for column in gold.columns
-            if any(source in files for source, _ in flow.roots_of(gold.id, column.name))
+            if any(source in files for source, _ in flow.roots_of(gold.id, column.name, indirect=True))
         ]
         untraced = [it.name for it in gold.columns if it.name not in traced]
         if untraced:
@@ -217,7 +217,7 @@ class Story:
                 str(it.seq),
                 it.type,
                 str(told or ""),
-                Text(it.event_id, style="quiet"),
+                Text(f"{it.event_id[:16]}…", style="quiet"),
                 Text("✓ verified" if good else "✗ missing", style="good" if good else "bad"),
             )
         self.stage.show(table)

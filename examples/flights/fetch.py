@@ -3,13 +3,15 @@
 
     python examples/flights/fetch.py [--into FOLDER]
 
-`npm pack` brings the package from whatever registry npm is set up with, and checks it against the checksum that
-the registry names. Prints the paths of the two files, one a line; a second call finds them there and asks nobody.
+`npm pack` brings the package from whatever registry npm is set up with, and checks it against the checksum
+that the registry names; where there is no npm, the Deno of this clone does. Prints the paths of the two files,
+one a line; a second call finds them there and asks nobody.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -53,34 +55,64 @@ def default_folder() -> Path:
 
 def fetch(folder: Path) -> None:
     """Download the package and take the two files out of it, each put in place when it is complete."""
-    if shutil.which("npm") is None:
+    deno = Path(sys.executable).with_name("deno")
+    if shutil.which("npm") is None and not deno.exists():
         raise OSError("npm is not installed (apt-get install npm)")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as download:
-        subprocess.run(
-            ["npm", "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination", download],
-            check=True,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=300,
-        )
-        (archive,) = Path(download).glob("*.tgz")
-        with tarfile.open(archive) as package:
-            for name in FILES:
-                content = package.extractfile(f"package/data/{name}")
-                if content is None:
-                    raise KeyError(name)
-                part = Path(download) / name
-                with part.open("wb") as file:
-                    shutil.copyfileobj(content, file)
-                part.replace(folder / name)
+        data = by_npm(Path(download)) if shutil.which("npm") else by_deno(Path(download), deno)
+        for name in FILES:
+            part = Path(download) / name
+            shutil.copyfile(data / name, part)
+            part.replace(folder / name)
+
+
+def by_npm(download: Path) -> Path:
+    """The package's data folder, by `npm pack`."""
+    run(["npm", "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination", str(download)], download)
+    (archive,) = download.glob("*.tgz")
+    with tarfile.open(archive) as package:
+        for name in FILES:
+            content = package.extractfile(f"package/data/{name}")
+            if content is None:
+                raise KeyError(name)
+            (download / "data").mkdir(exist_ok=True)
+            with (download / "data" / name).open("wb") as file:
+                shutil.copyfileobj(content, file)
+    return download / "data"
+
+
+def by_deno(download: Path, deno: Path) -> Path:
+    """The same by Deno, which needs no Node.js."""
+    (download / "package.json").write_text(json.dumps({"dependencies": {PACKAGE: VERSION}}))
+    environment = {
+        **os.environ,
+        "DENO_DIR": str(download / "deno"),
+        "DENO_TLS_CA_STORE": os.environ.get("DENO_TLS_CA_STORE", "mozilla,system"),
+        "DENO_NO_UPDATE_CHECK": "1",
+        "NO_COLOR": "1",
+    }
+    run([str(deno), "install", "--node-modules-dir=auto", "--no-lock"], download, environment)
+    return download / "node_modules" / PACKAGE / "data"
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
+    subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
 
 
 def reason(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         said = (error.stderr or error.stdout or "").strip().splitlines()
-        return said[-1] if said else f"npm ended with {error.returncode}"
+        return said[-1] if said else f"{error.cmd[0]} ended with {error.returncode}"
     return str(error)
 
 

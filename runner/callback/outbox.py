@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import defaultdict, deque
 from collections.abc import Callable
 
@@ -20,6 +19,7 @@ from runner.model.errors import StoreRefused, StoreUnavailable
 from runner.model.wire import Delivery
 from runner.store.base import DeliveryResult, Store
 from runner.store.session import Backoff
+from runner.store.vigil import Vigil
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,8 @@ class Outbox:
     ) -> None:
         self._store = store
         self._courier = courier
-        self._poll = poll_seconds
         self._put_off = put_off
-        self._wake = asyncio.Event()
+        self._vigil = Vigil(lambda: poll_seconds)
         self._settle_wake = asyncio.Event()
         self._waiting: dict[str, deque[Delivery]] = defaultdict(deque)
         self._sending: dict[str, int] = defaultdict(int)
@@ -58,13 +57,17 @@ class Outbox:
         self._over = asyncio.Event()
 
     def wake(self, _payload: str = "") -> None:
-        """There may be something to send."""
-        self._wake.set()
+        """The database says that there may be something to send."""
+        self._vigil.wake()
+
+    def nudge(self) -> None:
+        """Something may have come due."""
+        self._vigil.nudge()
 
     def stop(self) -> None:
         """Claim no more; what is under way is sent and settled."""
         self._stopping = True
-        self._wake.set()
+        self._vigil.nudge()
         self._settle_wake.set()
 
     @property
@@ -91,7 +94,7 @@ class Outbox:
     async def _claim(self) -> None:
         backoff = Backoff()
         while not self._stopping:
-            self._wake.clear()
+            self._vigil.look()
             room = AT_ONCE - self.outstanding
             claimed: list[Delivery] = []
             if room > 0:
@@ -106,20 +109,15 @@ class Outbox:
             for delivery in claimed:
                 self._waiting[delivery.endpoint_id].append(delivery)
             self._start()
+            if claimed:
+                self._vigil.found()
             if len(claimed) == room > 0:
                 continue
-            await self._sleep()
+            await self._vigil.rest()
         while self._tasks:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             self._start()
         self._settle_wake.set()
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(self._poll * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     def _start(self) -> None:
         for endpoint, queue in list(self._waiting.items()):
@@ -180,6 +178,6 @@ class Outbox:
                     log.error("deliveries_refused", extra={"reason": str(error), "count": len(batch)})
                 finally:
                     self._settling = 0
-            self._wake.set()
+            self._vigil.nudge()
             if self._stopping and not self._tasks and not any(self._waiting.values()):
                 return

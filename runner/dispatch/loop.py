@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 
@@ -25,6 +24,7 @@ from runner.model.termination import TerminationCode
 from runner.model.wire import Unreadable
 from runner.store.base import Store
 from runner.store.session import Backoff
+from runner.store.vigil import Vigil
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ class Dispatcher:
         self._chronicle = chronicle
         self._ledger = ledger
         self._capacity = capacity
-        self._poll = poll_seconds
-        self._listening = listening
-        self._wake = asyncio.Event()
+        self._vigil = Vigil(
+            lambda: poll_seconds if listening() else min(poll_seconds, POLL_WITHOUT_LISTEN_SECONDS)
+        )
         self._draining = False
         self._full = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,8 +69,12 @@ class Dispatcher:
         return len(self._tasks)
 
     def wake(self, _payload: str = "") -> None:
-        """There may be something to claim."""
-        self._wake.set()
+        """The database says that there may be something to claim."""
+        self._vigil.wake()
+
+    def nudge(self) -> None:
+        """What could not be claimed a moment ago may be claimed now."""
+        self._vigil.nudge()
 
     async def run(self) -> None:
         """Claim and start attempts until drained."""
@@ -78,7 +82,7 @@ class Dispatcher:
             return
         backoff = Backoff()
         while not self._draining:
-            self._wake.clear()
+            self._vigil.look()
             free = min(self._capacity - self.running, CLAIM_AT_MOST)
             self._full = free <= 0
             claimed = 0
@@ -91,13 +95,15 @@ class Dispatcher:
                         log.warning("nothing_claimed", extra={"reason": str(error)})
                     await backoff.pause()
                     continue
+            if claimed:
+                self._vigil.found()
             if free <= 0 or claimed < free:
-                await self._rest()
+                await self._vigil.rest()
 
     async def drain(self, patience: float) -> None:
         """Stop claiming, let what runs come to its end for a while, give the rest back."""
         self._draining = True
-        self._wake.set()
+        self._vigil.nudge()
         try:
             async with asyncio.timeout(patience):
                 await self._empty.wait()
@@ -134,7 +140,7 @@ class Dispatcher:
         if not self._tasks:
             self._empty.set()
         if self._full:
-            self._wake.set()
+            self._vigil.nudge()
         if not task.cancelled() and task.exception() is not None:
             log.critical("attempt_dropped", exc_info=task.exception())
 
@@ -197,14 +203,6 @@ class Dispatcher:
             code=TerminationCode.INTERNAL_ERROR, message="the runner does not understand this attempt"
         )
         await self._store.settle_attempts([(item.key, outcome)])
-
-    async def _rest(self) -> None:
-        poll = self._poll if self._listening() else min(self._poll, POLL_WITHOUT_LISTEN_SECONDS)
-        try:
-            async with asyncio.timeout(poll * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
 
 def _names(attempt: Attempt) -> dict[str, object]:

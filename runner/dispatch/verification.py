@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import tempfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from runner.model.errors import Failure, Permanent, StaleLease, StoreRefused, St
 from runner.model.wire import Upload
 from runner.store.base import Store, Verdict
 from runner.store.session import Backoff
+from runner.store.vigil import Vigil
 from runner.transfer import scanner
 from runner.transfer.door import Door, Measured
 
@@ -30,24 +30,24 @@ class Verification:
         self._store = store
         self._door = door
         self._folder = folder
-        self._poll = poll_seconds
-        self._wake = asyncio.Event()
+        self._vigil = Vigil(lambda: poll_seconds)
 
     def wake(self, _payload: str = "") -> None:
-        """There may be an upload to look at."""
-        self._wake.set()
+        """The database says that there may be an upload to look at."""
+        self._vigil.wake()
 
     async def run(self) -> None:
         """Claim and judge."""
         backoff = Backoff()
         while True:
-            self._wake.clear()
+            self._vigil.look()
             try:
                 uploads = await self._store.claim_uploads(AT_ONCE)
                 if uploads:
                     verdicts = await asyncio.gather(*(self._look(each) for each in uploads))
                     await self._store.judge_uploads([each for each in verdicts if each is not None])
                     backoff.reset()
+                    self._vigil.found()
                     continue
                 backoff.reset()
             except (StoreUnavailable, StoreRefused) as error:
@@ -55,11 +55,7 @@ class Verification:
                     log.warning("uploads_not_judged", extra={"reason": str(error)})
                 await backoff.pause()
                 continue
-            try:
-                async with asyncio.timeout(self._poll * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._vigil.rest()
 
     async def _look(self, upload: Upload) -> Verdict | None:
         """The verdict, or None when the bytes cannot be had now: the claim runs out and somebody looks

@@ -53,8 +53,9 @@ class Attempt:
     """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
 
     `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash.
-    `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values come from the runner's environment. `token` opens the attempt door of
-    the edge function and nothing else.
+    `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values
+    come from the runner's environment. `token` opens the attempt door of the edge function and nothing
+    else.
     """
 
     attempt_id: int

@@ -1,4 +1,4 @@
-"""How one who claims work sleeps between two looks: a hint wakes, a poll insures, and after a hint it looks again.
+"""How a claimer sleeps between two looks: a hint wakes, a poll insures, after a hint it looks again.
 
 The database coalesces its notifications: of the transactions in flight one sends the hint, and another may
 commit just after we looked. So whoever was woken, or found something, looks again after 5, 20, 80 and
@@ -20,10 +20,16 @@ class Vigil:
     def __init__(self, poll_seconds: Callable[[], float]) -> None:
         self._poll_seconds = poll_seconds
         self._hint = asyncio.Event()
+        self._eager = False
         self._looks = len(LOOK_AGAIN_SECONDS)
 
     def wake(self, _payload: str = "") -> None:
-        """There may be something to claim."""
+        """A hint of the database: there may be something to claim, and more of it in a moment."""
+        self._eager = True
+        self._hint.set()
+
+    def nudge(self) -> None:
+        """Look once: a place is free, a limit has room, something came due."""
         self._hint.set()
 
     def look(self) -> None:
@@ -46,4 +52,6 @@ class Vigil:
                 await self._hint.wait()
         except TimeoutError:
             return
-        self._looks = 0
+        if self._eager:
+            self._eager = False
+            self._looks = 0

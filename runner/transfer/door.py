@@ -64,9 +64,15 @@ def measure(path: Path) -> Measured:
 class Door:
     """The runner's HTTP side towards Control Room itself. One client, made when first needed."""
 
-    def __init__(self, functions_url: str, anon_key: str | None = None) -> None:
+    def __init__(
+        self,
+        functions_url: str,
+        anon_key: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._base = functions_url.rstrip("/")
         self._anon_key = anon_key
+        self._transport = transport
         self._client: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
@@ -210,6 +216,7 @@ class Door:
             import httpx  # noqa: PLC0415 - an idle runner has no use for it
 
             self._client = httpx.AsyncClient(
+                transport=self._transport,
                 timeout=TIMEOUT_SECONDS,
                 trust_env=False,
                 follow_redirects=False,

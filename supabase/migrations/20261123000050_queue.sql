@@ -425,7 +425,7 @@ begin
         returning a.id, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
     ), progress as (
         update queue.task_runs t
-        set percent = greatest(t.percent, least(h.percent, 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
+        set percent = greatest(t.percent, least(coalesce(h.percent, 0), 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
         from held h
         where t.tenant_id = h.tenant_id and t.id = h.task_run_id
           and (h.percent > t.percent or (h.message is not null and h.message is distinct from t.progress_message))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -30,6 +30,8 @@ from tests.stateful.model import (
     Task,
     Ticket,
 )
+
+Thing = TypeVar("Thing")
 
 RUNNERS = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in range(3))
 ENGINES = ("duckdb", "spark")
@@ -414,7 +416,7 @@ class Leases(RuleBasedStateMachine):
         return sorted(ready, key=lambda it: order[it.task.run.id, it.task.key])
 
 
-def _from_the_end[Thing](things: Sequence[Thing], place: int) -> Thing:
+def _from_the_end(things: Sequence[Thing], place: int) -> Thing:
     return things[-1 - place % len(things)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from dev.stack.testbed import Database
@@ -17,6 +17,7 @@ QUICK = settings(
     deadline=None,
     suppress_health_check=[*HealthCheck],
     print_blob=True,
+    report_multiple_bugs=False,
 )
 LONG = settings(QUICK, max_examples=1500, stateful_step_count=60)
 
@@ -26,5 +27,3 @@ def test_whatever_is_played_every_law_of_the_queue_holds(database: Database, is_
         play = functools.partial(Leases, Playground.of(doors, database))
         run_state_machine_as_test(play, settings=LONG if is_long else QUICK)
 
-
-__all__ = ["Phase"]

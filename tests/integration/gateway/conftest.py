@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -25,11 +21,10 @@ import pytest
 from dev.stack import keyring, postgres, state, tokens
 from dev.stack.postgres import Server
 from dev.stack.state import Layout
+from tests.integration.gateway.processes import free_port, running
 from tests.integration.gateway.project import Project, Scratch
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-PATIENCE = 20.0
 
 
 @pytest.fixture(scope="session")
@@ -147,46 +142,3 @@ def scratch(request: pytest.FixtureRequest) -> Scratch:
     made = request.getfixturevalue("gateway")
     assert isinstance(made, Scratch)
     return made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(
-    argv: list[str], environment: dict[str, str], port: int, path: str = "/"
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that answers on a port; ended at the end, its output shown if it dies early."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(argv, cwd=ROOT, env=plain | environment, stdout=output, stderr=output)
-        try:
-            _wait(process, f"http://127.0.0.1:{port}{path}")
-            yield process
-        except AssertionError:
-            output.seek(0)
-            sys.stderr.write(output.read().decode(errors="replace"))
-            raise
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
-        try:
-            if httpx.get(url, timeout=2).status_code < 500:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.03)
-    raise AssertionError(f"{url} did not answer within {PATIENCE} s")

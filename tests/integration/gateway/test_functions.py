@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from tests.integration.gateway.conftest import PATIENCE, free_port, running
+from tests.integration.gateway.processes import PATIENCE, free_port, running
 from tests.integration.gateway.project import Scratch
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from dev.gateway import __main__
 from dev.stack.postgres import Server
-from tests.integration.gateway.conftest import ROOT, free_port, running
+from tests.integration.gateway.processes import ROOT, free_port, running
 from tests.integration.gateway.project import Scratch
 
 

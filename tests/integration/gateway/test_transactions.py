@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from tests.integration.gateway.conftest import PATIENCE
+from tests.integration.gateway.processes import PATIENCE
 from tests.integration.gateway.project import ACME, ALICE, Scratch
 
 

@@ -107,7 +107,11 @@ async def running(
     nudges: list[int] = []
     chronicle = Chronicle(store)
     custody = Custody(store, store.terms, chronicle.note)
-    ledger = Ledger(store, custody, settled=lambda: dispatcher.wake(), retried=lambda: nudges.append(1))
+
+    def settled() -> None:
+        dispatcher.nudge()
+
+    ledger = Ledger(store, custody, settled=settled, retried=lambda: nudges.append(1))
     dispatcher = Dispatcher(
         store,
         workshop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from runner.store.vigil import LOOK_AGAIN_SECONDS, Vigil
@@ -48,3 +49,15 @@ async def test_a_hint_that_came_during_the_look_is_not_lost() -> None:
     vigil.wake()
     async with asyncio.timeout(5):
         await vigil.rest()
+
+
+async def test_a_nudge_ends_the_sleep_once() -> None:
+    vigil = Vigil(lambda: 60)
+    vigil.nudge()
+    async with asyncio.timeout(5):
+        await vigil.rest()
+    vigil.look()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await vigil.rest()
+            raise AssertionError("it looked again")
