@@ -32,18 +32,13 @@ class Dataset:
 
     @property
     def layer(self) -> Layer:
-        if self.name.startswith("artifact/"):
-            return "file"
         if self.namespace.startswith("control-room://"):
+            if self.namespace.endswith("/artifacts"):
+                return "file"
             for layer in LAYERS:
                 if self.name.startswith(f"{layer}."):
                     return layer
         return "other"
-
-    @property
-    def title(self) -> str:
-        """Its name as people call it."""
-        return self.name.removeprefix("artifact/")
 
 
 @dataclass(frozen=True)

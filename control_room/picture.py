@@ -102,7 +102,7 @@ text {{ font-family: {_SANS}; font-size: 12px; fill: {_INK}; }}
 
 def _box_size(dataset: Dataset, *, columns: bool) -> Size:
     shown = dataset.columns[:SHOWN_COLUMNS] if columns else ()
-    head = len(dataset.title) * 13 * _SANS_EM + len(dataset.layer) * 10 * _SANS_EM + 40
+    head = len(dataset.name) * 13 * _SANS_EM + len(dataset.layer) * 10 * _SANS_EM + 40
     rows = [len(it.name) * 11 * _MONO_EM + len(it.type) * 10 * _SANS_EM + 44 for it in shown]
     more = 1 if columns and len(dataset.columns) > SHOWN_COLUMNS else 0
     lines = len(shown) + more
@@ -121,7 +121,7 @@ def _box(dataset: Dataset, place: Place, *, columns: bool) -> str:
         f'<rect width="{width:.1f}" height="{height:.1f}" rx="9" fill="#ffffff"/>',
         f'<path d="{head}" fill="{ink.ground}"/>',
         f'<rect width="{width:.1f}" height="{height:.1f}" rx="9" fill="none" stroke="{ink.line}"/>',
-        _label("name", dataset.title, 13, 21.5, f"fill:{ink.text}"),
+        _label("name", dataset.name, 13, 21.5, f"fill:{ink.text}"),
         _label("kind", _kind(dataset), -(width - 13), 21, f"fill:{ink.text};opacity:.55"),
     ]
     shown = dataset.columns[:SHOWN_COLUMNS] if columns else ()
@@ -193,8 +193,8 @@ def _column_line(it: ColumnFlow, flow: Flow, layout: Layout) -> str:
         *layout.lanes.get((it.source, right.rank), ()),
         (right.x, right.y + end),
     ]
-    origin = f"{flow.datasets[it.source].title}.{it.source_field}"
-    title = f"{origin} → {flow.datasets[it.target].title}.{it.target_field}" + (
+    origin = f"{flow.datasets[it.source].name}.{it.source_field}"
+    title = f"{origin} → {flow.datasets[it.target].name}.{it.target_field}" + (
         f" ({it.how})" if it.how else ""
     )
     dashed = "" if it.direct else ' stroke-dasharray="3 3"'
@@ -237,7 +237,7 @@ def dot(flow: Flow) -> str:
     ]
     for dataset in flow.datasets.values():
         lines.append(
-            f"  {names[dataset.id]} [label={_quoted(dataset.title)}, {_dot_ink(INKS[dataset.layer])}];"
+            f"  {names[dataset.id]} [label={_quoted(dataset.name)}, {_dot_ink(INKS[dataset.layer])}];"
         )
     for number, step in enumerate(flow.steps):
         lines.append(f"  j{number} [shape=ellipse, label={_quoted(step.job)}, {_dot_ink(JOB)}];")
@@ -250,7 +250,7 @@ def mermaid(flow: Flow) -> str:
     """For Markdown: GitHub and others draw it."""
     names = _names(flow)
     lines = ["flowchart LR"]
-    lines += [f"  {names[it.id]}[{_plain(it.title)}]:::{it.layer}" for it in flow.datasets.values()]
+    lines += [f"  {names[it.id]}[{_plain(it.name)}]:::{it.layer}" for it in flow.datasets.values()]
     for number, step in enumerate(flow.steps):
         lines.append(f"  j{number}([{_plain(step.job)}]):::job")
         lines += [f"  {names[source]} --> j{number}" for source in step.ins]

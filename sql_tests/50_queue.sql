@@ -262,7 +262,7 @@ select tests.settle(jsonb_build_object('attempt_id', id, 'lease', lease)) from q
 
 select tests.submit('north.operator') from generate_series(1, 20);
 select tests.submit('south.operator') from generate_series(1, 3);
-select is((select jsonb_object_agg(slug, n) from (select c ->> 'tenant_slug' as slug, count(*) as n from tests.claim(6) c group by 1) x), '{"north": 3, "south": 3}', 'a batch is shared among the tenants that have work, however much one of them has');
+select is((select jsonb_object_agg(slug, n) from (select c ->> 'tenant_slug' as slug, count(*) as n from tests.claim(6) c group by 1) x), '{"north": 3, "south": 3}', 'a batch starts with the tenant that was served longest ago, however much another has');
 select tests.drain();
 select tests.submit('south.operator') from generate_series(1, 4);
 select tests.submit('north.operator') from generate_series(1, 4);

@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True)
 NodeArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="NODE", help="<layer>.<table>, artifact/<name>, dataset:{ns}:{name} or job:{ns}:{name}."
+        metavar="NODE", help="<layer>.<table>, an artifact's name, dataset:{ns}:{name} or job:{ns}:{name}."
     ),
 ]
 Run = Annotated[int | None, typer.Option("--run", help="What this run read and wrote, instead of NODE.")]

@@ -65,7 +65,7 @@ def find(name: str, token: str) -> Talk[str]:
             "NODE_NOT_FOUND",
             "The lineage graph has no such dataset.",
             name,
-            "use <layer>.<table>, artifact/<name>, or dataset:{namespace}:{name}",
+            "use <layer>.<table>, an artifact's name, or dataset:{namespace}:{name}",
         )
     raise ApiError(
         409, "NODE_AMBIGUOUS", "Several namespaces have a dataset of that name.", ", ".join(found),

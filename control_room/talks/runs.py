@@ -12,7 +12,7 @@ from control_room.model import Event, LogLine, Page, Run, RunSummary, State, Sub
 from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
 
 #: Looks at a run that is waited for: often at first, so that short runs feel short.
-_FIRST_LOOK, _LONGEST_LOOK = 0.15, 2.0
+_FIRST_LOOK, _LONGEST_LOOK = 0.15, 1.0
 
 
 def submit(submission: Mapping[str, Any]) -> Talk[Submitted]:

@@ -46,7 +46,7 @@ def _grow(branch: Tree, flow: Flow, name: str, seen: set[str], *, columns: bool)
 
 def _title(dataset: Dataset) -> Text:
     return Text.assemble(
-        (dataset.title, f"bold {ink.layer(dataset.layer)}"),
+        (dataset.name, f"bold {ink.layer(dataset.layer)}"),
         ("  file" if dataset.layer == "file" else "", "quiet"),
     )
 
@@ -77,7 +77,7 @@ def _origins(flow: Flow, origins: tuple[ColumnFlow, ...]) -> Text:
     for number, it in enumerate(shown):
         source = flow.datasets[it.source]
         line.append(", " if number else "")
-        line.append(f"{source.title}.{it.source_field}", style=ink.layer(source.layer))
+        line.append(f"{source.name}.{it.source_field}", style=ink.layer(source.layer))
     how = sorted({it.how for it in shown} - {"", "identity"})
     if how:
         line.append(f"  {', '.join(how)}", style="quiet")
@@ -104,5 +104,5 @@ def _lines(flow: Flow, fields: list[tuple[str, str]]) -> Text:
     for number, (name, field) in enumerate(fields):
         dataset = flow.datasets[name]
         parts.append(("\n" if number else "", ""))
-        parts.append((f"{dataset.title}.{field}", ink.layer(dataset.layer)))
+        parts.append((f"{dataset.name}.{field}", ink.layer(dataset.layer)))
     return Text.assemble(*parts)

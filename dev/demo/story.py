@@ -152,7 +152,7 @@ class Story:
         self.stage.gap()
         self.stage.say(Text.assemble("picture  ", (_shown(target), "name")))
         behind = {flow.datasets[it].name for it in flow.sources_of(gold.id)}
-        wanted = {f"artifact/{it.name}" for it in inputs.values()}
+        wanted = {it.name for it in inputs.values()}
         self.stage.check(
             "from gold back to every input",
             wanted <= behind,

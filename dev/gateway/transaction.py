@@ -165,8 +165,10 @@ async def execute(
     except ConnectionLost as error:
         raise errors.unreachable(str(error)) from error
     finally:
-        await _roll_back(session)
-        pool.release(session)
+        try:
+            await _roll_back(session)
+        finally:
+            pool.release(session)
     if failure is not None:
         raise errors.from_postgres(failure, authenticated=authenticated)
     return results[len(opening) : len(opening) + len(statements)]

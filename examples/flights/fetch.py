@@ -4,8 +4,8 @@
     python examples/flights/fetch.py [--into FOLDER]
 
 `npm pack` brings the package from whatever registry npm is set up with, and checks it against the checksum
-that the registry names; where there is no npm, the Deno of this clone does. Prints the paths of the two files,
-one a line; a second call finds them there and asks nobody.
+that the registry names; where there is no npm, the Deno of this clone does. Prints the paths of the two
+files, one a line; a second call finds them there and asks nobody.
 """
 
 from __future__ import annotations

@@ -422,7 +422,7 @@ begin
         from item i, queue.settings s
         where a.id = i.attempt_id and a.lease = i.lease and a.state = 'RUNNING' and a.runner = p_instance
           and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
-        returning a.id, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
+        returning a.id, a.lease, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
     ), progress as (
         update queue.task_runs t
         set percent = greatest(t.percent, least(coalesce(h.percent, 0), 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
@@ -437,7 +437,8 @@ begin
                'advanced', exists (select from progress g where g.id = h.task_run_id),
                'cancel', h.cancel_requested_at is not null, 'overdue', coalesce(h.deadline_at < v_now, false),
                'lease_expires_at', h.lease_expires_at))
-    into v_answer from item i left join held h on h.id = i.attempt_id;
+    into v_answer
+    from item i left join held h on h.id = i.attempt_id and h.lease = i.lease;  -- a batch may hold a stale lease beside the good one
     return coalesce(v_answer, '[]');
 end
 $$;

@@ -309,7 +309,7 @@ async def test_whatever_is_claimed_is_handed_out(postgres: PostgresHouse) -> Non
     store = postgres.store()
     told: set[int] = set()
     async with asyncio.TaskGroup() as group:
-        submitting = group.create_task(asyncio.to_thread(lambda: [postgres.submit() for _ in range(150)]))
+        submitting = group.create_task(asyncio.to_thread(lambda: [postgres.submit() for _ in range(60)]))
         while not submitting.done():
             await claim_all(store, told)
     while await claim_all(store, told):

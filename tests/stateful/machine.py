@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dev.stack.testbed import Database, Tenant
 from tests.doors import Doors, Item, Refused
@@ -119,6 +119,16 @@ class Leases(RuleBasedStateMachine):
         self.tickets: list[Ticket] = []
         self.seen = snapshot.take(self.doors, self.mark, playground.ids)
         self.nothing_happened = False
+
+    @initialize(listens=st.booleans(), max_retries=st.integers(0, 2), graph=graphs())
+    def some_work_is_there_and_some_is_claimed(
+        self, listens: bool, max_retries: int, graph: list[Node]
+    ) -> None:
+        self.submit(0, "duckdb", max_retries, 0, listens)
+        self.submit(1, "duckdb", max_retries, 0, listens)
+        self.submit_graph(0, graph, listens)
+        self.seen = snapshot.take(self.doors, self.mark, self.playground.ids)
+        self.claim(RUNNERS[0], OFFERS[0], 2)
 
     # ------------------------------------------------------------------------------------ people
 

@@ -19,7 +19,7 @@ QUICK = settings(
     print_blob=True,
     report_multiple_bugs=False,
 )
-LONG = settings(QUICK, max_examples=1500, stateful_step_count=60)
+LONG = settings(QUICK, max_examples=300, stateful_step_count=60)
 
 
 def test_whatever_is_played_every_law_of_the_queue_holds(database: Database, is_long: bool) -> None:

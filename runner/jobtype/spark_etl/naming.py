@@ -1,6 +1,7 @@
 """Names of datasets, jobs and runs in lineage, the same before the run (request) and after it (results).
 
-control-room://<tenant>                 jobs by name, tables as <layer>.<table>, artifacts as artifact/<name>
+control-room://<tenant>                 jobs by name, tables as <layer>.<table>
+control-room://<tenant>/artifacts       artifacts by their name in the registry
 control-room://<tenant>/runs/<run>      files of one run that are neither: they end with it
 """
 
@@ -24,7 +25,7 @@ def files_namespace(attempt: Attempt) -> str:
 
 def artifact(attempt: Attempt, name: str) -> Dataset:
     """An artifact of the tenant, by its name in the registry."""
-    return Dataset(namespace(attempt), f"artifact/{name}")
+    return Dataset(f"{namespace(attempt)}/artifacts", name)
 
 
 def made_artifact(attempt: Attempt, name: str) -> Dataset:

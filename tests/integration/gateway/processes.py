@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -12,8 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import httpx
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0
@@ -34,7 +33,7 @@ def running(
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(argv, cwd=ROOT, env=plain | environment, stdout=output, stderr=output)
         try:
-            _wait(process, f"http://127.0.0.1:{port}{path}")
+            _wait(process, port, path)
             yield process
         except AssertionError:
             output.seek(0)
@@ -49,14 +48,18 @@ def running(
                 process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, path: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         try:
-            if httpx.get(url, timeout=2).status_code < 500:
+            connection.request("GET", path)
+            if connection.getresponse().status < 500:
                 return
-        except httpx.TransportError:
+        except (OSError, http.client.HTTPException):
             pass
+        finally:
+            connection.close()
         time.sleep(0.03)
-    raise AssertionError(f"{url} did not answer within {PATIENCE} s")
+    raise AssertionError(f"nobody answered on port {port} within {PATIENCE} s")

@@ -56,7 +56,7 @@ def test_connections_are_used_again(scratch: Scratch) -> None:
 
 
 def test_no_key_is_asked_for(scratch: Scratch) -> None:
-    assert httpx.get(f"{scratch.url}/functions/v1/api").status_code == 203
+    assert scratch.client.get(f"{scratch.url}/functions/v1/api").status_code == 203
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_000])
@@ -87,8 +87,7 @@ def test_a_connection_with_half_a_request_on_it_is_not_used_again(scratch: Scrat
         yield b"second"
 
     for _ in range(3):
-        with httpx.Client() as client:
-            answer = client.post(f"{scratch.url}/functions/v1/api/early", content=slowly())
+        answer = ask(scratch, "POST", "api/early", content=slowly())
 
         assert answer.status_code == 413
         assert ask(scratch, "GET", "api").status_code == 203
@@ -97,7 +96,7 @@ def test_a_connection_with_half_a_request_on_it_is_not_used_again(scratch: Scrat
 def test_events_arrive_one_by_one_and_end_when_the_client_leaves(scratch: Scratch) -> None:
     before = int(ask(scratch, "GET", "api/left").text)
     begun = time.monotonic()
-    with httpx.stream("GET", f"{scratch.url}/functions/v1/api/events") as answer:
+    with scratch.client.stream("GET", f"{scratch.url}/functions/v1/api/events") as answer:
         lines = answer.iter_lines()
         seen = [next(lines) for _ in range(5)]
 
@@ -117,7 +116,7 @@ def test_pages_become_text_as_on_hosted_projects(scratch: Scratch) -> None:
 @pytest.mark.parametrize("how", ["broken", "torn"])
 def test_an_answer_that_breaks_off_breaks_off_here_too(scratch: Scratch, how: str) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{scratch.url}/functions/v1/api/{how}")
+        scratch.client.get(f"{scratch.url}/functions/v1/api/{how}")
     assert ask(scratch, "GET", "api").status_code == 203
 
 
@@ -158,7 +157,9 @@ def greeting(port: int) -> Iterator[None]:
             thread.join()
 
 
-def test_without_a_functions_server_it_is_503_and_it_recovers(gateway_environment: dict[str, str]) -> None:
+def test_without_a_functions_server_it_is_503_and_it_recovers(
+    gateway_environment: dict[str, str], http: httpx.Client
+) -> None:
     port, upstream = free_port(), free_port()
     environment = gateway_environment | {
         "GATEWAY_PORT": str(port),
@@ -166,9 +167,9 @@ def test_without_a_functions_server_it_is_503_and_it_recovers(gateway_environmen
     }
     url = f"http://127.0.0.1:{port}/functions/v1/api"
     with running([sys.executable, "-m", "dev.gateway"], environment, port, "/health"):
-        down = httpx.get(url)
+        down = http.get(url)
         with greeting(upstream):
-            up = httpx.get(url)
+            up = http.get(url)
 
     assert (down.status_code, down.json()["code"]) == (503, "FUNCTIONS_UNREACHABLE")
     assert (up.status_code, up.text) == (200, "hello")

@@ -85,7 +85,7 @@ def test_it_is_healthy_and_tells_no_secret(scratch: Scratch) -> None:
 
 
 def test_without_postgres_it_starts_says_503_and_ends_when_told(
-    gateway_environment: dict[str, str], gateway_server: Server
+    gateway_environment: dict[str, str], gateway_server: Server, http: httpx.Client
 ) -> None:
     port = free_port()
     nowhere = gateway_server.dsn("authenticator").replace(f":{gateway_server.port}/", f":{free_port()}/")
@@ -97,9 +97,9 @@ def test_without_postgres_it_starts_says_503_and_ends_when_told(
     headers = {"apikey": environment["GATEWAY_ANON_KEY"]}
     url = f"http://127.0.0.1:{port}"
     with running([sys.executable, "-m", "dev.gateway"], environment, port, "/auth/v1/health") as process:
-        health = httpx.get(f"{url}/health")
-        call = httpx.post(f"{url}/rest/v1/rpc/echo", headers=headers, json={})
-        put = httpx.post(f"{url}/storage/v1/object/files/x", headers=headers, content=b"x")
+        health = http.get(f"{url}/health")
+        call = http.post(f"{url}/rest/v1/rpc/echo", headers=headers, json={})
+        put = http.post(f"{url}/storage/v1/object/files/x", headers=headers, content=b"x")
 
     assert (health.status_code, call.status_code, call.json()["code"]) == (503, 503, "PGRST002")
     assert put.status_code == 503

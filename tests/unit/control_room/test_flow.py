@@ -10,31 +10,31 @@ GOLD = f"dataset:{NS}:gold.delay_by_state"
 
 
 def names(ids: tuple[str, ...] | frozenset[str]) -> list[str]:
-    return sorted(it.removeprefix(f"dataset:{NS}:") for it in ids)
+    return sorted(it.removeprefix("dataset:").removeprefix(NS).lstrip(":/") for it in ids)
 
 
 def test_a_job_through_several_layers_becomes_one_step_per_layer(run_graph: Graph) -> None:
     flow = Flow.of(run_graph)
 
     assert [(names(it.ins), names(it.outs)) for it in flow.steps] == [
-        (["artifact/flights-2k.json"], ["bronze.flights"]),
-        (["artifact/airports.csv"], ["bronze.airports"]),
+        (["artifacts:flights-2k.json"], ["bronze.flights"]),
+        (["artifacts:airports.csv"], ["bronze.airports"]),
         (["bronze.airports", "bronze.flights"], ["silver.flights"]),
         (["silver.flights"], ["gold.delay_by_state"]),
-        (["gold.delay_by_state"], ["artifact/runs/1/report"]),
+        (["gold.delay_by_state"], ["artifacts:runs/1/report"]),
     ]
 
 
 def test_from_gold_back_to_every_file(run_graph: Graph) -> None:
     behind = names(Flow.of(run_graph).sources_of(GOLD))
 
-    assert {"artifact/flights-2k.json", "artifact/airports.csv"} <= set(behind)
+    assert {"artifacts:flights-2k.json", "artifacts:airports.csv"} <= set(behind)
 
 
 def test_a_column_s_first_columns_are_found_over_all_steps(run_graph: Graph) -> None:
     roots = Flow.of(run_graph).roots_of(GOLD, "mean_delay")
 
-    assert roots == {(f"dataset:{NS}:artifact/flights-2k.json", "delay")}
+    assert roots == {(f"dataset:{NS}/artifacts:flights-2k.json", "delay")}
 
 
 def test_what_only_grouped_or_joined_is_no_origin_of_values(run_graph: Graph) -> None:
@@ -66,14 +66,14 @@ def test_where_no_column_tells_an_earlier_layer_was_read() -> None:
         return [{"origin": f"dataset:{NS}:{it}", "destination": f"dataset:{NS}:{it}"} for it in found]
 
     job = {"id": f"job:{NS}:j", "type": "JOB", "data": {"name": "j"}}
-    job |= {"inEdges": edges("artifact/a", "bronze.a"), "outEdges": edges("bronze.a", "gold.a")}
-    graph = {"graph": [node("artifact/a"), node("bronze.a"), node("gold.a"), job]}
+    job |= {"inEdges": edges("raw", "bronze.a"), "outEdges": edges("bronze.a", "gold.a")}
+    graph = {"graph": [node("raw"), node("bronze.a"), node("gold.a"), job]}
 
     flow = Flow.of(Graph.model_validate(graph))
 
     assert [(names(it.ins), names(it.outs)) for it in flow.steps] == [
-        (["artifact/a"], ["bronze.a"]),
-        (["artifact/a", "bronze.a"], ["gold.a"]),
+        (["raw"], ["bronze.a"]),
+        (["bronze.a", "raw"], ["gold.a"]),
     ]
 
 

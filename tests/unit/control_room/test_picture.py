@@ -129,6 +129,6 @@ def test_mermaid_and_dot_name_every_box_and_job(run_graph: Graph) -> None:
 
     assert mermaid.startswith("flowchart LR")
     for it in flow.datasets.values():
-        assert f'"{it.title}"' in mermaid
-        assert f'"{it.title}"' in dot
+        assert f'"{it.name}"' in mermaid
+        assert f'"{it.name}"' in dot
     assert mermaid.count(":::job") == dot.count("shape=ellipse") == len(flow.steps)

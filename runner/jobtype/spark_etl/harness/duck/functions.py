@@ -55,7 +55,13 @@ def install(engine: DuckEngine) -> None:
 
     def monotonically_increasing_id() -> Any:
         window = exp.Window(this=exp.RowNumber())
-        return column_class(exp.Paren(this=exp.Sub(this=window, expression=exp.Literal.number(1))))
+        return column_class(exp.cast(exp.Sub(this=window, expression=exp.Literal.number(1)), "bigint"))
+
+    def quarter(col: Any) -> Any:
+        return column_class(exp.Quarter(this=column_class.ensure_col(col).column_expression))
+
+    def negate(col: Any) -> Any:
+        return -column_class.ensure_col(col)
 
     def format_number(col: Any, d: int) -> Any:
         pattern = exp.Literal.string("{:,." + str(d) + "f}")
@@ -91,6 +97,9 @@ def install(engine: DuckEngine) -> None:
         "pandas_udf": pandas_udf,
         "monotonically_increasing_id": monotonically_increasing_id,
         "broadcast": broadcast,
+        "negate": negate,
+        "negative": negate,
+        "quarter": quarter,
         "format_number": format_number,
         "input_file_name": input_file_name,
         "percentile_approx": percentile_approx,
@@ -114,7 +123,7 @@ _INTEGERS = (
     "Year Quarter Month Week WeekOfYear Day DayOfMonth DayOfWeek DayOfYear Hour Minute Second DateDiff Length "
     "ArraySize StrPosition Ascii Levenshtein"
 ).split()
-_RANKS = ("RowNumber", "Rank", "DenseRank", "Ntile")
+_RANKS = ("ROWNUMBER", "RANK", "DENSERANK", "NTILE")
 
 
 def _mend_generator(exp: Any) -> None:
@@ -127,7 +136,9 @@ def _mend_generator(exp: Any) -> None:
 
     def window(generator: Any, node: Any) -> str:
         plain = str(generator.window_sql(node))
-        return f"CAST({plain} AS INTEGER)" if type(node.this).__name__ in _RANKS else plain
+        function = node.this.name if isinstance(node.this, exp.Anonymous) else type(node.this).__name__
+        ranks = function.upper().replace("_", "") in _RANKS
+        return f"CAST({plain} AS INTEGER)" if ranks else plain
 
     for dialect in (duckdb, session._DuckDBV2):
         transforms = dialect.Generator.TRANSFORMS
@@ -138,6 +149,8 @@ def _mend_generator(exp: Any) -> None:
             transforms[getattr(exp, each)] = cast(_by_name(each.upper()), "BIGINT")
         transforms[exp.StrToTime] = cast(lambda g, node: str(g.strtotime_sql(node)), "TIMESTAMPTZ")
         transforms[exp.Window] = window
+        for node_type, type_ in ((exp.IntDiv, "BIGINT"), (exp.Sign, "DOUBLE"), (exp.Extract, "INTEGER")):
+            transforms[node_type] = cast(_plain(transforms, node_type), type_)
 
 
 def _plain(transforms: Any, node_type: Any) -> Callable[[Any, Any], str]:
