@@ -81,7 +81,7 @@ select is(tests.settle(:'claim', jsonb_build_object('values', '{"rows": 0}'::jso
     'tables', jsonb_build_array(jsonb_build_object('name', 'tab', 'staging', :'staging'::text)),
     'artifacts', jsonb_build_array(jsonb_build_object('artifact_id', :'artifact'::jsonb ->> 'artifact_id', 'version', 1, 'size', 3, 'sha256', repeat('b', 64), 'verdict', 'READY')),
     'lineage', '[{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "control-room://north", "name": "nightly"},
-                  "inputs": [{"namespace": "control-room://north", "name": "bronze.raw"}], "outputs": [{"namespace": "control-room://north", "name": "gold.tab"}, {"namespace": "control-room://north", "name": "artifact/jobs/nightly/out.csv"}],
+                  "inputs": [{"namespace": "control-room://north", "name": "bronze.raw"}], "outputs": [{"namespace": "control-room://north", "name": "gold.tab"}, {"namespace": "control-room://north/artifacts", "name": "jobs/nightly/out.csv"}],
                   "run": {"runId": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "facets": {"control_room": {"method": "plan"}}}}]'::jsonb)) ->> 'run_state', 'SUCCEEDED', 'state, tables, artifacts, lineage and outbox are settled at once');
 select is((select (state, size, sha256)::text from artifact.versions where artifact_id = (:'artifact'::jsonb ->> 'artifact_id')::uuid), format('(READY,3,%s)', repeat('b', 64)), 'the artifact is READY');
 select has_table('gold_north', 'tab', 'the table is published');
