@@ -428,7 +428,7 @@ begin
         set percent = greatest(t.percent, least(coalesce(h.percent, 0), 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
         from held h
         where t.tenant_id = h.tenant_id and t.id = h.task_run_id
-          and (h.percent > t.percent or (h.message is not null and h.message is distinct from t.progress_message))
+          and (h.percent > t.percent or (h.message is not null and left(h.message, 500) is distinct from t.progress_message))
         returning t.id
     ), seen as (
         update queue.runners r set seen_at = v_now where r.instance = p_instance and r.seen_at < v_now - interval '1 second'
@@ -467,7 +467,7 @@ begin
         update queue.task_runs t
         set percent = greatest(t.percent, least(greatest(p_percent, 0), 100)), progress_message = coalesce(left(p_message, 500), t.progress_message)
         where t.tenant_id = a.tenant_id and t.id = a.task_run_id
-          and (p_percent > t.percent or p_message is distinct from t.progress_message);
+          and (p_percent > t.percent or (p_message is not null and left(p_message, 500) is distinct from t.progress_message));
         advanced := found;
     end if;
     if p_external_id is not null and a.external_id is distinct from p_external_id then

@@ -93,7 +93,9 @@ LAWS: tuple[Callable[[Snapshot], None], ...] = (
 
 
 def what_has_ended_never_changes(before: Snapshot, now: Snapshot) -> None:
-    assert now.past[: len(before.past)] == before.past or _by_id(now.past).items() >= _by_id(before.past).items()
+    assert (
+        now.past[: len(before.past)] == before.past or _by_id(now.past).items() >= _by_id(before.past).items()
+    )
     for old, new in ((before.runs, now.runs), (before.tasks, now.tasks)):
         ended = {row["id"]: row for row in old if row["state"] in FINAL}
         assert {key: row for key, row in _by_id(new).items() if key in ended} == ended

@@ -1,7 +1,7 @@
-"""What ought to be: runs, tasks and attempts in plain dicts, and what each move of people and runners makes of them.
+"""What ought to be: runs, tasks and attempts in plain dicts, and what each move makes of them.
 
-Written from the design's words, not from the SQL. It knows no time: a lease is expired or not, a retry waits or
-not, a deadline lies ahead, within its grace or past it.
+Written from the design's words, not from the SQL. It knows no time: a lease is expired or not, a retry waits
+or not, a deadline lies ahead, within its grace or past it.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ class Model:
 
 
 def verdict(states: Sequence[str], *, canceled: bool) -> str:
-    """The state of a run whose tasks have all ended: the worst of them, and CANCELED if that left something undone."""
+    """The worst state of the tasks, all of which have ended; CANCELED if a cancel left something undone."""
     worst = next((it for it in ("FAILED", "TIMED_OUT", "CANCELED", "SUCCEEDED") if it in states), "SKIPPED")
     undone = any(state != "SUCCEEDED" for state in states)
     return "CANCELED" if canceled and undone and worst in {"SUCCEEDED", "SKIPPED"} else worst

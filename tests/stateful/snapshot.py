@@ -15,7 +15,8 @@ Row = dict[str, Any]
 
 QUERY = """
 select jsonb_build_object(
-    'runs', (select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]') from queue.runs r where r.id > %(mark)s),
+    'runs', (select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+             from queue.runs r where r.id > %(mark)s),
     'tasks', (select coalesce(jsonb_agg(to_jsonb(t) order by t.id), '[]')
               from queue.task_runs t where t.run_id > %(mark)s),
     'live', (select coalesce(jsonb_agg(to_jsonb(a) order by a.id), '[]') from queue.live_attempts a),
@@ -27,8 +28,8 @@ select jsonb_build_object(
                from tenancy.limits l where l.tenant_id = any (%(tenants)s)),
     'events', (select coalesce(jsonb_agg(to_jsonb(e) order by e.run_id, e.seq), '[]')
                from callback.events e where e.run_id > %(mark)s),
-    'deliveries', (select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object('type', e.type, 'run_id', e.run_id)
-                                             order by d.id), '[]')
+    'deliveries', (select coalesce(jsonb_agg(
+                       to_jsonb(d) || jsonb_build_object('type', e.type, 'run_id', e.run_id) order by d.id), '[]')
                    from callback.deliveries d
                    join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
                    where e.run_id > %(mark)s),

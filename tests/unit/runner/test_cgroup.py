@@ -150,6 +150,7 @@ def test_what_a_dead_runner_left_is_removed_and_what_lives_is_kept(tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "orphan"),
     [(ownership.own_name(), False), ("runner-999999999-5", True), ("a1-l1", False), ("runner-1-x", False)],
+    ids=["ours", "gone", "an attempt", "no start time"],
 )
 def test_an_orphan_is_one_whose_owner_is_gone(name: str, orphan: bool) -> None:
     assert ownership.is_orphan(name) is orphan

@@ -236,16 +236,17 @@ async def test_a_cancel_is_heard_at_the_next_heartbeat_or_at_once(tmp_path: Path
 
 
 async def test_a_lost_lease_stops_the_work_and_nothing_is_written(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    row = runner.submit(HANG)
-    await runner.until(lambda: row.logs)
-    row.attempt = replace(row.attempt, lease=row.attempt.lease + 1)  # somebody else has it now
+    async with running(tmp_path, lease=600) as runner:
+        row = runner.submit(HANG)
+        await runner.until(lambda: row.logs)
+        row.attempt = replace(row.attempt, lease=row.attempt.lease + 1)  # somebody else has it now
 
-    await runner.until(lambda: runner.dispatcher.running == 0)
-    assert "settle_attempts" not in runner.store.calls
-    assert "stale" in caplog.messages
-    assert len(runner.custody) == 0
+        await runner.until(lambda: runner.dispatcher.running == 0)
+        assert "settle_attempts" not in runner.store.calls
+        assert "stale" in caplog.messages
+        assert len(runner.custody) == 0
 
 
 async def test_work_goes_on_while_the_database_is_away_for_a_moment(runner: Runner) -> None:
@@ -337,7 +338,16 @@ async def test_a_slow_publication_starves_neither_settles_nor_heartbeats(tmp_pat
                 await gate.wait()
             return await really(items)
 
+        renew = runner.store.renew_leases
+
+        async def renew_behind_the_lock(beats: Any) -> Any:
+            # The settling transaction holds the row that this heartbeat would update.
+            if any(beat.key.attempt_id == 77 for beat in beats):
+                await gate.wait()
+            return await renew(beats)
+
         runner.store.settle_attempts = settle  # type: ignore[method-assign]  # slow on purpose
+        runner.store.renew_leases = renew_behind_the_lock  # type: ignore[method-assign]  # as above
         slow = runner.submit()
         await runner.until(lambda: slow.running or slow.final)
         table = StagedTable("x", "staging.x", "gold", "x", "overwrite", 1)

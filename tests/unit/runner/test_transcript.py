@@ -90,6 +90,15 @@ def test_a_secret_in_an_endless_line_is_found(offset: int, step: int) -> None:
     assert all(len(line) <= MAX_LINE for line in found)
 
 
+@pytest.mark.parametrize("inside", range(1, len(SECRET)))
+def test_a_secret_at_the_very_cut_of_an_endless_line_is_found(inside: int) -> None:
+    lines = Lines(Redactor([SECRET]))
+    before = "x" * (2 * MAX_LINE + len(SECRET) + 1 - inside)
+    found = lines.feed((before + SECRET[:inside]).encode()) + lines.feed(SECRET[inside:].encode() + b"\n")
+
+    assert "".join(found) == before + "***"
+
+
 def test_a_secret_with_line_breaks_is_found_line_by_line(tmp_path: Path) -> None:
     key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----\n"
 
