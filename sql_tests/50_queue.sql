@@ -12,6 +12,9 @@ select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_bui
 
 select is((select count(*) from tests.claim(10, '{}')), 0::bigint, 'who offers nothing gets nothing');
 select is((select count(*) from tests.claim(10, '{spark_etl/spark,code_validation/default}')), 0::bigint, 'who offers something else gets nothing');
+select tests.submit('north.operator', '{"job_type": "diagram_export", "code": null}') as other_type \gset
+select is((select jsonb_agg(c -> 'requires') from tests.claim(10, '{diagram_export/default}') c), '["diagram_export/default"]', 'who offers one of two things gets that one');
+select tests.settle(jsonb_build_object('attempt_id', id, 'lease', lease)) from queue.live_attempts where run_id = :other_type;
 select tests.claim() as claim \gset
 select is(:'claim'::jsonb - array['attempt_id', 'task_run_id', 'deadline_at', 'lease_expires_at', 'token', 'remaining_ms'],
     jsonb_build_object('lease', 1, 'number', 1, 'run_id', :run, 'task_key', 'execute', 'tenant_id', tests.tenant('north'), 'tenant_slug', 'north', 'job_type', 'spark_etl',
@@ -34,6 +37,10 @@ create function tests.with_lease(p_claim jsonb, p_lease integer) returns jsonb l
 select is(tests.renew(:'claim') - 'lease_expires_at' - 'attempt_id', '{"lease": 1, "held": true, "advanced": false, "cancel": false, "overdue": false}'::jsonb, 'a heartbeat renews what is held');
 select is((tests.renew(tests.with_lease(:'claim', l))) ->> 'held', 'false', 'a heartbeat with lease ' || l || ' holds nothing') from unnest(array[0, 2, -1]) l;
 select is((tests.renew(:'claim', 'r2')) ->> 'held', 'false', 'a heartbeat of another runner holds nothing');
+select lease_expires_at as until from queue.live_attempts where run_id = :run \gset
+select tests.renew(tests.with_lease(:'claim', 2), 'r1', '{"percent": 77}'), tests.renew(:'claim', 'r2', '{"percent": 77}');
+select is((select lease_expires_at from queue.live_attempts where run_id = :run), :'until'::timestamptz, 'and lengthens no lease');
+select is((select percent::int from queue.task_runs where run_id = :run), 0, 'and brings no progress');
 select is((tests.report(:'claim', '{"percent": 10}')) ->> 'held', 'true', 'a report of what is held is taken');
 select is((tests.report(tests.with_lease(:'claim', 2), '{"percent": 90, "message": "stale", "external_id": "stale", "logs": [{"line": "stale"}]}')) ->> 'held', 'false', 'a stale report is refused');
 select is((select (percent, progress_message)::text from queue.task_runs where run_id = :run), '(10,)', 'and changes nothing');

@@ -26,7 +26,8 @@ from dev.demo.stage import INDENT, Stage
 from dev.demo.surroundings import Surroundings
 from dev.stack.state import CLONE
 
-RUN_SECONDS, CALLBACK_SECONDS = 300.0, 30.0
+#: Real Spark takes its time to start, the more so on a busy machine.
+RUN_SECONDS, CALLBACK_SECONDS = 900.0, 30.0
 ROWS_SHOWN = 10
 
 
@@ -250,7 +251,7 @@ def play(stage: Stage, wishes: Wishes, *, keep: bool) -> None:
             Story(stage, below, receiver, wishes).tell(operator, admin)
     except ControlRoomError as error:
         stage.complain(error)
-        for line in surroundings.log_of_runner():
+        for line in surroundings.complaints_of_runner() if below is not None else ():
             stage.say(line, style="quiet")
     finally:
         if not keep and below is not None and not below.was_up:

@@ -60,13 +60,13 @@ def down(say: Callable[[str], None]) -> None:
     _stack("down", say)
 
 
-def log_of_runner(lines: int = 15) -> list[str]:
-    """The end of the runner's log, for when something went wrong."""
-    log = state.layout().log("runner")
+def complaints_of_runner(lines: int = 12) -> list[str]:
+    """What the runner's log has of warnings and worse, the newest last."""
     try:
-        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        told = state.layout().log("runner").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
+    return [line for line in told[-500:] if '"level": "info"' not in line and line.strip()][-lines:]
 
 
 def _stack(command: str, say: Callable[[str], None]) -> None:
@@ -86,7 +86,9 @@ def _stack(command: str, say: Callable[[str], None]) -> None:
             if not line.startswith("error:"):
                 say(line.rstrip())
     if process.returncode != 0:
-        reasons = [line.removeprefix("error: ") for line in told if line.startswith("error:")] or told[-3:]
+        reasons = [line.removeprefix("error: ") for line in told if line.startswith("error:")] or told[-1:]
+        # the stack's own form: what is wrong; the mend
+        what, _, mend = "; ".join(reasons).rpartition("; ")
         raise ControlRoomError(
-            f"the stack did not come {command}: {'; '.join(reasons)}", "scripts/stack logs"
+            f"scripts/stack {command}: {what or mend}", mend if what else "scripts/stack logs"
         )

@@ -1,6 +1,7 @@
 """Which airports make their travellers wait, and how far do they fly from there?
 
-An ordinary PySpark job in three layers. It runs unchanged on Databricks, on real Spark and on the small engine:
+An ordinary PySpark job in three layers. It runs unchanged on Databricks, on real Spark and on the small
+engine:
 
     bronze   flights and airports as they came, with the day they were read from
     silver   flights with types, without nonsense, each with the names of its two airports
@@ -64,7 +65,7 @@ silver.write.mode("overwrite").parquet(f"{OUTPUTS}/silver_flights")
 print("::progress 70 gold: answer the question")
 spark.read.parquet(f"{OUTPUTS}/silver_flights").createOrReplaceTempView("silver_flights")
 delays = spark.sql(
-    f"""
+    """
     WITH per_airport AS (
         SELECT origin, origin_airport AS airport, city, state,
                count(*) AS flights,
@@ -73,10 +74,11 @@ delays = spark.sql(
                round(avg(distance_miles), 0) AS average_distance_miles
         FROM silver_flights
         GROUP BY origin, origin_airport, city, state
-        HAVING count(*) >= {FEW}
+        HAVING count(*) >= :few
     )
     SELECT * FROM per_airport
-    """
+    """,
+    args={"few": FEW},
 )
 by_delay = Window.orderBy(F.col("average_delay_minutes").desc(), F.col("origin"))
 delays = delays.withColumn("rank", F.row_number().over(by_delay))

@@ -7,6 +7,6 @@
     openlineage  flows -> OpenLineage events; the rules for names
     sanitiser    events that come out of a sandbox -> events fit to be recorded
 
-The package is imported by the runner and, as a copy, by the harness inside the sandbox. So it imports nothing of
-the runner but itself, and nothing heavy at the top of a module.
+The package is imported by the runner and, as a copy, by the harness inside the sandbox. So it imports
+nothing of the runner but itself, and nothing heavy at the top of a module.
 """

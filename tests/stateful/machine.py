@@ -71,7 +71,9 @@ class Playground:
     def clear(self, limit: int) -> int:
         """Takes the last play's attempts off the table; its runs stay, below the mark that is returned."""
         self.doors.set("delete from queue.live_attempts")
-        self.doors.set("update queue.slots set running = 0")
+        # whose turn it is must not depend on the last play
+        self.doors.set("update queue.slots set running = 0, served_at = 'epoch'")
+        self.doors.set("update queue.slots set served_at = '1999-12-31' where tenant_id = %s", [self.ids[1]])
         self.doors.set("update tenancy.limits set max_running = %s", [limit])
         mark: int = self.doors.ask("select coalesce(max(id), 0) from queue.runs")
         return mark
@@ -101,7 +103,7 @@ def graphs(draw: st.DrawFn) -> list[Node]:
 
 
 # places in lists that grow: counted from the end, so that small numbers mean what is recent
-places = st.integers(0, 12)
+places = st.integers(0, 7)
 tenant_places = st.integers(0, 1)
 instances = st.sampled_from(RUNNERS)
 # mostly the lease as it was given; sometimes one that nobody was given
@@ -120,6 +122,16 @@ class Leases(RuleBasedStateMachine):
         self.tickets: list[Ticket] = []
         self.seen = snapshot.take(self.doors, self.mark, playground.ids)
         self.nothing_happened = False
+
+    @classmethod
+    def on(cls, playground: Playground) -> type[Leases]:
+        """The machine as Hypothesis wants it: a class that needs no arguments."""
+
+        class Play(cls):  # type: ignore[valid-type, misc]  # mypy knows no class made from `cls`
+            def __init__(self) -> None:
+                super().__init__(playground)
+
+        return Play
 
     @initialize(listens=st.booleans(), max_retries=st.integers(0, 2), graph=graphs())
     def some_work_is_there_and_some_is_claimed(
@@ -362,6 +374,15 @@ class Leases(RuleBasedStateMachine):
             [7200 if far else 1, attempt.id],
         )
 
+    @precondition(lambda self: any(it.running for it in self.model.live()))
+    @rule(place=places, successor=instances)
+    def a_lease_is_lost_and_taken_over(self, place: int, successor: str) -> None:
+        self.lease_runs_out(place)
+        self.tick(successor)
+        self.seen = snapshot.take(self.doors, self.mark, self.playground.ids)
+        self.claim(successor, OFFERS[0], 5)
+        self.nothing_happened = False
+
     @precondition(lambda self: any(it.waits for it in self.model.live()))
     @rule()
     def retries_come_due(self) -> None:
@@ -406,10 +427,13 @@ class Leases(RuleBasedStateMachine):
         self.model.submit(run, tasks)
 
     def _tickets(self, picks: Sequence[tuple[int, int]]) -> list[Ticket]:
-        """The leases meant, none twice: what a double says of itself is another matter."""
-        found = [(_from_the_end(self.tickets, place), forged) for place, forged in picks]
-        tickets = [Ticket(it.attempt_id, it.lease + forged, it.instance) for it, forged in found]
-        return [*{(it.attempt_id, it.lease): it for it in tickets}.values()]
+        """The leases meant, none twice. Those of attempts that still run come last, where picks go first:
+        a stale lease is a danger where a new one is held."""
+        running = {it.id for it in self.model.live() if it.running}
+        tickets = sorted(self.tickets, key=lambda it: it.attempt_id in running)
+        found = [(_from_the_end(tickets, place), forged) for place, forged in picks]
+        meant = [Ticket(it.attempt_id, it.lease + forged, it.instance) for it, forged in found]
+        return [*{(it.attempt_id, it.lease): it for it in meant}.values()]
 
     def _ready(self, tenant: str, offers: Sequence[str]) -> list[Attempt]:
         """What the tenant has for these offers, in the order of its queue; the moments are the database's."""

@@ -29,7 +29,8 @@ select jsonb_build_object(
     'events', (select coalesce(jsonb_agg(to_jsonb(e) order by e.run_id, e.seq), '[]')
                from callback.events e where e.run_id > %(mark)s),
     'deliveries', (select coalesce(jsonb_agg(
-                       to_jsonb(d) || jsonb_build_object('type', e.type, 'run_id', e.run_id) order by d.id), '[]')
+                       to_jsonb(d) || jsonb_build_object('type', e.type, 'run_id', e.run_id)
+                       order by d.id), '[]')
                    from callback.deliveries d
                    join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
                    where e.run_id > %(mark)s),

@@ -1,8 +1,6 @@
-"""The queue against a model of it: moves of people, runners and time in any order, stale leases among them."""
+"""The queue against a model of it: moves of people, runners and time in any order, many of them stale."""
 
 from __future__ import annotations
-
-import functools
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -27,5 +25,5 @@ QUICK = settings(
 
 def test_whatever_is_played_every_law_of_the_queue_holds(database: Database, is_long: bool) -> None:
     with Doors(database) as doors:
-        play = functools.partial(Leases, Playground.of(doors, database))
+        play = Leases.on(Playground.of(doors, database))
         run_state_machine_as_test(play, settings=LONG if is_long else QUICK)

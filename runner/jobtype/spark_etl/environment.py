@@ -37,7 +37,7 @@ def reason(engines: Path | None, engine: str) -> str:
     if not python.exists():
         return f"the environment {engines / engine} is missing ({setup})"
     if unreadable := _unreadable(python.resolve()) or _unreadable(engines / engine / "pyvenv.cfg"):
-        return f"the sandbox's user cannot read {unreadable} (build the environment elsewhere: CONTROL_ROOM_HOME)"
+        return f"the sandbox's user cannot read {unreadable} (mend: CONTROL_ROOM_HOME elsewhere)"
     if engine == "spark" and java_home() is None:
         return (
             f"there is no Java runtime of {_OLDEST_JAVA} or later (apt-get install openjdk-17-jre-headless)"

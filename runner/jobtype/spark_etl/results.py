@@ -36,8 +36,8 @@ MAX_LINEAGE = 16 * 1024 * 1024
 MAX_MESSAGE = 1000
 
 _TYPES = re.compile(
-    r"boolean|bigint|integer|smallint|double precision|real|numeric(\(\d{1,2}, ?\d{1,2}\))?|text|date|timestamp|"
-    r"timestamptz|time|uuid|jsonb|bytea"
+    r"boolean|bigint|integer|smallint|double precision|real|numeric(\(\d{1,2}, ?\d{1,2}\))?|text|date|"
+    r"timestamp|timestamptz|time|uuid|jsonb|bytea"
 )
 _RESERVED = {"tenant_id", "tableoid", "xmin", "xmax", "cmin", "cmax", "ctid"}
 _MARKERS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata", "_temporary")

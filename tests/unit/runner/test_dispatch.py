@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -358,6 +359,8 @@ async def test_a_slow_publication_starves_neither_settles_nor_heartbeats(tmp_pat
         quick = runner.submit()
 
         assert isinstance(await runner.end(quick), Succeeded)
+        await asyncio.sleep(0.5)
+        assert long.expires > time.monotonic()  # its lease of 0.4 s was renewed meanwhile
         assert isinstance(await runner.end(long), Succeeded)
         assert not runner.store.rows[77].final
         gate.set()

@@ -57,7 +57,9 @@ class SparkEngine:
         self._patch()
 
     def close(self) -> None:
-        """Wait for what is still on its way, then end the JVM: its memory is needed to turn tables into CSV."""
+        """Wait for what is still on its way, then end the JVM: its memory is needed to turn tables into
+        CSV.
+        """
         context = self._pyspark.SparkContext._active_spark_context
         gateway = self._pyspark.SparkContext._gateway
         if context is not None:
@@ -77,11 +79,10 @@ class SparkEngine:
     def _start(self) -> None:
         request = self.request
         scratch = request.scratch
-        (scratch / "tmp").mkdir(parents=True, exist_ok=True)
+        temporary = scratch / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         heap = max(512, int(request.memory_bytes * 0.45) // 2**20)
-        java = (
-            f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={scratch}/tmp"
-        )
+        java = f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={temporary}"
         settings = {
             "spark.app.name": request.job.name,
             "spark.master": f"local[{max(1, request.cpus)}]",
@@ -118,7 +119,9 @@ class SparkEngine:
         jvm_session.listenerManager().register(_Listener(self))
 
     def _patch(self) -> None:
-        """New sessions are watched too; frames made of the program's own rows are known by their attributes."""
+        """New sessions are watched too; frames made of the program's own rows are known by their
+        attributes.
+        """
         engine = self
         session_class: Any = self._sql.SparkSession
         builder_class: Any = session_class.Builder

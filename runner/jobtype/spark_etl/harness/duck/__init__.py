@@ -106,7 +106,9 @@ class DuckEngine:
         self.capture.hop(replace(flow, target=table, columns=by_position), replaces=replaces)
 
     def table_name(self, name: str) -> str:
-        """The dotted name under which a catalog table is kept and traced; `default` is no schema of its own."""
+        """The dotted name under which a catalog table is kept and traced; `default` is no schema of its
+        own.
+        """
         parts = [part.strip('`"').lower() for part in name.split(".")]
         return ".".join(each for each in parts if each not in ("default", "spark_catalog"))
 

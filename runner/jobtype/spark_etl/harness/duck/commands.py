@@ -1,8 +1,8 @@
 """spark.sql: commands run when they are called, as in Spark, and not when somebody collects them.
 
-CREATE TABLE … AS, CREATE TABLE (columns), CREATE VIEW, INSERT, INSERT OVERWRITE DIRECTORY, DROP, SET, DESCRIBE; files
-named in a query (SELECT … FROM parquet.`/job/inputs/x`), global temporary views. USE, CACHE, ANALYZE and the like
-are passed over; anything else says that it needs real Spark.
+CREATE TABLE … AS, CREATE TABLE (columns), CREATE VIEW, INSERT, INSERT OVERWRITE DIRECTORY, DROP, SET,
+DESCRIBE; files named in a query (SELECT … FROM parquet.`/job/inputs/x`), global temporary views. USE,
+CACHE, ANALYZE and the like are passed over; anything else says that it needs real Spark.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class _Statement:
         return self._plain_sql(self._session, text, **self._given)
 
     def _rename(self, statement: Any) -> bool:
-        """`parquet.`/a/b`` -> a view over that file; `global_temp.v`, `default.t` -> as they are known here."""
+        """parquet.`/a/b` -> a view over that file; global_temp.v, default.t -> as they are known here."""
         exp = self._exp
         changed = False
         for table in list(statement.find_all(exp.Table)):
@@ -130,7 +130,8 @@ class _Statement:
         if with_ := statement.args.get("with_"):
             query.set("with_", with_)
         if isinstance(query, exp.Values):
-            frame = self._plain_sql(self._session, f"SELECT * FROM {query.sql(dialect='spark')} AS v")
+            rows = query.sql(dialect="spark")
+            frame = self._plain_sql(self._session, f"SELECT * FROM {rows} AS v")  # noqa: S608
         else:
             frame = self._query(query, query.sql(dialect="spark"))
         listed = statement.this.expressions if isinstance(statement.this, exp.Schema) else []

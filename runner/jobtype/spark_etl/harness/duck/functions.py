@@ -119,15 +119,15 @@ def install(engine: DuckEngine) -> None:
 
 
 #: What is an int in Spark and a long (or a float) in DuckDB.
-_INTEGERS = (
-    "Year Quarter Month Week WeekOfYear Day DayOfMonth DayOfWeek DayOfYear Hour Minute Second DateDiff Length "
-    "ArraySize StrPosition Ascii Levenshtein"
-).split()
+_INTEGERS = """Year Quarter Month Week WeekOfYear Day DayOfMonth DayOfWeek DayOfYear Hour Minute Second
+    DateDiff Length ArraySize StrPosition Ascii Levenshtein""".split()  # noqa: SIM905
 _RANKS = ("ROWNUMBER", "RANK", "DENSERANK", "NTILE")
 
 
 def _mend_generator(exp: Any) -> None:
-    """Where the DuckDB of sqlglot gives another type than Spark: dates' parts, ranks, floors, parsed times."""
+    """Where the DuckDB of sqlglot gives another type than Spark: dates' parts, ranks, floors, parsed
+    times.
+    """
     duckdb: Any = importlib.import_module("sqlglot.dialects.duckdb").DuckDB
     session: Any = importlib.import_module("sqlframe.duckdb.session")
 

@@ -1,14 +1,11 @@
 """DataFrameReader: every read is a view over the files, with Spark's rules for options and types.
 
-- paths: a file, a directory (part files, `key=value` partitions), a glob, `file:`, a list; a missing one is
-an
-  AnalysisException;
+- paths: a file, a directory (part files, `key=value` partitions), a glob, `file:`, a list; a missing one
+  is an AnalysisException;
 - csv: without `header` the columns are `_c0`…; without `inferSchema` all are strings; with a schema bad
-values are
-  NULL (PERMISSIVE) or fail (FAILFAST) or drop the row (DROPMALFORMED); `sep`, `quote`, `escape`, `nullValue`,
-  `comment`, `encoding`, `dateFormat`, `timestampFormat`, `ignoreLeading/TrailingWhiteSpace`;
-- json: lines or one array; types as Spark infers them (integers are bigint, dates stay strings, fields
-sorted);
+  values are NULL (PERMISSIVE), fail (FAILFAST) or drop the row (DROPMALFORMED); `sep`, `quote`, `escape`,
+  `nullValue`, `comment`, `encoding`, `dateFormat`, `timestampFormat`, `ignore…WhiteSpace`;
+- json: lines or one array; types as Spark infers them (one integer type, dates are strings, fields sorted);
 - parquet: directory or file, `mergeSchema`; text: one column `value`.
 
 Each view is noted as reading its place, so the lineage of a frame starts at inputs/<name> whatever happens
@@ -132,8 +129,8 @@ def _read(
             relation = (
                 f"(SELECT content AS value FROM read_text({listed}))"  # noqa: S608
                 if flag(options, "wholetext")
-                else f"read_csv({listed}, columns = {{'value': 'VARCHAR'}}, header = false, auto_detect = false, "
-                "delim = '', quote = '', escape = '')"
+                else f"read_csv({listed}, columns = {{'value': 'VARCHAR'}}, header = false, "
+                "auto_detect = false, delim = '', quote = '', escape = '')"
             )
         case _:
             relation, columns = _parquet(engine, listed, hive, types, options)

@@ -1,8 +1,8 @@
 """Frames out of rows that the program holds: createDataFrame and range.
 
-A table is made at once, so thousands of rows are not carried along as text in every later query; pandas frames are
-taken as they are. The table is noted as local data: whoever reads it learns whether the program had read anything
-before it made these rows.
+A table is made at once, so thousands of rows are not carried along as text in every later query; pandas
+frames are taken as they are. The table is noted as local data: whoever reads it learns whether the
+program had read anything before it made these rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from . import DuckEngine
 
 
-def install(engine: DuckEngine) -> None:
+def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small methods
     """Put the methods onto sqlframe's session."""
     exp: Any = importlib.import_module("sqlglot.expressions")
     cls = engine.sql.SparkSession
@@ -76,7 +76,8 @@ def install(engine: DuckEngine) -> None:
         first, last = (0, start) if end is None else (start, end)
         view = engine.number("range_rows")
         bounds = f"{int(first)}, {int(last)}, {int(step)}"
-        engine.connection.execute(f"CREATE TEMP VIEW {view} AS SELECT range AS id FROM range({bounds})")
+        made_of = f"SELECT range AS id FROM range({bounds})"  # noqa: S608
+        engine.connection.execute(f"CREATE TEMP VIEW {view} AS {made_of}")
         engine.note_source(view, [("id", "BIGINT")], [])
         return from_relation(self, view, ["id"])
 

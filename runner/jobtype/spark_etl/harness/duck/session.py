@@ -1,8 +1,8 @@
 """SparkSession: what sqlframe lacks of it.
 
-`sparkContext` (setLogLevel, appName …), `version`, `conf` for any key, `builder.config` with any key,
-`getActiveSession()`, `newSession()`, `stop()` (which leaves the connection open: tables and lineage are still to be
-read), and the catalog's methods for caches and views.
+`sparkContext` (setLogLevel, appName …), `version`, `conf` and `builder.config` for any key,
+`getActiveSession()`, `newSession()`, `stop()` (which leaves the connection open: tables and lineage are
+still to be read), and the catalog's methods for caches and views.
 """
 
 from __future__ import annotations
