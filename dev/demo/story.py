@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from control_room.async_client import AsyncClient
 from control_room.client import Client
 from control_room.errors import ControlRoomError
 from control_room.flow import Flow
-from control_room.model import Artifact, ArtifactSummary, Event, Run
+from control_room.model import ArtifactSummary, Event, Run
 from control_room.view import figures, ink
 from control_room.view import lineage as lineage_view
 from control_room.view import run as run_view
@@ -46,11 +47,19 @@ class Story:
         self.below = below
         self.receiver = receiver
         self.wishes = wishes
+        self._endpoint: str | None = None
+        self._open_run: int | None = None
 
     def tell(self, operator: Client, admin: Client) -> None:
+        try:
+            self._tell(operator, admin)
+        finally:
+            self._clear_up(operator, admin)
+
+    def _tell(self, operator: Client, admin: Client) -> None:
         with self.stage.scene("Public data becomes artifacts"):
             inputs = self._upload(operator)
-            endpoint = self._introduce(admin)
+            self._introduce(admin)
         with self.stage.scene("A spec and a PySpark job go in by the door"):
             run = self._run(operator, "flights", exhibit.SPEC, "job.py", inputs)
         with self.stage.scene(exhibit.QUESTION):
@@ -65,7 +74,15 @@ class Story:
             self._failure(operator, inputs)
         with self.stage.scene("How well all that goes"):
             self._figures(operator)
-        admin.endpoints.delete(endpoint)
+
+    def _clear_up(self, operator: Client, admin: Client) -> None:
+        """However it ended: no run goes on unseen, and nothing is owed to a receiver that is gone."""
+        with contextlib.suppress(ControlRoomError):
+            if self._open_run is not None:
+                operator.runs.cancel(self._open_run)
+        with contextlib.suppress(ControlRoomError):
+            if self._endpoint is not None:
+                admin.endpoints.delete(self._endpoint)
 
     # ---------------------------------------------------------------------------------------------- before
 
@@ -80,11 +97,11 @@ class Story:
         self.stage.check("the files are artifacts, checked by the runner", bool(made) and kept)
         return made
 
-    def _introduce(self, admin: Client) -> str:
+    def _introduce(self, admin: Client) -> None:
         """An endpoint that only runs that name it speak to; its secret is for the receiver."""
         endpoint = admin.endpoints.create(self.receiver.url, events=[], description="the demo's receiver")
+        self._endpoint = endpoint.endpoint_id
         self.receiver.trust(admin.endpoints.secret(endpoint.endpoint_id).secret)
-        return endpoint.endpoint_id
 
     # ------------------------------------------------------------------------------------------------- run
 
@@ -112,7 +129,9 @@ class Story:
                 (f"run {submitted.run_id} {submitted.state}", "name"),
             )
         )
+        self._open_run = submitted.run_id
         run = asyncio.run(self._watch(submitted.run_id))
+        self._open_run = None
         if not failing:
             self.stage.check(
                 "the run SUCCEEDED", run.succeeded, f"{run.state} {run.termination_message or ''}"
@@ -265,6 +284,3 @@ def _failed_by_user(run: Run) -> bool:
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(CLONE)) if path.is_relative_to(CLONE) else str(path)
-
-
-__all__ = ["Artifact", "Story", "Wishes", "play"]

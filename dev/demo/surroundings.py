@@ -44,15 +44,19 @@ def up(tenant: str, say: Callable[[str], None]) -> Surroundings:
     """Starts what is missing and makes the tenant. Raises ControlRoomError with the stack's own words."""
     place = state.layout()
     was_up = any(it.state == "running" for it in lifecycle.status(place).values())
-    _stack("up", say)
     try:
+        _stack("up", say)
+        server = lifecycle.server(place)
         known = state.load(place)
         assert known is not None
-        server = lifecycle.server(place)
         tenants.create(server, tenant, tenant)
         environment = services.public_environment(server, known.ports)
-    except StackError as error:
-        raise ControlRoomError(str(error)) from error
+    except BaseException as error:
+        if not was_up:
+            _stack("down", say)
+        if isinstance(error, StackError):
+            raise ControlRoomError(str(error)) from error
+        raise
     return Surroundings(environment["SUPABASE_URL"], environment["SUPABASE_ANON_KEY"], was_up, tenant)
 
 

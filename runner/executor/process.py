@@ -174,19 +174,22 @@ class _Work:
             asyncio.create_task(self._pump(process.stderr, self.transcript.stream("stderr"))),
         ]
         watch = asyncio.create_task(self._watch_disk(process))
+        exited = asyncio.create_task(process.wait())
         try:
-            code = await process.wait()
+            code = await asyncio.shield(exited)
         except asyncio.CancelledError:
-            grace = 0.0 if reporter.stop in (None, Stop.LOST) else self.grace
-            await self._end(process, grace)
+            if reporter.stop not in (None, Stop.LOST):
+                await self._ask_to_end(process)
             raise
         finally:
+            # Without a pause, so that no further cancellation comes before it.
+            self._kill(process)
             watch.cancel()
             # Everything inside died with the pid namespace, so the pipes close by themselves.
-            _, open_still = await asyncio.wait(tasks, timeout=PIPES_CLOSE_SECONDS)
+            _, open_still = await asyncio.wait([*tasks, exited], timeout=PIPES_CLOSE_SECONDS)
             for task in open_still:
                 task.cancel()
-            await asyncio.gather(watch, *tasks, return_exceptions=True)
+            await asyncio.gather(watch, exited, *tasks, return_exceptions=True)
         return code if code >= 0 else 128 - code
 
     async def _pump(self, pipe: asyncio.StreamReader, stream: Stream) -> None:
@@ -196,19 +199,20 @@ class _Work:
                 await asyncio.sleep(FLOOD_PAUSE_SECONDS)
         stream.end()
 
-    async def _end(self, process: Process, grace: float) -> None:
-        if grace > 0:
-            for pid in _descendants(process.pid):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await process.wait()
+    async def _ask_to_end(self, process: Process) -> None:
+        for pid in _descendants(process.pid):
+            _signal(pid, signal.SIGTERM)
+        # Not asyncio.timeout: before Python 3.11.3 it cannot expire in a task that is being cancelled.
+        exited = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait([exited], timeout=self.grace)
+        finally:
+            exited.cancel()
+
+    def _kill(self, process: Process) -> None:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        await asyncio.to_thread(self.group.kill)
-        await process.wait()
+            for pid in (*_descendants(process.pid), process.pid):
+                _signal(pid, signal.SIGKILL)
 
     async def _watch_disk(self, process: Process) -> None:
         # The job directory lies on the runner's disk, which no namespace bounds.
@@ -220,7 +224,7 @@ class _Work:
             pause = max(DISK_LOOK_SECONDS, 10 * (time.monotonic() - began))
             if used > self.command.limits.disk_bytes:
                 self.overflowed = True
-                await self._end(process, 0.0)
+                self._kill(process)
                 return
 
     def _environment(self, attempt: Attempt) -> dict[str, str]:
@@ -245,6 +249,11 @@ def _exit_code(status: bytes) -> int | None:
             if isinstance(said, dict) and isinstance(said.get("exit-code"), int):
                 return int(said["exit-code"])
     return None
+
+
+def _signal(pid: int, which: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, which)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -331,10 +331,12 @@ begin
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
     return (select jsonb_build_object('reaped', v_reaped, 'deliveries_reaped', v_deliveries,
         'depth', (select count(*) from queue.live_attempts a where a.state = 'QUEUED'),
-        'due_in_ms', (select greatest(0, extract(epoch from least(
+        'due_in_ms', (  -- null: nothing is due
+            select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end
+            from (select least(
                 (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
                 (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.ready_at > clock_timestamp()),
-                (select min(d.next_at) from callback.deliveries d where d.state = 'PENDING')) - clock_timestamp()) * 1000)::bigint)));
+                (select min(d.next_at) from callback.deliveries d where d.state = 'PENDING')) as due) x)));
 end
 $$;
 comment on function worker.tick(uuid) is 'Reaps lost leases and senders, clears staging; answers with when to come again.';

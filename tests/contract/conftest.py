@@ -111,6 +111,7 @@ class Workbench:
 
     def __init__(self, executor: Executor, folder: Path, owner: tuple[int, int] | None) -> None:
         self.executor = executor
+        self.tells_out_of_memory = True
         self._folder = folder
         self._owner = owner
         self._count = 0
@@ -234,7 +235,9 @@ async def made_sandbox(folder: Path) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def process(made_sandbox: Sandbox, folder: Path) -> ProcessPieces:
-    return ProcessPieces(ProcessExecutor(made_sandbox, grace_seconds=1.0), folder, made_sandbox.owner)
+    made = ProcessPieces(ProcessExecutor(made_sandbox, grace_seconds=1.0), folder, made_sandbox.owner)
+    made.tells_out_of_memory = made_sandbox.groups.bounded
+    return made
 
 
 @pytest.fixture

@@ -55,11 +55,10 @@ class SparkEtl:
         library.lay_out(workspace.side_channel / library.FOLDER)
         found = environment.find(self._place.engines, attempt.engine)
         return Command(
-            argv=(found.python, "-P", "-s", "-m", library.MODULE),
+            argv=(found.python, "-B", "-P", "-s", "-m", library.MODULE),
             binds=found.binds,
             environment={
                 "PYTHONPATH": f"{JOB}/{SIDE_CHANNEL}/{library.FOLDER}",
-                "PYTHONDONTWRITEBYTECODE": "1",
                 **found.variables,
             },
             limits=limits,

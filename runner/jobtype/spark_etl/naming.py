@@ -29,24 +29,22 @@ def artifact(attempt: Attempt, name: str) -> Dataset:
 
 
 def made_artifact(attempt: Attempt, name: str) -> Dataset:
-    """An artifact that this attempt makes: the registry puts it under the job's name, else under the run
-    (see door.attempt_artifact).
-    """
+    """An artifact that this attempt makes: the registry puts it under the job, else under the run."""
+    # as door.attempt_artifact does it
     owner = f"jobs/{attempt.name}" if attempt.job_id is not None else f"runs/{attempt.run_id}"
     return artifact(attempt, f"{owner}/{name}")
 
 
 def job(attempt: Attempt) -> Job:
     """Whose lineage it is."""
-    name = getattr(attempt, "name", None) or attempt.task_key
-    return Job(namespace(attempt), str(name), attempt.run_id, attempt.number)
+    return Job(namespace(attempt), attempt.name or attempt.task_key, attempt.run_id, attempt.number)
 
 
 def of_input(attempt: Attempt, each: Input) -> Dataset:
     """The dataset behind an input. An artifact goes by its own name where the claim tells it."""
     if each.table is not None:
         return Dataset(namespace(attempt), each.table)
-    return artifact(attempt, getattr(each, "artifact_name", None) or each.name)
+    return artifact(attempt, each.artifact_name or each.name)
 
 
 def of_table(attempt: Attempt, each: Output) -> Dataset:
@@ -55,9 +53,7 @@ def of_table(attempt: Attempt, each: Output) -> Dataset:
 
 
 def request(attempt: Attempt) -> dict[str, Any]:
-    """The part of request.json that names things. File outputs get their names when it is known what they
-    are.
-    """
+    """The part of request.json that names things. File outputs are named when it is known what they are."""
     whose = job(attempt)
     return {
         "inputs": [

@@ -41,6 +41,14 @@ _TYPES = re.compile(
 )
 _RESERVED = {"tenant_id", "tableoid", "xmin", "xmax", "cmin", "cmax", "ctid"}
 _MARKERS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata", "_temporary")
+_KINDS = {
+    ".html": "report",
+    ".ipynb": "notebook",
+    ".md": "report",
+    ".pdf": "report",
+    ".sql": "sql",
+    ".svg": "diagram",
+}
 _CONTENT_TYPES = {
     ".csv": "text/csv",
     ".html": "text/html",
@@ -149,7 +157,7 @@ def _artifacts(
             ArtifactFile(
                 name=name,
                 path=f"outputs/{path}",
-                kind=kinds.get(declared or "", "data"),
+                kind=kinds.get(declared or "", _KINDS.get(path.suffix, "data")),
                 content_type=_CONTENT_TYPES.get(PurePosixPath(name).suffix),
             )
         )
