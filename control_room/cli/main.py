@@ -19,7 +19,7 @@ NO_COLOR takes the colours away.
 """
 
 EPILOG = """Exit codes: 0 success · 1 the run did not succeed (or did not end in time) · 2 wrong usage ·
-3 refused by the server · 4 the server cannot be reached · 130 interrupted (the run goes on)."""
+3 refused by the server · 4 the server cannot be reached or failed · 130 interrupted (the run goes on)."""
 
 app = typer.Typer(
     help=HELP,

@@ -142,16 +142,24 @@ class _Work:
             )
             descriptor = memory_file(nul_separated(arguments))
             inherited.append(descriptor)
-            process = await asyncio.create_subprocess_exec(
-                *self.sandbox.launch(self.group.entrances, self.command, descriptor),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=inherited,
-                env=LAUNCH_ENVIRONMENT,
-                cwd="/",
-                start_new_session=True,
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(
+                    *self.sandbox.launch(self.group.entrances, self.command, descriptor),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    pass_fds=inherited,
+                    env=LAUNCH_ENVIRONMENT,
+                    cwd="/",
+                    start_new_session=True,
+                )
             )
+            try:
+                process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # A start that is cancelled half-way leaves processes behind: let it come to be, then end it.
+                await self._attend(await starting, reporter, unwanted=True)
+                raise
         except BaseException:
             os.close(status_read)
             raise
@@ -166,7 +174,7 @@ class _Work:
                 self.exit_code = _exit_code(status.read() or b"")
         return code
 
-    async def _attend(self, process: Process, reporter: Reporter) -> int:
+    async def _attend(self, process: Process, reporter: Reporter, *, unwanted: bool = False) -> int:
         assert process.stdout is not None
         assert process.stderr is not None
         tasks = [
@@ -176,6 +184,8 @@ class _Work:
         watch = asyncio.create_task(self._watch_disk(process))
         exited = asyncio.create_task(process.wait())
         try:
+            if unwanted:
+                return -1
             code = await asyncio.shield(exited)
         except asyncio.CancelledError:
             if reporter.stop not in (None, Stop.LOST):
@@ -210,7 +220,9 @@ class _Work:
             exited.cancel()
 
     def _kill(self, process: Process) -> None:
+        """Kill what is below the launcher, then itself: a bwrap that still sets up would leave its child."""
         if process.returncode is None:
+            _freeze(process.pid)
             for pid in (*_descendants(process.pid), process.pid):
                 _signal(pid, signal.SIGKILL)
 
@@ -254,6 +266,19 @@ def _exit_code(status: bytes) -> int | None:
 def _signal(pid: int, which: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, which)
+
+
+def _freeze(pid: int) -> None:
+    """Stop a process, so that it starts no other while its children are looked for; takes a millisecond."""
+    _signal(pid, signal.SIGSTOP)
+    for _ in range(20):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state in "TtZX":
+            return
+        time.sleep(0.00005)
 
 
 def _descendants(pid: int) -> list[int]:

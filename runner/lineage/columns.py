@@ -23,7 +23,7 @@ from .flow import Column, Kind, Origin
 
 # Table functions that make rows out of nothing stored: reading them is no gap in the lineage.
 _GENERATORS = frozenset(
-    """generate_series generate_subscripts generateseries explodinggenerateseries unnest explode
+    """generate_series generate_subscripts generateseries exploding_generate_series unnest explode
     posexplode explode_outer posexplode_outer inline stack range sequence json_each jsonb_each
     json_each_text jsonb_each_text json_array_elements jsonb_array_elements json_array_elements_text
     jsonb_array_elements_text json_to_recordset jsonb_to_recordset json_to_record jsonb_to_record
@@ -286,11 +286,13 @@ class Resolver:
     def _window(self, scope: Scope, node: exp.Window, kind: Kind) -> Iterator[_Step]:
         yield from self._values(scope, node.this, kind)
         steer = kind.then(words.WINDOW)
-        for part in node.args.get("partition_by") or []:
-            yield from self._values(scope, part, steer)
-        if order := node.args.get("order"):
-            for child in order.expressions:
-                yield from self._values(scope, child, steer)
+        named = [w for w in scope.expression.args.get("windows") or [] if w.name == node.alias and node.alias]
+        for window in (node, *named):
+            for part in window.args.get("partition_by") or []:
+                yield from self._values(scope, part, steer)
+            if order := window.args.get("order"):
+                for child in order.expressions:
+                    yield from self._values(scope, child, steer)
 
     def _whole_row(self, scope: Scope, node: exp.TableColumn, kind: Kind) -> Iterator[_Step]:
         for name, source in self._sources(scope):

@@ -281,7 +281,8 @@ class _Walk:
                 if node.id is not None:
                     yield kind, node.id, False
             case "OuterReference":
-                yield from ((k, a, True) for k, a, _ in self._values(node.children[0], kind))
+                for inner_node in [*node.children, *node.expressions("e")]:
+                    yield from ((k, a, True) for k, a, _ in self._values(inner_node, kind))
             case "Alias":
                 yield from self._values(node.children[0], kind)
             case "ScalarSubquery" | "ListQuery":

@@ -264,6 +264,19 @@ async def test_a_stop_gives_the_job_a_moment_to_clean_up(process: ProcessPieces)
     assert lost.reporter.text() == ["ready"]
 
 
+@pytest.mark.parametrize("milliseconds", [0, 2, 4, 6, 8, 10, 12, 15, 20, 30])
+async def test_a_stop_while_the_sandbox_is_being_made_leaves_nobody(
+    process: ProcessPieces, milliseconds: int
+) -> None:
+    workspace = process.workspace()
+    mark = f"/usr/bin/sleep 16180{milliseconds}"
+    play = process.start(workspace, make_attempt(), Command(argv=tuple(mark.split())))
+    await asyncio.sleep(milliseconds / 1000)
+    await play.stop(Stop.LOST)
+
+    assert survivors(mark) == []
+
+
 async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(process: ProcessPieces) -> None:
     play = process.python(
         """

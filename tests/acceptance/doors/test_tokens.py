@@ -65,11 +65,13 @@ def test_a_forged_token_is_401_on_both_doors(doors: Doors, name: str) -> None:
         {"role": "authenticated", "user_role": "operator"},
         {"user_id": None},
         {"aud": None},
-        {"exp": int(time.time()) - 1},
+        {"exp": "a second ago"},  # within the leeway
     ],
     ids=str,
 )
 def test_a_good_token_of_any_accepted_shape_opens_both_doors(doors: Doors, changes: dict[str, Any]) -> None:
+    if "exp" in changes:  # said when the test runs: the suite may be older than the leeway by then
+        changes = changes | {"exp": int(time.time()) - 1}
     bearer = doors.token(**changes)
 
     assert doors.ask("GET", "/runs", bearer).status_code == 200
