@@ -1,4 +1,4 @@
-"""Pickup: from the commit of a submission to the handler's first line; no-op work, one runner, idle and at 200/s."""
+"""From the commit of a submission to the handler's first line: no-op work, one runner, idle and at 200/s."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Submitter:
     def submit(self) -> None:
         cursor = self._connection.cursor()
         cursor.execute(
-            "select set_config('role', 'operator', true), set_config('request.jwt.claims', %s, true)", [self._claims]
+            "select set_config('role', 'operator', true), set_config('request.jwt.claims', %s, true)",
+            [self._claims],
         )
         row = cursor.execute("select public.run_job(%s)", [SUBMISSION]).fetchone()
         self._connection.commit()
@@ -48,13 +49,15 @@ def waits(dsn: str, committed: dict[int, float], patience: float) -> list[float]
     with psycopg.connect(dsn, autocommit=True) as connection:
         while True:
             rows = connection.execute(
-                "select run_id, extract(epoch from min(at))::float8 from queue.logs where run_id = any(%s) group by run_id",
+                "select run_id, extract(epoch from min(at))::float8 from queue.logs"
+                " where run_id = any(%s) group by run_id",
                 [list(committed)],
             ).fetchall()
             if len(rows) == len(committed):
                 return [max(0.0, (at - committed[run]) * 1000) for run, at in rows]
             if time.monotonic() > until:
-                raise SystemExit(f"error: {len(committed) - len(rows)} of {len(committed)} runs never started")
+                missing = len(committed) - len(rows)
+                raise SystemExit(f"error: {missing} of {len(committed)} runs never started")
             time.sleep(0.2)
 
 
@@ -70,7 +73,8 @@ def main() -> None:
         claims = json.dumps(up.claims)
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(
-                "update tenancy.limits set max_running = 100000 where tenant_id = (select id from tenancy.tenants where slug = %s)",
+                "update tenancy.limits set max_running = 100000"
+                " where tenant_id = (select id from tenancy.tenants where slug = %s)",
                 [TENANT],
             )
             waits_for_runner(connection)

@@ -36,7 +36,8 @@ def main() -> None:
         say(f"  {prefix:12} {load.rps:8.0f}/s   p50 {load.p50_ms:7.2f} ms   p99 {load.p99_ms:7.2f} ms")
 
     # no runner: what is measured is submitting, not running
-    with tempfile.TemporaryDirectory() as scratch, stack("bench-submit", services="postgres,gateway,functions") as up:
+    services = "postgres,gateway,functions"
+    with tempfile.TemporaryDirectory() as scratch, stack("bench-submit", services=services) as up:
         folder = Path(scratch)
         url = up.env["SUPABASE_URL"]
         headers = {
@@ -48,11 +49,10 @@ def main() -> None:
         for turn in range(repeat):
             say(f"round {turn + 1} of {repeat}")
             for c in (1, 8, 32):
-                keep(ours, f"rpc_c{c}", wrk(f"{url}/rest/v1/rpc/run_job", headers, BODY, c, seconds, folder))
-                keep(ours, f"edge_c{c}", wrk(f"{url}/functions/v1/api/v1/jobs/run", headers, BODY, c, seconds, folder))
-                direct = pgbench(
-                    up.env["DATABASE_URL"], CALL, {"claims": f"'{claims}'", "body": f"'{BODY}'"}, c, seconds, folder
-                )
+                for door, path in (("rpc", "rest/v1/rpc/run_job"), ("edge", "functions/v1/api/v1/jobs/run")):
+                    keep(ours, f"{door}_c{c}", wrk(f"{url}/{path}", headers, BODY, c, seconds, folder))
+                defines = {"claims": f"'{claims}'", "body": f"'{BODY}'"}
+                direct = pgbench(up.env["DATABASE_URL"], CALL, defines, c, seconds, folder)
                 keep(peer, f"rpc_c{c}", direct)
                 for name in ("rps", "p50_ms", "p99_ms"):
                     peer.setdefault(f"edge_c{c}_{name}", []).append(getattr(direct, name))
@@ -60,7 +60,11 @@ def main() -> None:
         "submit",
         {k: median(v) for k, v in ours.items()},
         {"pgbench": {k: median(v) for k, v in peer.items()}},
-        {"seconds": seconds, "repeat": repeat, "goals": {"rpc_c8_rps": 500, "edge_c8_rps": 200, "p99_ms": 60}},
+        {
+            "seconds": seconds,
+            "repeat": repeat,
+            "goals": {"rpc_c8_rps": 500, "edge_c8_rps": 200, "p99_ms": 60},
+        },
     )
 
 

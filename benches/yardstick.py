@@ -52,7 +52,9 @@ def _stack(name: str, *args: str, env: Mapping[str, str] | None = None, must: bo
         check=False, capture_output=True, text=True, env={**os.environ, **(env or {})},
     )  # fmt: skip
     if done.returncode and must:
-        sys.exit(f"error: scripts/stack {' '.join(args)} failed: {done.stderr.strip() or done.stdout.strip()}")
+        sys.exit(
+            f"error: scripts/stack {' '.join(args)} failed: {done.stderr.strip() or done.stdout.strip()}"
+        )
     return done.stdout
 
 
@@ -81,7 +83,9 @@ class Load:
     errors: int
 
 
-def wrk(url: str, headers: Mapping[str, str], body: str, connections: int, seconds: float, folder: Path) -> Load:
+def wrk(
+    url: str, headers: Mapping[str, str], body: str, connections: int, seconds: float, folder: Path
+) -> Load:
     """POSTs `body` over `connections` keep-alive connections. Loopback only."""
     program = shutil.which("wrk")
     if program is None:
@@ -90,7 +94,9 @@ def wrk(url: str, headers: Mapping[str, str], body: str, connections: int, secon
         )
         program = shutil.which("wrk")
         if program is None:
-            sys.exit(f"error: wrk is missing and could not be installed; apt-get install wrk ({installed.stderr[-200:]})")
+            sys.exit(
+                f"error: wrk is missing and could not be installed; apt-get install wrk ({installed.stderr[-200:]})"
+            )
     if not re.match(r"https?://(127\.0\.0\.1|localhost|\[::1\])[:/]", url):
         sys.exit("error: load goes to loopback only")
     script = folder / "post.lua"
@@ -112,7 +118,9 @@ def wrk(url: str, headers: Mapping[str, str], body: str, connections: int, secon
     return Load(float(rate[1]) if rate else 0.0, quantile("50"), quantile("99"), int(bad[1]) if bad else 0)
 
 
-def pgbench(dsn: str, script: str, defines: Mapping[str, str], clients: int, seconds: float, folder: Path) -> Load:
+def pgbench(
+    dsn: str, script: str, defines: Mapping[str, str], clients: int, seconds: float, folder: Path
+) -> Load:
     """The same call without any door: throughput and latency of a pgbench script."""
     program = shutil.which("pgbench") or next(
         iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/pgbench")), reverse=True)), None
@@ -129,7 +137,9 @@ def pgbench(dsn: str, script: str, defines: Mapping[str, str], clients: int, sec
         check=True, capture_output=True, text=True, timeout=seconds + 60,
     )  # fmt: skip
     took = sorted(
-        int(line.split()[2]) / 1000 for log in folder.glob("pgbench_log.*") for line in log.read_text().splitlines()
+        int(line.split()[2]) / 1000
+        for log in folder.glob("pgbench_log.*")
+        for line in log.read_text().splitlines()
     )
     rate = re.search(r"tps = ([\d.]+)", done.stdout)
     return Load(float(rate[1]) if rate else 0.0, took[len(took) // 2], took[int(len(took) * 0.99)], 0)
@@ -163,4 +173,15 @@ def report(
         "kernel": platform.release(),
         "load_before": round(os.getloadavg()[2], 2),
     }
-    print(json.dumps({"bench": bench, "machine": machine, "settings": settings, "ours": ours, "peers": peers, "ratios": ratios}))
+    print(
+        json.dumps(
+            {
+                "bench": bench,
+                "machine": machine,
+                "settings": settings,
+                "ours": ours,
+                "peers": peers,
+                "ratios": ratios,
+            }
+        )
+    )

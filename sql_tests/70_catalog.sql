@@ -114,6 +114,13 @@ $$;
 select is(tests.misuse(p::jsonb), 'PUBLISH_FAILED', 'no output: ' || p)
 from unnest(array['[{"name": "t", "staging": "staging.o1_1_x"}]', '[{"name": "undeclared", "staging": "staging.o1_1_x"}]', '[{"name": "file", "staging": "staging.o1_1_x"}]',
                   '[{"name": "t", "staging": "gold_south.sales"}]', '[{"name": "t", "staging": "queue.runs"}]', '[{"name": "t"}]', '[{}]']) p;
+-- a table that is there, loaded by another attempt
+select tests.submit('south.operator', '{"outputs": [{"name": "t", "layer": "silver", "table": "theirs"}]}') as run \gset
+select c as theirs from tests.claim() c \gset
+select tests.as('runner', format('worker.open_output(%s, 1, ''t'', ''[{"name": "a", "type": "text"}]'')', :'theirs'::jsonb ->> 'attempt_id')) #>> '{}' as their_staging \gset
+select is(tests.misuse(jsonb_build_array(jsonb_build_object('name', 't', 'staging', :'their_staging'::text))), 'PUBLISH_FAILED', 'what another attempt has loaded is not published');
+select has_table('staging', split_part(:'their_staging', '.', 2)::name, 'and stays where it is');
+select tests.settle(:'theirs');
 select hasnt_table('silver_north', 'misused', 'none of that published anything');
 
 select tests.submit('north.operator') as run \gset

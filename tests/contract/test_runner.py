@@ -205,10 +205,10 @@ def test_an_idle_runner_stops_at_once(runners: Runners) -> None:
 @pytest.mark.usefixtures("brisk")
 def test_after_kill_9_another_runner_takes_over(house: PostgresHouse, runners: Runners) -> None:
     first = runners.start()
-    run = house.submit(max_retries=0, script=[{"log": "begun"}, {"sleep_ms": 2500}])
+    run = house.submit(max_retries=0, script=[{"log": "begun"}, {"sleep_ms": 800}])
     until(lambda: house.logs(run))
-    runners.start()
     first.kill()
+    runners.start()
     found = house.until(run, "SUCCEEDED", "FAILED")
 
     assert found["state"] == "SUCCEEDED"

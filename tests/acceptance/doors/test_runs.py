@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from supabase.lib.client_options import SyncClientOptions
-
 from supabase import create_client
+from supabase.lib.client_options import SyncClientOptions
 
 if TYPE_CHECKING:
     from tests.acceptance.doors.conftest import Doors

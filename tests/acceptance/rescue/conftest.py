@@ -75,7 +75,10 @@ class Room:
         answer = httpx.request(
             method,
             f"{self.environment['SUPABASE_URL']}/functions/v1/api/v1{path}",
-            headers={"apikey": self.environment["SUPABASE_ANON_KEY"], "authorization": f"Bearer {self.tokens[role]}"},
+            headers={
+                "apikey": self.environment["SUPABASE_ANON_KEY"],
+                "authorization": f"Bearer {self.tokens[role]}",
+            },
             timeout=20,
             **how,
         )
@@ -110,7 +113,12 @@ class Room:
         }
         with (self.folder / f"runner-{n}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "runner"], env=env, cwd=CLONE, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, "-m", "runner"],
+                env=env,
+                cwd=CLONE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.started.append(process)
         return process
@@ -165,7 +173,8 @@ def room(stack_folder: Path) -> Iterator[Room]:
         name: value.strip("'") for name, value in (x.removeprefix("export ").split("=", 1) for x in lines)
     }
     tokens = {
-        role: _stack(stack_folder, "token", "--tenant", TENANT, "--role", role).strip() for role in ("operator", "admin")
+        role: _stack(stack_folder, "token", "--tenant", TENANT, "--role", role).strip()
+        for role in ("operator", "admin")
     }
     made = Room(environment, stack_folder, tokens)
     # the clockwork of the test: what takes 20 s in production takes 2 s here

@@ -54,7 +54,9 @@ def rows(room: Room, table: str) -> list[int]:
 def test_a_run_survives_kill_9_of_its_runner_and_happens_once(room: Room, receiver: Receiver) -> None:
     first = room.start_runner()
     run = submit(room, "killed")
-    room.until("the first runner works on it", lambda: room.query("select 1 from queue.logs where run_id = %s", run))
+    room.until(
+        "the first runner works on it", lambda: room.query("select 1 from queue.logs where run_id = %s", run)
+    )
     first.send_signal(signal.SIGKILL)
     first.wait()
     room.start_runner()
@@ -71,8 +73,12 @@ def test_a_run_survives_kill_9_of_its_runner_and_happens_once(room: Room, receiv
     assert told == {run: 1}
     assert set(ids.values()) == {1}
     assert receiver.refused == 0
-    assert room.query("select count(*) from callback.events where run_id = %s and type = 'run.completed'", run) == [(1,)]
-    assert room.query("select count(*) from pg_class where relnamespace = 'staging'::regnamespace and relkind = 'r'") == [(0,)]
+    assert room.query(
+        "select count(*) from callback.events where run_id = %s and type = 'run.completed'", run
+    ) == [(1,)]
+    assert room.query(
+        "select count(*) from pg_class where relnamespace = 'staging'::regnamespace and relkind = 'r'"
+    ) == [(0,)]
 
 
 def test_a_runner_that_is_told_to_stop_lets_its_work_end(room: Room, receiver: Receiver) -> None:

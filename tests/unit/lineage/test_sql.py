@@ -60,7 +60,9 @@ def test_what_cannot_be_followed_says_why() -> None:
     reasons = {s.name: [r for f in trace(s) for r in f.reasons] for s in STATEMENTS if s.low}
 
     assert all(reasons.values())
-    assert reasons["a column of two unknown tables is not guessed"] == ["y: column y may come from any of a, b"]
+    assert reasons["a column of two unknown tables is not guessed"] == [
+        "y: column y may come from any of a, b"
+    ]
     assert reasons["a call"] == ["CALL may move data and was not followed"]
 
 

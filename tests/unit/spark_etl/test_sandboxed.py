@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from runner.model.outcome import RetryableFailure, Succeeded
+
 from .conftest import FLIGHTS, FLIGHTS_OUTPUTS, Bench, Sandboxed
 
 EDGES = {
@@ -61,7 +62,7 @@ def test_the_failing_example_shows_its_author_the_reason(
 ) -> None:
     job = (FLIGHTS / "failing_job.py").read_text()
 
-    outcome, ran, listener = sandboxed.run(duckdb, job, files=flights())
+    outcome, _ran, listener = sandboxed.run(duckdb, job, files=flights())
 
     assert isinstance(outcome, RetryableFailure)
     assert outcome.usage.exit_code == 1

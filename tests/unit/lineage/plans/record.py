@@ -56,7 +56,9 @@ def frames(spark: SparkSession, orders: DataFrame, customers: DataFrame) -> dict
                select b.id, (select max(tier) from customers c where c.id = b.cust) as tier, x.id as again
                from big b join big x on x.cust = b.cust"""
         ),
-        "exists": spark.sql("select name from customers c where exists (select 1 from orders o where o.cust = c.id)"),
+        "exists": spark.sql(
+            "select name from customers c where exists (select 1 from orders o where o.cust = c.id)"
+        ),
         "explode": orders.select("id", F.explode("items").alias("item")),
         "self_join": orders.join(other, F.col("id") == F.col("other_id")).select("id", "other_amount"),
         "distinct_rows": orders.dropDuplicates(["cust"]).select("id", "amount"),
