@@ -1,4 +1,4 @@
-# ruff: noqa: E501, PLR0917 - a table of data reads best one statement a line
+# ruff: noqa: PLR0917 - a table of data reads best one statement a line
 """Labelled SQL: what each statement writes, from where, by hand. The truth against which lineage is measured.
 
 Columns are written `column: sources`, sources separated by blanks, all kinds together; `-` is a column without a
