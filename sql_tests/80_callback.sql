@@ -220,7 +220,7 @@ select is((select state::text from tests.delivery(:'lost')), 'DEAD', 'a tenth se
 
 -- endpoints that are gone
 select tests.play('{"on_complete": "https://gone.example/x"}') from generate_series(1, 3);
-select jsonb_agg(c) as gone from tests.claim_deliveries(2) c \gset
+select jsonb_agg(c order by c -> 'delivery_id') as gone from tests.claim_deliveries(2) c \gset
 select is(tests.deliver(:'gone'::jsonb -> 0, '{"result": "gone", "status": 410}') ->> 'state', 'GONE', '410 ends a delivery');
 select is((select disabled_reason from callback.endpoints where url = 'https://gone.example/x'), 'the endpoint answered 410 Gone', 'and disables the endpoint');
 select is((select array_agg(state::text order by id) from callback.deliveries where url = 'https://gone.example/x'), '{GONE,RUNNING,GONE}', 'and ends what waits for it');

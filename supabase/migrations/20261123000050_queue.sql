@@ -130,7 +130,7 @@ create table queue.live_attempts (
     constraint running_means_leased
         check (state <> 'RUNNING' or (runner is not null and lease > 0 and lease_expires_at is not null and deadline_at is not null))
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_cost_delay = 0);
-create index live_attempts_ready on queue.live_attempts (tenant_id, priority desc, ready_at, id) where state = 'QUEUED';
+create index live_attempts_ready on queue.live_attempts (tenant_id, requires, priority desc, ready_at, id) where state = 'QUEUED';
 create index live_attempts_leased on queue.live_attempts (lease_expires_at) where state = 'RUNNING';
 create index live_attempts_of_run on queue.live_attempts (tenant_id, run_id);
 
@@ -335,63 +335,87 @@ grant execute on function queue.submit(uuid, text, jsonb) to app_system;
 
 -- -------------------------------------------------------------------------------------------- claim
 
--- One statement decides: tenants in the order they were last served, as many ready attempts of each as it has free slots,
--- until the batch is full. The tenant's row is the lock: whoever holds it is alone with that tenant's attempts, so only the
--- rows that are taken are written, and a busy tenant makes nobody wait.
+-- One statement decides: round robin over the tenants that have something waiting, as many ready attempts of each as it has
+-- free slots, until the batch is full; what was not needed for it is not looked at (1,000 tenants, 160,000 waiting, batch 50:
+-- 170 pages instead of 3,000). The tenant's row is the lock: whoever holds it is alone with that tenant's attempts, so only
+-- the rows that are taken are written, and a busy tenant makes nobody wait. claimed_at is read under that lock, so that what
+-- history says of the limit is as exact as the limit.
 create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
 returns table (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint,
                requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text)
-language plpgsql set search_path = '' as $$
+language plpgsql rows 10 set search_path = '' as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
+    v_offers text[] := array(select distinct o from unnest(p_offers) o);
+    v_last uuid;
     v_lease interval;
 begin
     select make_interval(secs => s.lease_seconds) into v_lease from queue.settings s;
+    select s.tenant_id into v_last from queue.slots s order by s.served_at desc limit 1;
     return query
-    with picked as materialized (
-        select a.id, a.secret
-        from (
-            select s.tenant_id, l.max_running - s.running as k
+    with recursive ring (tenant_id, lap) as (  -- from the tenant last served on, and once around to it: an index probe each
+        select v_last, 0
+        union all
+        select n.tenant_id, n.lap
+        from ring r
+        cross join lateral (
+            (select a.tenant_id, greatest(r.lap, 1) as lap from queue.live_attempts a
+             where a.state = 'QUEUED' and a.tenant_id > r.tenant_id order by a.tenant_id, a.requires limit 1)
+            union all
+            (select a.tenant_id, 2 from queue.live_attempts a
+             where a.state = 'QUEUED' and r.lap < 2 order by a.tenant_id, a.requires limit 1)
+            order by lap limit 1
+        ) n
+        where n.lap = 1 or n.tenant_id <= v_last
+    ), picked as materialized (
+        select a.id, a.secret, a.at, row_number() over () as place
+        from ring g
+        cross join lateral (
+            select l.max_running - s.running as k
             from queue.slots s join tenancy.limits l on l.tenant_id = s.tenant_id
-            where s.running < l.max_running
+            where g.lap > 0 and s.tenant_id = g.tenant_id and s.running < l.max_running
               and exists (select from queue.live_attempts a
-                          where a.tenant_id = s.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers))
-            order by s.served_at
+                          where a.tenant_id = g.tenant_id and a.state = 'QUEUED' and a.requires = any (v_offers) and a.ready_at <= v_now)
             for update of s skip locked
         ) f
         cross join lateral (
-            select a.id, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret
-            from queue.live_attempts a
-            where a.tenant_id = f.tenant_id and a.state = 'QUEUED' and a.ready_at <= v_now and a.requires = any (p_offers)
-            order by a.priority desc, a.ready_at, a.id
+            select x.id, clock_timestamp() as at, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret
+            from unnest(v_offers) o (requires)
+            cross join lateral (
+                select a.id, a.priority, a.ready_at from queue.live_attempts a
+                where a.tenant_id = g.tenant_id and a.state = 'QUEUED' and a.requires = o.requires and a.ready_at <= v_now
+                order by a.priority desc, a.ready_at, a.id
+                limit f.k
+            ) x
+            order by x.priority desc, x.ready_at, x.id
             limit f.k
         ) a
         limit p_limit
     ), claimed as (
         update queue.live_attempts a
-        set state = 'RUNNING', lease = a.lease + 1, runner = p_instance, claimed_at = v_now, lease_expires_at = v_now + v_lease,
+        set state = 'RUNNING', lease = a.lease + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
             -- an adopted attempt keeps its deadline: its work may still live outside
             deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
-                               else v_now + make_interval(secs => t.timeout_seconds) end,
+                               else p.at + make_interval(secs => t.timeout_seconds) end,
             token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || p.secret, 'UTF8'))
         from picked p, queue.task_runs t
         where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
-        returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.deadline_at, a.lease_expires_at,
-                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id
+        returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at, a.lease_expires_at,
+                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, p.place
     ), counted as (
-        update queue.slots s set running = s.running + n.n, served_at = v_now
-        from (select tenant_id, count(*)::integer as n from claimed group by tenant_id) n
+        update queue.slots s set running = s.running + n.n, served_at = n.at
+        from (select tenant_id, count(*)::integer as n, max(claimed_at) as at from claimed group by tenant_id) n
         where s.tenant_id = n.tenant_id
     ), tasks as (
-        update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, v_now)
+        update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, c.claimed_at)
         from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and t.state = 'QUEUED'
     ), runs as (
-        update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, v_now)
+        update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, c.claimed_at)
         from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and r.state = 'QUEUED'
     )
     select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.lease_expires_at, c.token, c.external_id
-    from claimed c;
+    from claimed c order by c.place;
 end
 $$;
 revoke all on function queue.claim(uuid, text[], integer) from public;

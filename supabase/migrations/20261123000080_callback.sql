@@ -375,7 +375,7 @@ grant execute on function callback.announce_progress(uuid, bigint) to app_system
 -- -------------------------------------------------------------------------------------- the senders
 
 create function callback.claim(p_instance uuid, p_limit integer, p_lease interval)
-returns setof callback.deliveries language sql volatile set search_path = '' as $$
+returns setof callback.deliveries language sql volatile rows 10 set search_path = '' as $$
     with due as materialized (
         select d.tenant_id, d.id from callback.deliveries d
         where d.state = 'PENDING' and d.next_at <= clock_timestamp()

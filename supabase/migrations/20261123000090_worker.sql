@@ -32,8 +32,11 @@ comment on function worker.farewell(uuid) is 'A runner that stopped in good orde
 revoke all on function worker.farewell(uuid) from public;
 grant execute on function worker.farewell(uuid) to runner;
 
+-- (plpgsql, here and below: a function in sql is planned anew in each call, 10 ms for this one.)
 create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
-returns setof jsonb language sql security definer set search_path = '' as $$
+returns setof jsonb language plpgsql security definer set search_path = '' as $$
+begin
+    return query
     select jsonb_build_object(
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
         'task_key', t.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', t.job_type, 'engine', t.engine,
@@ -46,12 +49,14 @@ returns setof jsonb language sql security definer set search_path = '' as $$
         'deadline_at', c.deadline_at, 'lease_expires_at', c.lease_expires_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent,
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
-    from queue.claim(p_instance, p_offers, p_limit) c
+    from queue.claim(p_instance, p_offers, p_limit) with ordinality c
     join queue.task_runs t on t.tenant_id = c.tenant_id and t.id = c.task_run_id
     join queue.payloads p on p.tenant_id = c.tenant_id and p.task_run_id = c.task_run_id
     join queue.runs r on r.tenant_id = c.tenant_id and r.id = c.run_id
     join tenancy.tenants n on n.id = c.tenant_id
     join tenancy.limits l on l.tenant_id = c.tenant_id
+    order by c.ordinality;
+end
 $$;
 comment on function worker.claim_attempts(uuid, text[], integer) is 'Up to p_limit ready attempts that fit the offers, leased to this runner.';
 revoke all on function worker.claim_attempts(uuid, text[], integer) from public;
@@ -394,7 +399,9 @@ grant execute on function worker.judge_uploads(jsonb) to runner;
 -- ---------------------------------------------------------------------------------------- deliveries
 
 create function worker.claim_deliveries(p_instance uuid, p_limit integer)
-returns setof jsonb language sql security definer set search_path = '' as $$
+returns setof jsonb language plpgsql security definer set search_path = '' as $$
+begin
+    return query
     select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
         'secret_version', n.secret_version, 'previous_secret_version', case when n.rotated_at > clock_timestamp() - interval '1 day' then n.secret_version - 1 end,
         'event_id', e.id, 'type', e.type, 'try', d.tries,
@@ -403,6 +410,8 @@ returns setof jsonb language sql security definer set search_path = '' as $$
     from callback.claim(p_instance, p_limit, interval '60 seconds') d
     join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
     join callback.endpoints n on n.tenant_id = d.tenant_id and n.id = d.endpoint_id
+    order by d.next_at, d.id;
+end
 $$;
 comment on function worker.claim_deliveries(uuid, integer) is 'Due deliveries, leased to this sender; body is signed and sent byte for byte.';
 revoke all on function worker.claim_deliveries(uuid, integer) from public;

@@ -114,7 +114,11 @@ def test_a_name_that_is_right_needs_no_symlink() -> None:
 @pytest.mark.parametrize(
     ("url", "table", "expected"),
     [
-        ("jdbc:postgresql://db:5432/shop?user=u&password=p", "gold.top", ("postgres://db:5432", "shop.gold.top")),
+        (
+            "jdbc:postgresql://db:5432/shop?user=u&password=p",
+            "gold.top",
+            ("postgres://db:5432", "shop.gold.top"),
+        ),
         ("jdbc:postgresql://db/shop", "top", ("postgres://db:5432", "shop.public.top")),
         ("jdbc:mysql://db/shop", "top", None),
         ("jdbc:postgresql://db/shop", "(select 1) x", None),

@@ -1,4 +1,3 @@
-
 """What ordinary PySpark jobs do, in snippets; the same file is run on both engines.
 
 Each snippet finds `spark`, `df` (three rows: id, name, amt), `d` (a fresh folder with a.csv, b.json, c.json), `rows`,
