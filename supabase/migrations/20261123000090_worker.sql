@@ -35,6 +35,9 @@ grant execute on function worker.farewell(uuid) to runner;
 -- (plpgsql, here and below: a function in sql is planned anew in each call, 10 ms for this one.)
 create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
 returns setof jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    -- a statement of its own: what commits while it runs may be claimed, and only a later snapshot sees all of that
+    v_claimed jsonb := (select jsonb_agg(to_jsonb(x)) from queue.claim(p_instance, p_offers, p_limit) x);
 begin
     return query
     select jsonb_build_object(
@@ -49,7 +52,9 @@ begin
         'deadline_at', c.deadline_at, 'lease_expires_at', c.lease_expires_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent,
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
-    from queue.claim(p_instance, p_offers, p_limit) with ordinality c
+    from rows from (jsonb_to_recordset(v_claimed) as (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint,
+        lease integer, lost smallint, requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text))
+        with ordinality c
     join queue.task_runs t on t.tenant_id = c.tenant_id and t.id = c.task_run_id
     join queue.payloads p on p.tenant_id = c.tenant_id and p.task_run_id = c.task_run_id
     join queue.runs r on r.tenant_id = c.tenant_id and r.id = c.run_id
@@ -400,6 +405,9 @@ grant execute on function worker.judge_uploads(jsonb) to runner;
 
 create function worker.claim_deliveries(p_instance uuid, p_limit integer)
 returns setof jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    -- a statement of its own, as in claim_attempts
+    v_claimed jsonb := (select jsonb_agg(to_jsonb(x)) from callback.claim(p_instance, p_limit, interval '60 seconds') x);
 begin
     return query
     select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
@@ -407,7 +415,8 @@ begin
         'event_id', e.id, 'type', e.type, 'try', d.tries,
         'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text,
         'allow', (select coalesce(jsonb_agg(n), '[]') from unnest(callback.allowed(d.tenant_id)) n))
-    from callback.claim(p_instance, p_limit, interval '60 seconds') d
+    from jsonb_to_recordset(v_claimed) d (id bigint, lease integer, tenant_id uuid, endpoint_id uuid, url text, event_id text, tries integer,
+        next_at timestamptz)
     join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
     join callback.endpoints n on n.tenant_id = d.tenant_id and n.id = d.endpoint_id
     order by d.next_at, d.id;
