@@ -310,7 +310,8 @@ class Leases(RuleBasedStateMachine):
         instance=instances,
     )
     def settle(self, picks: list[tuple[int, int]], words: list[str], instance: str) -> None:
-        tickets = self._tickets(picks)
+        # a batch names an attempt once: a runner has one outcome for it
+        tickets = list({it.attempt_id: it for it in self._tickets(picks)}.values())
         outcomes = [OUTCOMES[word] for word in words[: len(tickets)]]
         items = [_item(it, outcome=_wire(outcome)) for it, outcome in zip(tickets, outcomes, strict=True)]
         said = self.doors.settle(instance, items)
