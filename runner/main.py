@@ -31,7 +31,7 @@ from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
 from runner.executor import cgroup, sandbox
-from runner.executor.cgroup import Groups
+from runner.executor.group import Groups
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor

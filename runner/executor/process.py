@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.executor.base import Reporter
-from runner.executor.cgroup import Group, Measured
+from runner.executor.group import Group, Measured
 from runner.executor.sandbox import LAUNCH_ENVIRONMENT, Sandbox, memory_file, nul_separated
 from runner.executor.transcript import Redactor, Stream, Transcript
 from runner.model.attempt import Attempt

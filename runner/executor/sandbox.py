@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.executor import seccomp
-from runner.executor.cgroup import Groups
+from runner.executor.group import Groups
 from runner.model.command import Bind, Command
 from runner.model.workspace import JOB
 

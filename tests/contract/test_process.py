@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.executor import ownership, sandbox
-from runner.executor.cgroup import NoGroups
+from runner.executor.group import NoGroups
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import Sandbox
 from runner.jobtype import harvest

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from runner.executor import cgroup, ownership
-from runner.executor.cgroup import V1, V2, NoGroups
+from runner.executor.cgroup_v1 import V1
+from runner.executor.cgroup_v2 import V2
+from runner.executor.group import NoGroups
 from runner.model.command import Limits
 
 LIMITS = Limits(memory_bytes=1000, pids=7, cpus=0.5)
