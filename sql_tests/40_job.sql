@@ -198,6 +198,14 @@ select tests.refused('north.operator', tests.run_job(tests.job_id(:'job')), 'JOB
 select is((select name from queue.runs where id = :run_of_job), 'nightly', 'its runs stay');
 select lives_ok(format('select tests.as(''north.operator'', %L)', tests.job('[{"task_key": "a"}]', '{"name": "nightly 2"}')), 'its name is free again');
 
+select tests.as('north.operator', tests.job('[{"task_key": "a", "params": {"day": null, "deep": [{"x": null}]}}, {"task_key": "b", "job_type": "kb_catalog", "code": null}]', '{"name": "with nulls"}')) as with_nulls \gset
+select tests.as('north.operator', format('public.update_job(%L::jsonb)', tests.job_id(:'with_nulls') || '{"priority": 5}'));
+select is(tests.as('north.operator', format('public.get_job(%L::jsonb)', tests.job_id(:'with_nulls'))) #> '{tasks,0,params}', '{"day": null, "deep": [{"x": null}]}', 'what a change does not name stays as it was, nulls included');
+
+select tests.as('north.operator', tests.job('[{"task_key": "a", "params": {"a": "task", "b": "task", "c": "task"}}]', '{"name": "with parameters", "parameters": {"b": "job", "c": "job"}}')) as with_parameters \gset
+select (tests.as('north.operator', tests.run_job(tests.job_id(:'with_parameters') || '{"params": {"c": "run"}}')) ->> 'run_id') as run \gset
+select is((select p.params from queue.payloads p join queue.task_runs t on t.id = p.task_run_id where t.run_id = :run), '{"a": "task", "b": "job", "c": "run"}', 'parameters of the job cover the task''s, those of the run cover both');
+
 -- grants may be taken back after a job was defined
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "DB"}') $$);
 select tests.as('north.operator', tests.job('[{"task_key": "a", "secrets": ["DB"]}]', '{"name": "secretive"}')) as secretive \gset

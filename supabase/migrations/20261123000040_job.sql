@@ -362,7 +362,7 @@ begin
         end if;
         select v.definition into v_definition from job.versions v
         where v.tenant_id = p_tenant and v.job_id = v_job.id and v.version = v_job.current_version;
-        v_params := job.check_object(p, 'params', '$');
+        v_params := coalesce(v_definition -> 'parameters', '{}') || job.check_object(p, 'params', '$');
         select jsonb_agg(t || jsonb_build_object('params', (t -> 'params') || v_params) order by ord) into v_tasks
         from jsonb_array_elements(v_definition -> 'tasks') with ordinality x(t, ord);
         v_tasks := job.check_tasks(p_tenant, v_tasks);  -- grants may have been taken back since it was defined

@@ -111,6 +111,7 @@ end
 $$;
 revoke all on function catalog.open_staging(text, jsonb) from public;
 
+-- A stale runner may still be loading (or have been stopped in the middle of it): what is locked is left for a later tick.
 create function catalog.drop_staging(p_pattern text)
 returns integer language plpgsql set search_path = '' as $$
 declare
@@ -119,8 +120,13 @@ declare
 begin
     for v in select c.relname from pg_catalog.pg_class c
              where c.relnamespace = 'staging'::regnamespace and c.relkind = 'r' and c.relname ~ p_pattern loop
-        execute format('drop table if exists staging.%I', v.relname);
-        n := n + 1;
+        begin
+            execute format('lock table staging.%I in access exclusive mode nowait', v.relname);
+            execute format('drop table staging.%I', v.relname);
+            n := n + 1;
+        exception when lock_not_available or undefined_table then
+            null;
+        end;
     end loop;
     return n;
 end

@@ -55,9 +55,10 @@ begin
     from rows from (jsonb_to_recordset(v_claimed) as (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint,
         lease integer, lost smallint, requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text))
         with ordinality c
-    join queue.task_runs t on t.tenant_id = c.tenant_id and t.id = c.task_run_id
-    join queue.payloads p on p.tenant_id = c.tenant_id and p.task_run_id = c.task_run_id
-    join queue.runs r on r.tenant_id = c.tenant_id and r.id = c.run_id
+    -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant
+    cross join lateral (select x.* from queue.task_runs x where x.tenant_id = c.tenant_id and x.id = c.task_run_id limit 1) t
+    cross join lateral (select x.* from queue.payloads x where x.tenant_id = c.tenant_id and x.task_run_id = c.task_run_id limit 1) p
+    cross join lateral (select x.* from queue.runs x where x.tenant_id = c.tenant_id and x.id = c.run_id limit 1) r
     join tenancy.tenants n on n.id = c.tenant_id
     join tenancy.limits l on l.tenant_id = c.tenant_id
     order by c.ordinality;
@@ -273,7 +274,8 @@ declare
     a queue.live_attempts;
     v_answer jsonb := '[]';
 begin
-    for i in select * from jsonb_to_recordset(p_items) x (attempt_id bigint, lease integer) order by x.attempt_id loop
+    for i in select x.* from jsonb_to_recordset(p_items) x (attempt_id bigint, lease integer)
+             left join queue.live_attempts l on l.id = x.attempt_id order by l.tenant_id, x.attempt_id loop
         a := queue.hold(i.attempt_id, i.lease);
         if a.cancel_requested_at is not null then  -- nobody waits for it any more
             perform worker.conclude(jsonb_build_array(jsonb_build_object('attempt_id', a.id, 'lease', a.lease, 'outcome',
@@ -298,7 +300,7 @@ declare
     v_outcome jsonb;
     n integer := 0;
 begin
-    for a in select * from queue.expired(p_limit) loop
+    for a in select * from queue.expired(p_limit) x order by x.tenant_id, x.id loop  -- slots are locked in the order of tenants
         n := n + 1;
         v_outcome := case
             when a.cancel_requested_at is not null then
@@ -333,19 +335,19 @@ begin
     -- a staging table whose lease is over has no reader any more
     for v in select c.relname, substring(c.relname from '^[io](\d+)_')::bigint as attempt, substring(c.relname from '^[io]\d+_(\d+)_')::integer as lease
              from pg_catalog.pg_class c where c.relnamespace = 'staging'::regnamespace and c.relkind = 'r' and c.relname ~ '^[io]\d+_\d+_' loop
-        if not exists (select from queue.live_attempts a where a.id = v.attempt and a.lease = v.lease) then
-            execute format('drop table if exists staging.%I', v.relname);
+        if not exists (select from queue.live_attempts a where a.id = v.attempt and a.lease = v.lease and a.state = 'RUNNING') then
+            perform catalog.drop_staging('^' || v.relname || '$');
         end if;
     end loop;
     update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
     return (select jsonb_build_object('reaped', v_reaped, 'deliveries_reaped', v_deliveries,
-        'depth', (select count(*) from queue.live_attempts a where a.state = 'QUEUED'),
+        'depth', (select count(*) from (select from queue.live_attempts a where a.state = 'QUEUED' limit 1000) x),  -- 1000: or more
         'due_in_ms', (  -- null: nothing is due
             select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end
             from (select least(
                 (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
-                (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.ready_at > clock_timestamp()),
+                (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.number > 1 and a.ready_at > clock_timestamp()),
                 (select min(d.next_at) from callback.deliveries d where d.state = 'PENDING')) as due) x)));
 end
 $$;

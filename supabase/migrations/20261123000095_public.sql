@@ -172,6 +172,7 @@ returns jsonb language plpgsql stable security definer set search_path = '' as $
 declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_limit integer := ground.page_limit(p);
+    v_below bigint := case when p ? 'cursor' then ground.want_id(p, 'cursor') else 9223372036854775807 end;
     v_items jsonb;
 begin
     if p ? 'state' and p ->> 'state' <> all (enum_range(null::queue.state)::text[]) then
@@ -182,11 +183,10 @@ begin
             'termination_code', r.termination_code, 'created_by', r.created_by, 'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
             'percent', (select avg(t.percent)::integer from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id)) as item
         from queue.runs r
-        where r.tenant_id = v_member.tenant_id
+        where r.tenant_id = v_member.tenant_id and r.id < v_below  -- a page deep down costs what the first does
           and (not p ? 'state' or r.state = (p ->> 'state')::queue.state)
           and (not p ? 'job_type' or r.job_type = p ->> 'job_type')
           and (not p ? 'job_id' or r.job_id = ground.want_id(p, 'job_id'))
-          and (not p ? 'cursor' or r.id < ground.want_id(p, 'cursor'))
         order by r.id desc limit v_limit) x;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'run_id' end);
 end
@@ -207,6 +207,7 @@ declare
     v_run bigint := ground.want_id(p, 'run_id');
     v_after bigint := case when p ? 'after' then ground.want_id(p, 'after') else 0 end;
     v_limit integer := ground.page_limit(p);
+    v_task bigint := (select t.id from queue.task_runs t where t.tenant_id = v_member.tenant_id and t.run_id = v_run and t.task_key = p ->> 'task_key');
     v_state queue.state;
     v_items jsonb;
 begin
@@ -217,10 +218,11 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object('seq', x.seq, 'at', x.at, 'attempt_id', x.attempt_id, 'task_key', x.task_key, 'stream', x.stream, 'line', x.line) order by x.seq), '[]')
     into v_items from (
         select l.seq, l.at, l.attempt_id, t.task_key, l.stream, l.line
-        from queue.logs l join queue.task_runs t on t.tenant_id = l.tenant_id and t.id = l.task_run_id
-        where l.tenant_id = v_member.tenant_id and l.run_id = v_run and l.seq > v_after
-          and (not p ? 'task_key' or t.task_key = p ->> 'task_key')
-        order by l.seq limit v_limit) x;
+        from (select y.* from queue.logs y
+              where y.tenant_id = v_member.tenant_id and y.run_id = v_run and y.seq > v_after
+                and (not p ? 'task_key' or y.task_run_id = v_task)
+              order by y.seq limit v_limit) l
+        join queue.task_runs t on t.tenant_id = l.tenant_id and t.id = l.task_run_id) x;
     return jsonb_build_object('items', v_items, 'next', coalesce((v_items -> -1 -> 'seq')::bigint, v_after), 'state', v_state, 'final', queue.is_final(v_state));
 end
 $$;
@@ -278,7 +280,7 @@ begin
             perform ground.fail('JOB_NOT_FOUND');
         end if;
         select w.definition into v_old from job.versions w where w.tenant_id = j.tenant_id and w.job_id = j.id and w.version = j.current_version;
-        v := job.check_definition(v_member.tenant_id, jsonb_strip_nulls(v_old) || (p - 'job_id'));
+        v := job.check_definition(v_member.tenant_id, v_old || (p - 'job_id'));
     end if;
     perform callback.check_callbacks(v_member.tenant_id, v -> 'callbacks');
     if exists (select from job.jobs x where x.tenant_id = v_member.tenant_id and x.name::text = v ->> 'name' and x.deleted_at is null and x.id is distinct from j.id) then
