@@ -257,6 +257,10 @@ STATEMENTS: tuple[Statement, ...] = (
         """create table n as with recursive r (a, b) as (
              select id, amount from bronze.orders union all select b, a from r where a < 10) select a from r""",
         "n", "bronze.orders", "a: bronze.orders.id bronze.orders.amount"),
+    one("recursive cte whose columns go round in a circle",
+        """create table n as with recursive r (a, b, c) as (
+             select id, amount, currency from bronze.orders union all select b, c, a from r) select a from r""",
+        "n", "bronze.orders", "a: bronze.orders.id bronze.orders.amount bronze.orders.currency"),
     # -- set operations
     one("union maps by position",
         "create table n as select id as k, name from bronze.customers union select customer_id, currency from bronze.orders",

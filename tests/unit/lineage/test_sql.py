@@ -69,7 +69,8 @@ def test_what_cannot_be_followed_says_why() -> None:
 def test_kinds_are_told_apart() -> None:
     (flow,) = sql.trace(
         """create table t as select id, upper(name) as u, sum(amount) as s,
-           case when tier = 'x' then 1 end as c, row_number() over (order by day) as r from x group by id""",
+           case when tier = 'x' then 1 end as c, case day when 'x' then 1 end as d,
+           row_number() over (order by day) as r from x group by id""",
         schema={"x": dict.fromkeys(("id", "name", "amount", "tier", "day"), "text")},
     )
 
@@ -79,6 +80,7 @@ def test_kinds_are_told_apart() -> None:
         "u": {TRANSFORMATION},
         "s": {AGGREGATION},
         "c": {CONDITIONAL},
+        "d": {CONDITIONAL},
         "r": {WINDOW},
     }
 

@@ -163,6 +163,7 @@ async def test_other_answers_fail(code: int) -> None:
         (format_datetime(datetime.now(UTC) - timedelta(days=9), usegmt=True), 1.0),
         ("Thu, 99 Foo 2026 00:00:00 GMT", None),
     ],
+    ids=["seconds", "zero", "negative", "absurd", "word", "date", "past date", "no date"],
 )
 async def test_retry_after_is_heard_and_clamped(header: str, seconds: float | None) -> None:
     async with receiver(answer("429 Later", f"retry-after: {header}")) as there:

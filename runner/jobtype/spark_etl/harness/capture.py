@@ -44,6 +44,7 @@ class Capture:
         self._ledger = Ledger(lambda name: not name.startswith(JOB))
         self._written: dict[str, Flow] = {}
         self._held: list[Callable[[], Flow]] = []
+        self._held_reads: set[str] = set()
         self._opened: set[str] = set()
         self._made_by_program: set[str] = set()
         self._gaps: list[str] = []
@@ -159,10 +160,10 @@ class Capture:
     def _program_reads(self) -> frozenset[str]:
         """What the program may have in its hands: files it opened itself, results it collected."""
         with self._lock:
-            reads = set(self._opened)
-            for each in self._held:
-                reads |= self._ledger.fold(each()).reads
-            return frozenset(reads)
+            held, self._held = self._held, []
+            for each in held:  # each is traced once
+                self._held_reads |= self._ledger.fold(each()).reads
+            return frozenset(self._opened | self._held_reads)
 
     # -- at the end
 

@@ -38,6 +38,16 @@ _QUIET_COMMANDS = (
     "CacheTableCommand",
 )
 _FLUSH_MS = 30_000
+# Errors only, without Spark's words of welcome: the log belongs to the job.
+_LOGGING = """
+rootLogger.level = error
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %p %c{1}: %m%n%ex
+"""
 
 
 class SparkEngine:
@@ -82,7 +92,12 @@ class SparkEngine:
         temporary = scratch / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         heap = max(512, int(request.memory_bytes * 0.45) // 2**20)
-        java = f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={temporary}"
+        logging = scratch / "log4j2.properties"
+        logging.write_text(_LOGGING)
+        java = (
+            f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={temporary}"
+            f" -Dlog4j2.configurationFile=file:{logging}"
+        )
         settings = {
             "spark.app.name": request.job.name,
             "spark.master": f"local[{max(1, request.cpus)}]",
@@ -99,13 +114,14 @@ class SparkEngine:
             "spark.sql.shuffle.partitions": str(2 * max(1, request.cpus)),
             "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         }
+        os.environ["PYSPARK_PYTHON"] = sys.executable  # else Python functions run on any python3
         builder = self._sql.SparkSession.builder
         for key, value in settings.items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()
         # What the builder was told must not be told again to every session that user code asks for.
         builder._options.clear()
-        for name in ("JAVA_HOME", "SPARK_HOME"):
+        for name in ("JAVA_HOME", "SPARK_HOME", "PYSPARK_PYTHON"):
             os.environ.pop(name, None)
         self._watch(session)
 

@@ -83,7 +83,7 @@ class _Statement:
     def _is_passed_over(self, statement: Any) -> bool:
         exp = self._exp
         if isinstance(statement, exp.Create) and statement.kind in ("SCHEMA", "DATABASE"):
-            self._engine.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name(statement.this.db.lower())}")
+            self._engine.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name(_dotted(statement).lower())}")
             return True
         return isinstance(statement, exp.Use | exp.Cache | exp.Uncache | exp.Analyze | exp.Refresh)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small methods
     """Put the methods onto sqlframe's session."""
     exp: Any = importlib.import_module("sqlglot.expressions")
+    util: Any = importlib.import_module("sqlframe.base.util")
     cls = engine.sql.SparkSession
     plain_sql, plain_create = cls.sql, cls.createDataFrame
 
@@ -29,7 +30,8 @@ def install(engine: DuckEngine) -> None:  # noqa: PLR0915 - a list of small meth
             *[exp.column(exp.to_identifier(each), table="s").as_(exp.to_identifier(each)) for each in columns]
         ).from_(exp.alias_(exp.to_table(relation), "s", table=True))
         frame = plain_sql(self, select, qualify=False)
-        frame.display_name_mapping.update(zip(frame._columns, columns, strict=True))
+        known = [util.quote_preserving_alias_or_name(each) for each in frame.expression.expressions]
+        frame.display_name_mapping.update(zip(known, columns, strict=True))
         return frame
 
     def made(self: Any, query: str, columns: list[str]) -> Any:
