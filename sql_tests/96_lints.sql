@@ -91,12 +91,21 @@ where c.contype = 'f' and c.conparentid = 0 and t.has_tenant and u.has_tenant
 create view lint.unindexed_foreign_key as  -- 0001
 select t.name || ': ' || c.conname as name from pg_constraint c join tests.tables t on t.oid = c.conrelid
 where c.contype = 'f' and not exists (select from pg_index i where i.indrelid = c.conrelid and (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey and (i.indkey::int2[])[0:cardinality(c.conkey) - 1] <@ c.conkey);
-create view lint.unique_across_tenants as  -- a unique key that does not start with the tenant tells one tenant of another's rows
+create view lint.unique_across_tenants as  -- a unique key without the tenant tells one tenant of another's rows
 select t.name || ': ' || n.relname as name from pg_index i join tests.tables t on t.oid = i.indrelid join pg_class n on n.oid = i.indexrelid
 where i.indisunique and t.has_tenant
-  and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = i.indkey[0] and a.attname = 'tenant_id')
+  and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[]) and a.attname = 'tenant_id')
   -- numbers that the database gives, and values that nobody guesses
   and n.relname not in ('live_attempts_pkey', 'past_attempts_pkey', 'past_attempts_rest_pkey', 'entries_pkey', 'allowed_networks_pkey', 'allowed_networks_once', 'access_tokens_hash_key', 'versions_path_key');
+-- A session that first met a table while it was empty keeps its plan until the table is analysed; between two indexes that
+-- begin with the tenant that plan is a toss-up, and a foreign key was checked by reading all of the tenant's rows (18 ms a
+-- submission after 40,000 of them). The selective column comes first, the tenant after it.
+create view lint.tenant_first_twice as
+select t.name || ': ' || string_agg(n.relname, ', ' order by n.relname) as name
+from pg_index i join tests.tables t on t.oid = i.indrelid join pg_class n on n.oid = i.indexrelid
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] and a.attname = 'tenant_id'
+where i.indpred is null and t.name not in ('catalog.assets', 'artifact.aliases')  -- tens of rows
+group by t.name having count(*) > 1;
 create view lint.duplicate_index as  -- 0009
 select t.name || ': ' || string_agg(n.relname, ', ' order by n.relname) as name from pg_index i join tests.tables t on t.oid = i.indrelid join pg_class n on n.oid = i.indexrelid
 group by t.name, regexp_replace(pg_get_indexdef(i.indexrelid), ' INDEX \S+ ON ', ' INDEX ON ') having count(*) > 1;
@@ -181,7 +190,8 @@ insert into seeds values
     ('unindexed_foreign_key', 'drop index callback.subscriptions_of_endpoint', 'callback.subscriptions: subscriptions_tenant_id_endpoint_id_fkey'),
     ('unindexed_foreign_key', 'drop index lineage.edges_of_job', 'lineage.edges: edges_tenant_id_job_id_fkey'),
     ('unique_across_tenants', 'create unique index x on job.jobs (name)', 'job.jobs: x'),
-    ('duplicate_index', 'create index x on lineage.edges (tenant_id, job_id)', 'lineage.edges: edges_of_job, x'),
+    ('duplicate_index', 'create index x on lineage.edges (job_id, tenant_id)', 'lineage.edges: edges_of_job, x'),
+    ('tenant_first_twice', 'create index x on queue.task_runs (tenant_id, run_id)', 'queue.task_runs: task_runs_pkey, x'),
     ('reg_type', 'alter table catalog.assets add column x regclass', 'catalog.assets.x'),
     ('key_to_auth', 'alter table tenancy.members add column x uuid references auth.users (id)', 'tenancy.members: members_x_fkey'),
     ('extension_in_public', 'alter extension pgcrypto set schema public', 'pgcrypto'),

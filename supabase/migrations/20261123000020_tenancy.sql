@@ -58,7 +58,7 @@ create table tenancy.access_tokens (
     primary key (tenant_id, id),
     foreign key (tenant_id, user_id) references tenancy.members (tenant_id, user_id) on delete cascade
 );
-create index access_tokens_of_member on tenancy.access_tokens (tenant_id, user_id);
+create index access_tokens_of_member on tenancy.access_tokens (user_id, tenant_id);
 comment on table tenancy.access_tokens is 'Machine tokens cr_…: only the SHA-256 is kept; shown once.';
 
 -- ------------------------------------------------------------------------------------- who is asking

@@ -15,7 +15,7 @@ create table lineage.datasets (
     created_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id)
 );
-create unique index datasets_have_one_name on lineage.datasets (tenant_id, key);
+create unique index datasets_have_one_name on lineage.datasets (key, tenant_id);
 
 create table lineage.jobs (
     tenant_id uuid not null references tenancy.tenants,
@@ -26,7 +26,7 @@ create table lineage.jobs (
     created_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id)
 );
-create unique index jobs_have_one_name on lineage.jobs (tenant_id, key);
+create unique index jobs_have_one_name on lineage.jobs (key, tenant_id);
 
 create table lineage.events (
     tenant_id uuid not null references tenancy.tenants,
@@ -37,7 +37,7 @@ create table lineage.events (
     event jsonb not null,
     primary key (tenant_id, id)
 );
-create unique index replays_are_idempotent on lineage.events (tenant_id, digest);
+create unique index replays_are_idempotent on lineage.events (digest, tenant_id);
 create index events_of_run on lineage.events (tenant_id, run_id) where run_id is not null;
 comment on table lineage.events is 'The events as they came, unknown facets included.';
 
@@ -60,12 +60,12 @@ create table lineage.edges (
     foreign key (tenant_id, job_id) references lineage.jobs (tenant_id, id),
     constraint retired_says_who check ((deleted_at is null) = (deleted_by is null))
 );
-create unique index one_live_edge on lineage.edges (tenant_id, src, dst, job_id) where deleted_at is null;
-create index edges_forward on lineage.edges (tenant_id, src) include (dst) where deleted_at is null;
-create index edges_backward on lineage.edges (tenant_id, dst) include (src) where deleted_at is null;
-create index edges_forward_ever on lineage.edges (tenant_id, src) include (dst, created_at, deleted_at);
-create index edges_backward_ever on lineage.edges (tenant_id, dst) include (src, created_at, deleted_at);
-create index edges_of_job on lineage.edges (tenant_id, job_id);
+create unique index one_live_edge on lineage.edges (src, dst, job_id, tenant_id) where deleted_at is null;
+create index edges_forward on lineage.edges (src, tenant_id) include (dst) where deleted_at is null;
+create index edges_backward on lineage.edges (dst, tenant_id) include (src) where deleted_at is null;
+create index edges_forward_ever on lineage.edges (src, tenant_id) include (dst, created_at, deleted_at);
+create index edges_backward_ever on lineage.edges (dst, tenant_id) include (src, created_at, deleted_at);
+create index edges_of_job on lineage.edges (job_id, tenant_id);
 
 create table lineage.column_edges (
     tenant_id uuid not null,
@@ -89,9 +89,9 @@ create table lineage.column_edges (
     constraint retired_says_who check ((deleted_at is null) = (deleted_by is null))
 );
 create unique index one_live_column_edge on lineage.column_edges
-    (tenant_id, dst, md5(dst_field), src, md5(src_field), job_id, type) where deleted_at is null;
-create index column_edges_forward on lineage.column_edges (tenant_id, src) where deleted_at is null;
-create index column_edges_of_job on lineage.column_edges (tenant_id, job_id);
+    (dst, tenant_id, md5(dst_field), src, md5(src_field), job_id, type) where deleted_at is null;
+create index column_edges_forward on lineage.column_edges (src, tenant_id) where deleted_at is null;
+create index column_edges_of_job on lineage.column_edges (job_id, tenant_id);
 
 -- Which job reads and writes what: holds nodes that have no edge yet (a job that only writes).
 create table lineage.job_io (
@@ -104,7 +104,7 @@ create table lineage.job_io (
     foreign key (tenant_id, job_id) references lineage.jobs (tenant_id, id),
     foreign key (tenant_id, dataset_id) references lineage.datasets (tenant_id, id)
 );
-create index job_io_of_dataset on lineage.job_io (tenant_id, dataset_id);
+create index job_io_of_dataset on lineage.job_io (dataset_id, tenant_id);
 
 -- Each further sighting of an edge, with the run that showed it; time partitions are dropped by retention.
 create table lineage.observations (
@@ -116,7 +116,7 @@ create table lineage.observations (
     primary key (tenant_id, edge_id, observed_at)
 ) partition by range (observed_at);
 create table lineage.observations_rest partition of lineage.observations default;
-create index observations_of_run on lineage.observations (tenant_id, run_id);
+create index observations_of_run on lineage.observations (run_id, tenant_id);
 
 -- Law 3: no role's DML deletes, truncates or rewrites an edge.
 create function lineage.refuse_rewrite()

@@ -52,7 +52,7 @@ create table callback.subscriptions (
     foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
     foreign key (tenant_id, endpoint_id) references callback.endpoints (tenant_id, id)
 );
-create index subscriptions_of_endpoint on callback.subscriptions (tenant_id, endpoint_id);
+create index subscriptions_of_endpoint on callback.subscriptions (endpoint_id, tenant_id);
 
 create table callback.events (
     tenant_id uuid not null,
@@ -63,10 +63,10 @@ create table callback.events (
     at timestamptz not null default clock_timestamp(),
     data jsonb not null,
     primary key (tenant_id, id),
-    unique (tenant_id, run_id, seq),
+    unique (run_id, tenant_id, seq),
     foreign key (tenant_id, run_id) references queue.runs (tenant_id, id)
 );
-create unique index one_terminal_event_per_run on callback.events (tenant_id, run_id) where type in ('run.completed', 'run.failed');
+create unique index one_terminal_event_per_run on callback.events (run_id, tenant_id) where type in ('run.completed', 'run.failed');
 
 create table callback.deliveries (
     tenant_id uuid not null,
@@ -86,14 +86,14 @@ create table callback.deliveries (
     first_tried_at timestamptz,
     finished_at timestamptz,
     primary key (tenant_id, id),
-    unique (tenant_id, event_id, endpoint_id),
+    unique (event_id, tenant_id, endpoint_id),
     foreign key (tenant_id, event_id) references callback.events (tenant_id, id),
     foreign key (tenant_id, endpoint_id) references callback.endpoints (tenant_id, id),
     constraint finished_iff_finished_at check ((state in ('DELIVERED', 'DEAD', 'GONE')) = (finished_at is not null))
 ) with (fillfactor = 70);
 create index deliveries_due on callback.deliveries (next_at) where state = 'PENDING';
 create index deliveries_leased on callback.deliveries (lease_expires_at) where state = 'RUNNING';
-create index deliveries_of_endpoint on callback.deliveries (tenant_id, endpoint_id, id);
+create index deliveries_of_endpoint on callback.deliveries (endpoint_id, tenant_id, id);
 
 do $rls$
 declare

@@ -166,7 +166,7 @@ def test_a_page_of_runs_costs_the_same_at_any_depth(
 
     assert len(work.answer[0]["items"]) == 20
     looked_only_at(
-        work, {"runs": 20, "task_runs": 20}, "runs_pkey task_runs_tenant_id_run_id_task_key_key", pages=2_000
+        work, {"runs": 20, "task_runs": 20}, "runs_pkey task_runs_run_id_tenant_id_task_key_key", pages=2_000
     )
 
 
@@ -182,7 +182,7 @@ def test_the_events_of_a_run_are_looked_up_by_their_numbers(watcher: Watcher, cr
     body = json.dumps({"run_id": LOGGED})
     work = watcher.see("operator", "select public.run_events(%s)", [body], claims=claims_of(crowded, LOGGED))
 
-    looked_only_at(work, {"events": 1, "runs": 1}, "events_tenant_id_run_id_seq_key", pages=2_000)
+    looked_only_at(work, {"events": 1, "runs": 1}, "events_run_id_tenant_id_seq_key", pages=2_000)
 
 
 def test_a_run_is_read_by_what_belongs_to_it(watcher: Watcher, crowded: Doors) -> None:
@@ -192,7 +192,7 @@ def test_a_run_is_read_by_what_belongs_to_it(watcher: Watcher, crowded: Doors) -
     looked_only_at(
         work,
         {"runs": 2, "task_runs": 8, "past_attempts_rest": 2, "live_attempts": 2, "payloads": 2},
-        "runs_pkey task_runs_tenant_id_run_id_task_key_key",
+        "runs_pkey task_runs_run_id_tenant_id_task_key_key",
         pages=2_000,
     )
 

@@ -1,0 +1,340 @@
+-- job, second part: what may be asked for. Everything that can be known to be wrong is said here, before a row is written.
+
+grant app_owner, app_system to postgres;
+set role app_owner;
+
+create function job.check_integer(p jsonb, p_field text, p_path text, p_min bigint, p_max bigint, p_default bigint, p_code text default 'FIELD_INVALID')
+returns bigint language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := p -> p_field;
+begin
+    if v is null or jsonb_typeof(v) = 'null' then
+        return p_default;
+    end if;
+    if jsonb_typeof(v) <> 'number' or v #>> '{}' !~ '^-?[0-9]{1,15}$' or (v #>> '{}')::bigint not between p_min and p_max then
+        perform ground.fail(p_code, p_path || '.' || p_field, format('%s must be a whole number from %s to %s.', p_field, p_min, p_max));
+    end if;
+    return (v #>> '{}')::bigint;
+end
+$$;
+revoke all on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) from public;
+grant execute on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) to app_system;
+
+create function job.check_object(p jsonb, p_field text, p_path text)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := p -> p_field;
+begin
+    if v is null or jsonb_typeof(v) = 'null' then
+        return '{}';
+    end if;
+    if jsonb_typeof(v) <> 'object' then
+        perform ground.fail('FIELD_INVALID', p_path || '.' || p_field, p_field || ' must be an object.');
+    end if;
+    return v;
+end
+$$;
+revoke all on function job.check_object(jsonb, text, text) from public;
+
+create function job.check_array(p jsonb, p_field text, p_path text, p_max integer)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := p -> p_field;
+begin
+    if v is null or jsonb_typeof(v) = 'null' then
+        return '[]';
+    end if;
+    if jsonb_typeof(v) <> 'array' or jsonb_array_length(v) > p_max then
+        perform ground.fail('FIELD_INVALID', p_path || '.' || p_field, format('%s must be an array of at most %s.', p_field, p_max));
+    end if;
+    return v;
+end
+$$;
+revoke all on function job.check_array(jsonb, text, text, integer) from public;
+
+create function job.check_code(p_code jsonb, p_path text)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    f record;
+begin
+    if p_code is null or jsonb_typeof(p_code) = 'null' then
+        return null;
+    end if;
+    perform ground.refuse_unknown(p_code, array['files', 'artifact_id', 'version'], p_path);
+    if (p_code ? 'files') = (p_code ? 'artifact_id') then
+        perform ground.fail('FIELD_INVALID', p_path, 'code has either files or artifact_id.');
+    end if;
+    if p_code ? 'artifact_id' then
+        perform ground.want_uuid(p_code, 'artifact_id', p_path);
+        perform job.check_integer(p_code, 'version', p_path, 1, 2147483647, null);
+        return p_code;
+    end if;
+    if jsonb_typeof(p_code -> 'files') <> 'object' or p_code -> 'files' = '{}' then
+        perform ground.fail('FIELD_INVALID', p_path || '.files', 'files must be an object of name to text.');
+    end if;
+    if octet_length((p_code -> 'files')::text) > 1048576 then
+        perform ground.fail('CODE_TOO_LARGE', p_path || '.files');
+    end if;
+    for f in select key, value from jsonb_each(p_code -> 'files') loop
+        if f.key !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$' or length(f.key) > 255 or jsonb_typeof(f.value) <> 'string' then
+            perform ground.fail('FIELD_INVALID', p_path || '.files.' || left(f.key, 64), 'a file has a plain relative name and text.');
+        end if;
+    end loop;
+    return p_code;
+end
+$$;
+revoke all on function job.check_code(jsonb, text) from public;
+
+create function job.check_inputs(p_tenant uuid, p jsonb, p_path text)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb;
+    i integer := 0;
+    v_names text[] := '{}';
+    v_path text;
+begin
+    for v in select * from jsonb_array_elements(p) loop
+        v_path := format('%s.inputs[%s]', p_path, i);
+        perform ground.refuse_unknown(v, array['name', 'artifact_id', 'version', 'table', 'uri'], v_path);
+        if coalesce(v ->> 'name', '') !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$' or v ->> 'name' = any (v_names) then
+            perform ground.fail('FIELD_INVALID', v_path || '.name', 'an input has a plain name of its own.');
+        end if;
+        v_names := v_names || (v ->> 'name');
+        if (v ? 'artifact_id')::integer + (v ? 'table')::integer + (v ? 'uri')::integer <> 1 then
+            perform ground.fail('FIELD_INVALID', v_path, 'an input has exactly one of artifact_id, table, uri.');
+        end if;
+        if v ? 'uri' then
+            perform ground.fail('INPUT_URI_REFUSED', v_path || '.uri');
+        elsif v ? 'table' and coalesce(v ->> 'table', '') !~ '^(bronze|silver|gold)\.[a-z_][a-z0-9_]{0,62}$' then
+            perform ground.fail('FIELD_INVALID', v_path || '.table', 'table is <layer>.<name>, e.g. silver.orders.');
+        elsif v ? 'artifact_id' then
+            if (artifact.ready_version(p_tenant, ground.want_uuid(v, 'artifact_id', v_path),
+                                       job.check_integer(v, 'version', v_path, 1, 2147483647, null)::integer)).path is null then
+                perform ground.fail('INPUT_NOT_FOUND', v_path || '.artifact_id');
+            end if;
+        end if;
+        i := i + 1;
+    end loop;
+    return p;
+end
+$$;
+revoke all on function job.check_inputs(uuid, jsonb, text) from public;
+
+create function job.check_outputs(p jsonb, p_path text)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb;
+    i integer := 0;
+    v_names text[] := '{}';
+    v_path text;
+begin
+    for v in select * from jsonb_array_elements(p) loop
+        v_path := format('%s.outputs[%s]', p_path, i);
+        perform ground.refuse_unknown(v, array['name', 'table', 'layer', 'kind', 'mode'], v_path);
+        if coalesce(v ->> 'name', '') !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$' or v ->> 'name' = any (v_names) then
+            perform ground.fail('FIELD_INVALID', v_path || '.name', 'an output has a plain name of its own.');
+        end if;
+        v_names := v_names || (v ->> 'name');
+        if v ? 'table' and coalesce(v ->> 'table', '') !~ '^[a-z_][a-z0-9_]{0,62}$' then
+            perform ground.fail('FIELD_INVALID', v_path || '.table', 'table is a plain lower-case name.');
+        end if;
+        if (v ? 'layer') <> (v ? 'table') or (v ? 'layer' and coalesce(v ->> 'layer', '') not in ('bronze', 'silver', 'gold')) then
+            perform ground.fail('FIELD_INVALID', v_path || '.layer', 'a table output has a layer: bronze, silver or gold.');
+        end if;
+        if coalesce(v ->> 'mode', 'overwrite') not in ('overwrite', 'append') then
+            perform ground.fail('FIELD_INVALID', v_path || '.mode', 'mode is overwrite or append.');
+        end if;
+        if coalesce(v ->> 'kind', 'data') <> all (enum_range(null::artifact.kind)::text[]) then
+            perform ground.fail('FIELD_INVALID', v_path || '.kind', 'kind is one of ' || array_to_string(enum_range(null::artifact.kind), ', ') || '.');
+        end if;
+        i := i + 1;
+    end loop;
+    return p;
+end
+$$;
+revoke all on function job.check_outputs(jsonb, text) from public;
+
+-- One task as asked for -> the same with every default filled in; or the first fault with its path.
+create function job.check_task(p_tenant uuid, p jsonb, p_path text)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    t job.job_types;
+    l tenancy.limits;
+    v_engine text;
+    v_name text;
+    v_code jsonb;
+    v_key text := coalesce(p ->> 'task_key', 'execute');
+    v_network boolean := coalesce((p -> 'network') = 'true', false);
+begin
+    if v_key !~ '^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$' then
+        perform ground.fail('FIELD_INVALID', p_path || '.task_key', 'task_key is a plain name of at most 100 characters.');
+    end if;
+    select x.* into t from job.job_types x where x.name::text = p ->> 'job_type';
+    if not found then
+        perform ground.fail('JOB_TYPE_UNKNOWN', p_path || '.job_type', null,
+            (select string_agg(x.name, ', ' order by x.name) from job.job_types x));
+    end if;
+    v_engine := coalesce(p ->> 'engine', t.engines[1]);
+    if v_engine <> all (t.engines) then
+        perform ground.fail('ENGINE_UNKNOWN', p_path || '.engine', null, array_to_string(t.engines, ', '));
+    end if;
+    if length(btrim(coalesce(p ->> 'spec', ''))) < 3 or jsonb_typeof(p -> 'spec') <> 'string' or length(p ->> 'spec') > 20000 then
+        perform ground.fail('SPEC_MISSING', p_path || '.spec');
+    end if;
+    v_code := job.check_code(p -> 'code', p_path || '.code');
+    if v_code is null and t.needs_code then
+        perform ground.fail(case when exists (select from tenancy.grants g where g.tenant_id = p_tenant and g.kind = 'model')
+                                 then 'CODE_MISSING' else 'MODEL_NOT_GRANTED' end, p_path || '.code');
+    end if;
+    if v_code ? 'artifact_id'
+       and (artifact.ready_version(p_tenant, (v_code ->> 'artifact_id')::uuid, (v_code ->> 'version')::integer)).path is null then
+        perform ground.fail('INPUT_NOT_FOUND', p_path || '.code.artifact_id');
+    end if;
+    for v_name in select jsonb_array_elements_text(job.check_array(p, 'secrets', p_path, 50)) loop
+        if v_name !~ '^[A-Z_][A-Z0-9_]{0,127}$' or not tenancy.is_granted(p_tenant, 'secret', v_name) then
+            perform ground.fail('SECRET_NOT_GRANTED', p_path || '.secrets: ' || left(v_name, 64));
+        end if;
+    end loop;
+    if jsonb_typeof(p -> 'network') not in ('boolean', 'null') then
+        perform ground.fail('FIELD_INVALID', p_path || '.network', 'network is true or false.');
+    elsif v_network and not tenancy.is_granted(p_tenant, 'network', 'internet') then
+        perform ground.fail('NETWORK_NOT_GRANTED', p_path || '.network');
+    end if;
+    if coalesce(p ->> 'run_if', 'ALL_SUCCESS') not in ('ALL_SUCCESS', 'ALL_DONE', 'NONE_FAILED', 'AT_LEAST_ONE_SUCCESS', 'ALL_FAILED', 'AT_LEAST_ONE_FAILED') then
+        perform ground.fail('FIELD_INVALID', p_path || '.run_if',
+            'run_if is ALL_SUCCESS, ALL_DONE, NONE_FAILED, AT_LEAST_ONE_SUCCESS, ALL_FAILED or AT_LEAST_ONE_FAILED.');
+    end if;
+    select x.* into l from tenancy.limits x where x.tenant_id = p_tenant;
+    return jsonb_build_object(
+        'task_key', v_key, 'job_type', t.name, 'engine', v_engine, 'spec', p ->> 'spec', 'code', v_code,
+        'params', job.check_object(p, 'params', p_path),
+        'inputs', job.check_inputs(p_tenant, job.check_array(p, 'inputs', p_path, 100), p_path),
+        'outputs', job.check_outputs(job.check_array(p, 'outputs', p_path, 100), p_path),
+        'secrets', job.check_array(p, 'secrets', p_path, 50), 'network', v_network,
+        'timeout_seconds', job.check_integer(p, 'timeout_seconds', p_path, 1, 86400, l.timeout_seconds, 'TIMEOUT_OUT_OF_RANGE'),
+        'max_retries', job.check_integer(p, 'max_retries', p_path, 0, 10, l.max_retries),
+        'depends_on', job.check_array(p, 'depends_on', p_path, 1000),
+        'run_if', coalesce(p ->> 'run_if', 'ALL_SUCCESS'));
+end
+$$;
+revoke all on function job.check_task(uuid, jsonb, text) from public;
+
+-- The tasks of a job: known keys, no key twice, every dependency there, no cycle.
+create function job.check_tasks(p_tenant uuid, p_tasks jsonb, p_path text default '$')
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb;
+    v_done jsonb := '[]';
+    v_keys text[] := '{}';
+    v_settled text[] := '{}';
+    v_next text[];
+    i integer := 0;
+    v_fault text;
+begin
+    if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
+        perform ground.fail('FIELD_INVALID', p_path || '.tasks', 'tasks must be an array of 1 to 1000 tasks.');
+    end if;
+    for v in select * from jsonb_array_elements(p_tasks) loop
+        perform ground.refuse_unknown(v, array['task_key', 'job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'secrets',
+            'network', 'timeout_seconds', 'max_retries', 'depends_on', 'run_if'], format('%s.tasks[%s]', p_path, i));
+        v := job.check_task(p_tenant, v, format('%s.tasks[%s]', p_path, i));
+        if v ->> 'task_key' = any (v_keys) then
+            perform ground.fail('JOB_GRAPH_INVALID', format('%s.tasks[%s].task_key', p_path, i), 'Two tasks have the same task_key.');
+        end if;
+        v_keys := v_keys || (v ->> 'task_key');
+        v_done := v_done || jsonb_build_array(v);
+        i := i + 1;
+    end loop;
+    select format('%s.tasks[%s].depends_on', p_path, t.ord - 1) into v_fault
+    from jsonb_array_elements(v_done) with ordinality t(task, ord)
+    where exists (select from jsonb_array_elements(t.task -> 'depends_on') d where coalesce(d ->> 'task_key', d #>> '{}', '') <> all (v_keys))
+    order by t.ord limit 1;
+    if v_fault is not null then
+        perform ground.fail('JOB_GRAPH_INVALID', v_fault, 'A task depends on one that is not there.');
+    end if;
+    -- peel off the tasks whose dependencies are peeled off; what stays is in, or behind, a cycle
+    loop
+        select array_agg(t.task ->> 'task_key') into v_next
+        from jsonb_array_elements(v_done) t(task)
+        where t.task ->> 'task_key' <> all (v_settled)
+          and not exists (select from jsonb_array_elements(t.task -> 'depends_on') d where coalesce(d ->> 'task_key', d #>> '{}') <> all (v_settled));
+        exit when v_next is null;
+        v_settled := v_settled || v_next;
+    end loop;
+    if cardinality(v_settled) < cardinality(v_keys) then
+        select format('%s.tasks[%s]', p_path, t.ord - 1) into v_fault
+        from jsonb_array_elements(v_done) with ordinality t(task, ord)
+        where t.task ->> 'task_key' <> all (v_settled) order by t.ord limit 1;
+        perform ground.fail('JOB_GRAPH_INVALID', v_fault, 'The tasks depend on each other in a circle.');
+    end if;
+    return v_done;
+end
+$$;
+revoke all on function job.check_tasks(uuid, jsonb, text) from public;
+
+-- POST /jobs/run: a one-time submission, or a run of a job -> {job_id, job_version, name, tasks, …} ready for the queue.
+create function job.check_submission(p_tenant uuid, p jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v_tasks jsonb;
+    v_job job.jobs;
+    v_definition jsonb;
+    v_params jsonb;
+begin
+    if p ? 'job_id' then
+        perform ground.refuse_unknown(p, array['job_id', 'params', 'idempotency_key', 'callbacks', 'priority']);
+        select j.* into v_job from job.jobs j
+        where j.tenant_id = p_tenant and j.id = ground.want_id(p, 'job_id') and j.deleted_at is null;
+        if not found then
+            perform ground.fail('JOB_NOT_FOUND');
+        end if;
+        select v.definition into v_definition from job.versions v
+        where v.tenant_id = p_tenant and v.job_id = v_job.id and v.version = v_job.current_version;
+        v_params := coalesce(v_definition -> 'parameters', '{}') || job.check_object(p, 'params', '$');
+        select jsonb_agg(t || jsonb_build_object('params', (t -> 'params') || v_params) order by ord) into v_tasks
+        from jsonb_array_elements(v_definition -> 'tasks') with ordinality x(t, ord);
+        v_tasks := job.check_tasks(p_tenant, v_tasks);  -- grants may have been taken back since it was defined
+    else
+        perform ground.refuse_unknown(p, array['job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'callbacks', 'secrets',
+            'network', 'timeout_seconds', 'max_retries', 'priority', 'idempotency_key', 'name']);
+        v_tasks := jsonb_build_array(job.check_task(p_tenant, p - 'task_key', '$'));
+    end if;
+    if p ? 'idempotency_key' and (jsonb_typeof(p -> 'idempotency_key') <> 'string' or length(p ->> 'idempotency_key') not between 1 and 128) then
+        perform ground.fail('IDEMPOTENCY_KEY_INVALID', '$.idempotency_key');
+    end if;
+    if p ? 'name' and coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
+        perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
+    end if;
+    return jsonb_build_object(
+        'job_id', v_job.id, 'job_version', v_job.current_version,
+        'name', coalesce(v_job.name::text, p ->> 'name', p ->> 'job_type'),
+        'job_type', case when jsonb_array_length(v_tasks) = 1 then v_tasks #>> '{0,job_type}' end,
+        'priority', job.check_integer(p, 'priority', '$', -100, 100, coalesce((v_definition ->> 'priority')::bigint, 0)),
+        'idempotency_key', p ->> 'idempotency_key',
+        'callbacks', coalesce(nullif(job.check_object(p, 'callbacks', '$'), '{}'), v_definition -> 'callbacks', '{}'),
+        'tasks', v_tasks);
+end
+$$;
+revoke all on function job.check_submission(uuid, jsonb) from public;
+
+-- POST /jobs: the definition with its defaults, or the first fault.
+create function job.check_definition(p_tenant uuid, p jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+begin
+    perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags']);
+    if coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
+        perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
+    end if;
+    return jsonb_build_object(
+        'name', p ->> 'name', 'description', p ->> 'description',
+        'tasks', job.check_tasks(p_tenant, p -> 'tasks'),
+        'parameters', job.check_object(p, 'parameters', '$'),
+        'callbacks', job.check_object(p, 'callbacks', '$'),
+        'tags', job.check_object(p, 'tags', '$'),
+        'priority', job.check_integer(p, 'priority', '$', -100, 100, 0));
+end
+$$;
+revoke all on function job.check_definition(uuid, jsonb) from public;
+
+set role postgres;
+revoke app_owner, app_system from postgres;

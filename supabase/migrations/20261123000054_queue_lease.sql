@@ -1,0 +1,410 @@
+-- queue, third part: claim, renew, report, settle, give back, reap, cancel.
+-- Law 1: every renew, report and settle matches (attempt, lease, RUNNING). Zero rows = stale. Database time only.
+
+grant app_owner, app_system to postgres;
+set role app_owner;
+
+-- -------------------------------------------------------------------------------------------- claim
+
+-- Round robin over the tenants that have something waiting, as many ready attempts of each as it has free slots, until the
+-- batch is full; what was not needed for it is not looked at (1,000 tenants, 160,000 waiting, batch 50: 170 pages instead of
+-- 3,000). The tenant's row is the lock: whoever holds it is alone with that tenant's attempts, so only the rows that are taken
+-- are written, and a busy tenant makes nobody wait. Two statements: what the first locks, the second reads anew; an older
+-- snapshot shows attempts as waiting that somebody is settling, and would wait for him who waits for the lock. claimed_at is
+-- read under the lock, so that what history says of the limit is as exact as the limit.
+create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
+returns table (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint,
+               requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text)
+language plpgsql rows 10 set search_path = ''
+set plan_cache_mode = force_generic_plan as $$  -- a plan for these very offers may look through all that others are to carry
+#variable_conflict use_column
+declare
+    v_now timestamptz := clock_timestamp();
+    v_offers text[] := array(select distinct o from unnest(p_offers) o);
+    v_last uuid;
+    v_lease interval;
+    v_tenants uuid[];
+    v_free integer[];
+begin
+    select make_interval(secs => s.lease_seconds) into v_lease from queue.settings s;
+    select s.tenant_id into v_last from queue.slots s order by s.served_at desc limit 1;
+    with recursive ring (tenant_id, lap) as (  -- from the tenant last served on, and once around to it: an index probe each
+        select v_last, 0
+        union all
+        select n.tenant_id, n.lap
+        from ring r
+        cross join lateral (
+            (select a.tenant_id, greatest(r.lap, 1) as lap from queue.live_attempts a
+             where a.state = 'QUEUED' and a.tenant_id > r.tenant_id order by a.tenant_id, a.requires limit 1)
+            union all
+            (select a.tenant_id, 2 from queue.live_attempts a
+             where a.state = 'QUEUED' and r.lap < 2 order by a.tenant_id, a.requires limit 1)
+            order by lap limit 1
+        ) n
+        where n.lap = 1 or n.tenant_id <= v_last
+    ), held as (
+        select g.tenant_id, f.k, row_number() over () as place
+        from ring g
+        cross join lateral (
+            select l.max_running - s.running as k
+            from queue.slots s join tenancy.limits l on l.tenant_id = s.tenant_id
+            where g.lap > 0 and s.tenant_id = g.tenant_id and s.running < l.max_running
+              and exists (select from unnest(v_offers) o (requires)  -- `= any (v_offers)` may look through all that others are to carry
+                          cross join lateral (select from queue.live_attempts a
+                                              where a.tenant_id = g.tenant_id and a.state = 'QUEUED' and a.requires = o.requires and a.ready_at <= v_now
+                                              limit 1) a)
+            for update of s skip locked
+        ) f
+        cross join lateral (
+            select from unnest(v_offers) o (requires)
+            cross join lateral (select from queue.live_attempts a
+                                where a.tenant_id = g.tenant_id and a.state = 'QUEUED' and a.requires = o.requires and a.ready_at <= v_now
+                                limit f.k) a
+            limit f.k
+        ) a
+        limit p_limit
+    )
+    select array_agg(h.tenant_id order by h.place), array_agg(h.k order by h.place) into v_tenants, v_free
+    from (select tenant_id, k, min(place) as place from held group by tenant_id, k) h;
+    if v_tenants is null then
+        return;
+    end if;
+    return query
+    with picked as materialized (
+        select a.id, a.secret, a.at, row_number() over () as place
+        from unnest(v_tenants, v_free) g (tenant_id, k)
+        cross join lateral (
+            select x.id, clock_timestamp() as at, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret
+            from unnest(v_offers) o (requires)
+            cross join lateral (
+                select a.id, a.priority, a.ready_at from queue.live_attempts a
+                where a.tenant_id = g.tenant_id and a.state = 'QUEUED' and a.requires = o.requires and a.ready_at <= v_now
+                order by a.priority desc, a.ready_at, a.id
+                limit g.k
+            ) x
+            order by x.priority desc, x.ready_at, x.id
+            limit g.k
+        ) a
+        limit p_limit
+    ), claimed as (
+        update queue.live_attempts a
+        set state = 'RUNNING', lease = a.lease + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
+            -- an adopted attempt keeps its deadline: its work may still live outside
+            deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
+                               else p.at + make_interval(secs => t.timeout_seconds) end,
+            token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || p.secret, 'UTF8'))
+        from picked p, queue.task_runs t
+        where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
+        returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at, a.lease_expires_at,
+                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, p.place
+    ), counted as (
+        update queue.slots s set running = s.running + n.n, served_at = n.at
+        from (select tenant_id, count(*)::integer as n, max(claimed_at) as at from claimed group by tenant_id) n
+        where s.tenant_id = n.tenant_id
+    ), tasks as (
+        update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, c.claimed_at)
+        from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and t.state = 'QUEUED'
+    ), runs as (
+        update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, c.claimed_at)
+        from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and r.state = 'QUEUED'
+    )
+    select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.lease_expires_at, c.token, c.external_id
+    from claimed c order by c.place;
+end
+$$;
+revoke all on function queue.claim(uuid, text[], integer) from public;
+grant execute on function queue.claim(uuid, text[], integer) to app_system;
+
+-- True while the attempt is held under this very lease; locks it until the transaction ends.
+create function queue.hold(p_attempt bigint, p_lease integer)
+returns queue.live_attempts language sql volatile set search_path = '' as $$
+    select a from queue.live_attempts a where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING' for update
+$$;
+revoke all on function queue.hold(bigint, integer) from public;
+grant execute on function queue.hold(bigint, integer) to app_system;
+
+-- --------------------------------------------------------------------------------- renew and report
+
+-- The heartbeat of one runner: all its leases in one update, progress riding on it. Past deadline + grace nothing renews.
+create function queue.renew(p_instance uuid, p_items jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_answer jsonb;
+begin
+    with item as materialized (
+        select i.attempt_id, i.lease, i.percent, i.message
+        from jsonb_to_recordset(p_items) as i (attempt_id bigint, lease integer, percent integer, message text)
+    ), held as (
+        update queue.live_attempts a set lease_expires_at = v_now + make_interval(secs => s.lease_seconds)
+        from item i, queue.settings s
+        where a.id = i.attempt_id and a.lease = i.lease and a.state = 'RUNNING' and a.runner = p_instance
+          and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
+        returning a.id, a.lease, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
+    ), progress as (
+        update queue.task_runs t
+        set percent = greatest(t.percent, least(coalesce(h.percent, 0), 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
+        from held h
+        where t.tenant_id = h.tenant_id and t.id = h.task_run_id
+          and (h.percent > t.percent or (h.message is not null and left(h.message, 500) is distinct from t.progress_message))
+        returning t.id
+    ), seen as (
+        update queue.runners r set seen_at = v_now where r.instance = p_instance and r.seen_at < v_now - interval '1 second'
+    )
+    select jsonb_agg(jsonb_build_object('attempt_id', i.attempt_id, 'lease', i.lease, 'held', h.id is not null,
+               'advanced', exists (select from progress g where g.id = h.task_run_id),
+               'cancel', h.cancel_requested_at is not null, 'overdue', coalesce(h.deadline_at < v_now, false),
+               'lease_expires_at', h.lease_expires_at))
+    into v_answer
+    from item i left join held h on h.id = i.attempt_id and h.lease = i.lease;  -- a batch may hold a stale lease beside the good one
+    return coalesce(v_answer, '[]');
+end
+$$;
+revoke all on function queue.renew(uuid, jsonb) from public;
+grant execute on function queue.renew(uuid, jsonb) to app_system;
+
+-- Progress, log lines and the outside's own id, under the fence. The log numbers are gapless: the run's row is locked for them.
+create function queue.report(p_attempt bigint, p_lease integer, p_percent integer, p_message text, p_external_id text, p_logs jsonb,
+                             out held boolean, out cancel boolean, out tenant_id uuid, out run_id bigint, out advanced boolean)
+language plpgsql set search_path = '' as $$
+declare
+    a queue.live_attempts := queue.hold(p_attempt, p_lease);
+    v_count integer := coalesce(jsonb_array_length(p_logs), 0);
+    v_max integer;
+    v_last bigint;
+begin
+    held := a.id is not null;
+    cancel := a.cancel_requested_at is not null;
+    tenant_id := a.tenant_id;
+    run_id := a.run_id;
+    advanced := false;
+    if not held then
+        return;
+    end if;
+    if p_percent is not null or p_message is not null then
+        update queue.task_runs t
+        set percent = greatest(t.percent, least(greatest(p_percent, 0), 100)), progress_message = coalesce(left(p_message, 500), t.progress_message)
+        where t.tenant_id = a.tenant_id and t.id = a.task_run_id
+          and (p_percent > t.percent or (p_message is not null and left(p_message, 500) is distinct from t.progress_message));
+        advanced := found;
+    end if;
+    if p_external_id is not null and a.external_id is distinct from p_external_id then
+        update queue.live_attempts x set external_id = p_external_id where x.id = a.id;
+    end if;
+    if v_count > 0 then
+        select s.max_log_lines into v_max from queue.settings s;
+        v_count := least(v_count, greatest(v_max - a.log_lines, 0));
+        if v_count > 0 then
+            update queue.live_attempts x set log_lines = x.log_lines + v_count where x.id = a.id;
+            update queue.runs r set log_seq = r.log_seq + v_count
+            where r.tenant_id = a.tenant_id and r.id = a.run_id returning r.log_seq into v_last;
+            insert into queue.logs (tenant_id, run_id, seq, at, attempt_id, task_run_id, stream, line)
+            select a.tenant_id, a.run_id, v_last - v_count + l.ord, coalesce((l.x ->> 'at')::timestamptz, clock_timestamp()), a.id, a.task_run_id,
+                   coalesce(l.x ->> 'stream', 'stdout'),
+                   case when a.log_lines + l.ord = v_max then '[log truncated here; the whole log is an artifact of the run]'
+                        else left(l.x ->> 'line', 16384) end
+            from jsonb_array_elements(p_logs) with ordinality l(x, ord) where l.ord <= v_count;
+        end if;
+    end if;
+end
+$$;
+revoke all on function queue.report(bigint, integer, integer, text, text, jsonb) from public;
+grant execute on function queue.report(bigint, integer, integer, text, text, jsonb) to app_system;
+
+-- ------------------------------------------------------------------------------------------- settle
+
+-- Retry delays 1, 2, 4 … s (at most 5 min) with up to 25 % of jitter.
+create function queue.backoff(p_number integer)
+returns interval language sql volatile set search_path = '' as $$
+    select make_interval(secs => least(power(2, p_number - 1), 300) * (1 + random() * 0.25))
+$$;
+revoke all on function queue.backoff(integer) from public;
+grant execute on function queue.backoff(integer) to app_system;
+
+-- Attempts end under their fence, all in one statement: hot rows move to history, slots come back, tasks end or wait for
+-- their retry, runs of one task end with them; the graphs of the others advance one by one. ended = the run ended here.
+create function queue.settle(p_items jsonb)
+returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint, run_state queue.state, ended boolean)
+language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := clock_timestamp();
+    v_ended bigint[] := '{}';
+    v record;
+begin
+    for v in
+        with item as materialized (
+            select distinct on (id, lease) (x ->> 'attempt_id')::bigint as id, (x ->> 'lease')::integer as lease, o.state, left(o.message, 4000) as message,
+                   coalesce(o.termination_code, case o.state when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end) as code,
+                   coalesce(o.retryable, false) as retryable, o.retry_after_ms, o.exit_code, o.peak_memory_bytes, o.cpu_ms, o."values"
+            from jsonb_array_elements(p_items) x
+            cross join lateral jsonb_to_record(x -> 'outcome') as o (state queue.state, termination_code text, message text, retryable boolean,
+                retry_after_ms numeric, exit_code integer, peak_memory_bytes bigint, cpu_ms bigint, "values" jsonb)
+        ), gone as (
+            delete from queue.live_attempts a using item i
+            where a.id = i.id and a.lease = i.lease and a.state = 'RUNNING'
+            returning a.*
+        ), turn as materialized (  -- one order for all: two batches over the same tenants would wait for each other
+            select s.tenant_id from queue.slots s where s.tenant_id in (select tenant_id from gone) order by s.tenant_id for update
+        ), slot as (
+            update queue.slots s set running = s.running - n.n
+            from (select tenant_id, count(*)::integer as n from gone join turn using (tenant_id) group by tenant_id) n
+            where s.tenant_id = n.tenant_id
+        ), past as (
+            insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
+                runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
+            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.state, g.queued_at, g.ready_at, g.lease, g.lost,
+                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, i.code, i.message, i.exit_code, i.peak_memory_bytes, i.cpu_ms
+            from gone g join item i on i.id = g.id and i.lease = g.lease
+        ), fate as materialized (
+            select g.tenant_id, g.id, g.lease, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.code, i.message, i.retry_after_ms, i."values",
+                   case i.state when 'LOST' then 'FAILED' else i.state end as state,
+                   i.state = 'FAILED' and i.retryable and g.number <= t.max_retries and g.cancel_requested_at is null as retry
+            from gone g
+            join item i on i.id = g.id and i.lease = g.lease  -- a batch may hold a stale outcome beside the good one
+            join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
+        ), again as (
+            insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
+            select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
+                   v_now + case when f.retry_after_ms is null then queue.backoff(f.number)  -- least() would pass over a null
+                                else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end
+            from fate f where f.retry
+        ), task as (
+            update queue.task_runs k
+            set state = case when f.retry then 'QUEUED' else f.state end,
+                termination_code = case when not f.retry then f.code end,
+                termination_message = case when f.state <> 'SUCCEEDED' then f.message end,
+                finished_at = case when not f.retry then v_now end,
+                percent = case when f.state = 'SUCCEEDED' then 100 else k.percent end,
+                output_values = coalesce(f."values", '{}')
+            from fate f where k.tenant_id = f.tenant_id and k.id = f.task_run_id
+        ), run as (
+            update queue.runs r
+            set state = f.state, termination_code = f.code, termination_message = case when f.state <> 'SUCCEEDED' then f.message end,
+                finished_at = v_now, event_seq = r.event_seq + 1
+            from fate f
+            where r.tenant_id = f.tenant_id and r.id = f.run_id and r.task_count = 1 and not f.retry
+            returning r.tenant_id, r.id
+        )
+        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.retry, f.state, r.id is not null as ended
+        from item i
+        left join fate f on f.id = i.id and f.lease = i.lease
+        left join run r on r.tenant_id = f.tenant_id and r.id = f.run_id
+        order by f.run_id  -- the order in which graphs are locked
+    loop
+        attempt_id := v.id;
+        settled := v.settled;
+        tenant_id := v.tenant_id;
+        run_id := v.run_id;
+        ended := v.ended;
+        run_state := case when v.ended then v.state when v.retry then 'RUNNING' end;
+        if v.settled and not v.ended and not v.retry then
+            run_state := queue.advance(v.tenant_id, v.run_id);
+            ended := queue.is_final(run_state) and v.run_id <> all (v_ended);  -- its last two tasks may end in one batch
+            if ended then
+                v_ended := v_ended || v.run_id;
+            end if;
+        end if;
+        return next;
+    end loop;
+end
+$$;
+revoke all on function queue.settle(jsonb) from public;
+grant execute on function queue.settle(jsonb) to app_system;
+
+-- --------------------------------------------------------------------------------- release and reap
+
+-- A lease that is given back (drain) or has run out: the same attempt waits again, its next claim has a higher lease.
+create function queue.requeue(p_attempt bigint, p_lease integer, p_lost boolean)
+returns boolean language plpgsql set search_path = '' as $$
+declare
+    v_tenant uuid;
+    v_task bigint;
+begin
+    update queue.live_attempts a
+    set state = 'QUEUED', ready_at = clock_timestamp(), runner = null, lease_expires_at = null, token_hash = null,
+        lost = a.lost + p_lost::integer
+    where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING'
+    returning a.tenant_id, a.task_run_id into v_tenant, v_task;
+    if not found then
+        return false;
+    end if;
+    update queue.slots s set running = s.running - 1 where s.tenant_id = v_tenant;
+    update queue.task_runs t set state = 'QUEUED' where t.tenant_id = v_tenant and t.id = v_task;
+    perform ground.wake('control_room_attempts');
+    return true;
+end
+$$;
+revoke all on function queue.requeue(bigint, integer, boolean) from public;
+grant execute on function queue.requeue(bigint, integer, boolean) to app_system;
+
+-- Leases that ran out, oldest first, locked so that two reapers never meet; the door decides each one's end.
+create function queue.expired(p_limit integer)
+returns setof queue.live_attempts language sql volatile set search_path = '' as $$
+    select a.* from queue.live_attempts a
+    where a.state = 'RUNNING' and a.lease_expires_at < clock_timestamp()
+    order by a.lease_expires_at limit p_limit for update skip locked
+$$;
+revoke all on function queue.expired(integer) from public;
+grant execute on function queue.expired(integer) to app_system;
+
+-- ------------------------------------------------------------------------------------------- cancel
+
+-- What waits ends at once; what runs is told to stop and settles itself. Returns the run's state after it.
+create function queue.cancel(p_tenant uuid, p_run bigint, p_by text)
+returns queue.state language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_run queue.runs;
+begin
+    -- attempts first, then the run: the order in which a claim takes them, so the two never wait for each other
+    perform from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run order by a.id for update;
+    select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
+    if not found then
+        perform ground.fail('RUN_NOT_FOUND');
+    elsif queue.is_final(v_run.state) then
+        perform ground.fail('RUN_FINISHED', 'state ' || v_run.state);
+    end if;
+    update queue.runs r set cancel_requested_at = coalesce(r.cancel_requested_at, v_now) where r.tenant_id = p_tenant and r.id = p_run;
+    with gone as (
+        delete from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED' returning a.*
+    ), kept as (
+        insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
+            finished_at, termination_code, message)
+        select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, 'CANCELED', g.queued_at, g.ready_at, g.lease, g.lost,
+            v_now, 'USER_CANCELED', 'canceled by ' || p_by from gone g
+    )
+    update queue.task_runs t
+    set state = 'CANCELED', finished_at = v_now, termination_code = 'USER_CANCELED', termination_message = 'canceled by ' || p_by
+    where t.tenant_id = p_tenant and t.run_id = p_run and t.state in ('QUEUED', 'BLOCKED');
+    update queue.live_attempts a set cancel_requested_at = v_now
+    where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'RUNNING' and a.cancel_requested_at is null;
+    if found then
+        perform pg_notify('control_room_cancel', p_run::text);
+    end if;
+    return queue.advance(p_tenant, p_run);
+end
+$$;
+revoke all on function queue.cancel(uuid, bigint, text) from public;
+grant execute on function queue.cancel(uuid, bigint, text) to app_system;
+
+-- Why a run waits, in a sentence; null when it does not.
+create function queue.reason(p_tenant uuid, p_run bigint)
+returns text language sql stable set search_path = '' as $$
+    select case
+        when not exists (select from queue.runners r where r.stopped_at is null and r.seen_at > clock_timestamp() - interval '2 minutes'
+                                                       and a.requires = any (r.offers)) then 'no runner offers ' || a.requires
+        when a.ready_at > clock_timestamp() then 'retry ' || a.number - 1 || ' waits until ' || to_char(a.ready_at at time zone 'UTC', 'HH24:MI:SS"Z"')
+        when s.running >= l.max_running then 'tenant limit reached: ' || s.running || ' of ' || l.max_running || ' attempts are running'
+        else 'waits for a free runner' end
+    from queue.live_attempts a
+    left join queue.slots s on s.tenant_id = a.tenant_id
+    left join tenancy.limits l on l.tenant_id = a.tenant_id
+    where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED'
+    order by a.ready_at limit 1
+$$;
+revoke all on function queue.reason(uuid, bigint) from public;
+grant execute on function queue.reason(uuid, bigint) to app_system;
+
+set role postgres;
+revoke app_owner, app_system from postgres;

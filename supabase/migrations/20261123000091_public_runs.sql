@@ -1,0 +1,266 @@
+-- public: the people's door. What is called here is security invoker, one line; what must write across rooms is a
+-- definer in schema door, which asks tenancy.require() first and then composes the rooms.
+-- This part: runs, from submission to the end.
+
+grant app_owner, app_system to postgres;
+create schema door authorization app_owner;
+grant create on schema public to app_owner;
+set role app_owner;
+grant usage on schema door to anon, authenticated, service_role;
+grant usage, create on schema door to app_system;
+
+-- check everything -> queue.submit -> callback.subscribe -> audit: one transaction, nothing half-written
+create function door.submit(p_member tenancy.membership, p jsonb)
+returns jsonb language plpgsql set search_path = '' as $$
+declare
+    v jsonb := job.check_submission(p_member.tenant_id, p);
+    s record;
+begin
+    perform callback.check_callbacks(p_member.tenant_id, v -> 'callbacks');
+    select * into s from queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('traceparent',
+        left(nullif(current_setting('request.headers', true), '')::jsonb ->> 'traceparent', 128)));
+    if s.fresh then
+        if v -> 'callbacks' <> '{}' then
+            perform callback.subscribe(p_member.tenant_id, p_member.user_id, s.run_id, v -> 'callbacks');
+        end if;
+        perform audit.append(p_member.tenant_id, 'run.submit', 'run', s.run_id::text,
+            jsonb_build_object('name', v -> 'name', 'job_type', v -> 'job_type', 'job_id', v -> 'job_id'));
+    end if;
+    return jsonb_build_object('run_id', s.run_id, 'state', s.state, 'url', '/functions/v1/api/v1/runs/' || s.run_id, 'fresh', s.fresh);
+end
+$$;
+revoke all on function door.submit(tenancy.membership, jsonb) from public;
+
+create function door.run_job(p jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('operator');
+    v jsonb;
+begin
+    if jsonb_typeof(p) is distinct from 'object' then
+        perform ground.fail('BODY_INVALID');
+    end if;
+    v := door.submit(v_member, p);
+    perform ground.answer_status(case when (v ->> 'fresh')::boolean then 202 else 200 end);
+    return v - 'fresh';
+end
+$$;
+revoke all on function door.run_job(jsonb) from public;
+grant execute on function door.run_job(jsonb) to authenticated;
+
+create function public.run_job(jsonb)
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.run_job($1); end $$;
+comment on function public.run_job(jsonb) is 'Submits a run: {job_type, spec, code?, params?, inputs?, outputs?, callbacks?, …} or {job_id, params?} -> {run_id, state, url}. 202; 200 for a known idempotency_key.';
+revoke all on function public.run_job(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.run_job(jsonb) to authenticated;
+
+create function door.submit_runs(p jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('operator');
+    v_answer jsonb;
+begin
+    if jsonb_typeof(p) is distinct from 'array' or jsonb_array_length(p) not between 1 and 1000 then
+        perform ground.fail('BODY_INVALID', '$', 'An array of 1 to 1000 submissions is expected.');
+    end if;
+    select jsonb_agg(door.submit(v_member, x) - 'fresh' order by ord) into v_answer from jsonb_array_elements(p) with ordinality i(x, ord);
+    perform ground.answer_status(202);
+    return v_answer;
+end
+$$;
+revoke all on function door.submit_runs(jsonb) from public;
+grant execute on function door.submit_runs(jsonb) to authenticated;
+
+create function public.submit_runs(jsonb)
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.submit_runs($1); end $$;
+comment on function public.submit_runs(jsonb) is 'Submits an array of runs, all or nothing -> [{run_id, state, url}].';
+revoke all on function public.submit_runs(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.submit_runs(jsonb) to authenticated;
+
+create function door.cancel_run(p jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('operator');
+    v_run bigint := ground.want_id(p, 'run_id');
+    v_state queue.state;
+begin
+    v_state := queue.cancel(v_member.tenant_id, v_run, v_member.user_id);
+    if queue.is_final(v_state) then
+        perform callback.announce(array[v_member.tenant_id], array[v_run]);
+    end if;
+    perform audit.append(v_member.tenant_id, 'run.cancel', 'run', v_run::text);
+    perform ground.answer_status(202);
+    return (select jsonb_build_object('run_id', r.id, 'state', r.state, 'cancel_requested_at', r.cancel_requested_at)
+            from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run);
+end
+$$;
+revoke all on function door.cancel_run(jsonb) from public;
+grant execute on function door.cancel_run(jsonb) to authenticated;
+
+create function public.cancel_run(jsonb)
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.cancel_run($1); end $$;
+comment on function public.cancel_run(jsonb) is '{run_id} -> {run_id, state, cancel_requested_at}. What waits ends at once, what runs is stopped.';
+revoke all on function public.cancel_run(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.cancel_run(jsonb) to authenticated;
+
+create function door.get_run(p jsonb)
+returns jsonb language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('viewer');
+    r queue.runs;
+    v jsonb;
+begin
+    select x.* into r from queue.runs x where x.tenant_id = v_member.tenant_id and x.id = ground.want_id(p, 'run_id');
+    if not found then
+        perform ground.fail('RUN_NOT_FOUND');
+    end if;
+    v := jsonb_build_object(
+        'run_id', r.id, 'job_id', r.job_id, 'job_version', r.job_version, 'job_type', r.job_type, 'name', r.name,
+        'state', r.state, 'termination_code', r.termination_code, 'termination_message', r.termination_message,
+        'queue_reason', case when not queue.is_final(r.state) then queue.reason(r.tenant_id, r.id) end,
+        'priority', r.priority, 'idempotency_key', r.idempotency_key, 'created_by', r.created_by, 'cancel_requested_at', r.cancel_requested_at,
+        'times', jsonb_build_object('created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
+            'queue_ms', (extract(epoch from coalesce(r.started_at, r.finished_at, clock_timestamp()) - r.created_at) * 1000)::bigint,
+            'run_ms', (extract(epoch from coalesce(r.finished_at, clock_timestamp()) - r.started_at) * 1000)::bigint),
+        'progress', (select jsonb_build_object('percent', coalesce(avg(t.percent), 0)::integer,
+                         'message', (array_agg(t.progress_message order by t.started_at desc nulls last) filter (where t.progress_message is not null))[1])
+                     from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id),
+        'tasks', (select jsonb_agg(jsonb_build_object('task_run_id', t.id, 'task_key', t.task_key, 'job_type', t.job_type, 'engine', t.engine, 'state', t.state,
+                'termination_code', t.termination_code, 'termination_message', t.termination_message, 'depends_on', t.depends_on, 'run_if', t.run_if,
+                'progress', jsonb_build_object('percent', t.percent, 'message', t.progress_message),
+                'max_retries', t.max_retries, 'timeout_seconds', t.timeout_seconds, 'values', t.output_values,
+                'started_at', t.started_at, 'finished_at', t.finished_at,
+                'attempts', (select coalesce(jsonb_agg(jsonb_build_object('attempt_id', a.id, 'number', a.number, 'lease', a.lease, 'lost', a.lost,
+                        'state', a.state, 'runner', coalesce(n.name, a.runner::text), 'termination_code', a.termination_code, 'message', a.message,
+                        'exit_code', a.exit_code, 'peak_memory_bytes', a.peak_memory_bytes, 'cpu_ms', a.cpu_ms, 'queued_at', a.queued_at,
+                        'started_at', a.started_at, 'finished_at', a.finished_at, 'deadline_at', a.deadline_at, 'external_id', a.external_id)
+                        order by a.id), '[]')
+                    from queue.attempts a left join queue.runners n on n.instance = a.runner
+                    where a.tenant_id = t.tenant_id and a.task_run_id = t.id and a.run_id = r.id)) order by t.id)
+            from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id),
+        'artifacts', (select coalesce(jsonb_agg(jsonb_build_object('artifact_id', a.id, 'name', a.name, 'kind', a.kind, 'version', w.version,
+                'state', w.state, 'size', w.size, 'sha256', w.sha256, 'content_type', w.content_type, 'findings', w.findings) order by a.name), '[]')
+            from artifact.versions w join artifact.artifacts a on a.tenant_id = w.tenant_id and a.id = w.artifact_id and a.deleted_at is null
+            where w.tenant_id = r.tenant_id and w.run_id = r.id and w.state in ('READY', 'REFUSED')),
+        'tables', (select coalesce(jsonb_agg(jsonb_build_object('layer', c.layer, 'schema', c.schema_name, 'table', c.name, 'rows', c.row_count) order by c.layer, c.name), '[]')
+            from catalog.assets c where c.tenant_id = r.tenant_id and c.published_by_run = r.id),
+        'callbacks', (select coalesce(jsonb_object_agg(case s.type when 'run.completed' then 'on_complete' when 'run.failed' then 'on_fail' else 'on_progress' end, e.url), '{}')
+            from callback.subscriptions s join callback.endpoints e on e.tenant_id = s.tenant_id and e.id = s.endpoint_id
+            where s.tenant_id = r.tenant_id and s.run_id = r.id),
+        'url', '/functions/v1/api/v1/runs/' || r.id);
+    if v_member.role >= 'operator' then  -- confidential: source code and parameters
+        v := v || (select jsonb_build_object('spec', (array_agg(y.spec order by t.id))[1], 'requests', jsonb_object_agg(t.task_key,
+                jsonb_build_object('spec', y.spec, 'code', y.code, 'params', y.params, 'inputs', y.inputs, 'outputs', y.outputs, 'secrets', y.secrets)))
+            from queue.task_runs t join queue.payloads y on y.tenant_id = t.tenant_id and y.task_run_id = t.id
+            where t.tenant_id = r.tenant_id and t.run_id = r.id);
+    end if;
+    return v;
+end
+$$;
+revoke all on function door.get_run(jsonb) from public;
+grant execute on function door.get_run(jsonb) to authenticated;
+
+create function public.get_run(jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.get_run($1); end $$;
+comment on function public.get_run(jsonb) is '{run_id} -> the run with tasks, attempts, progress, artifacts, tables; code and parameters for operators.';
+revoke all on function public.get_run(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.get_run(jsonb) to authenticated;
+
+create function door.list_runs(p jsonb)
+returns jsonb language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('viewer');
+    v_limit integer := ground.page_limit(p);
+    v_below bigint := case when p ? 'cursor' then ground.want_id(p, 'cursor') else 9223372036854775807 end;
+    v_items jsonb;
+begin
+    if p ? 'state' and p ->> 'state' <> all (enum_range(null::queue.state)::text[]) then
+        perform ground.fail('FIELD_INVALID', '$.state');
+    end if;
+    select coalesce(jsonb_agg(x.item order by x.id desc), '[]') into v_items from (
+        select r.id, jsonb_build_object('run_id', r.id, 'job_id', r.job_id, 'job_type', r.job_type, 'name', r.name, 'state', r.state,
+            'termination_code', r.termination_code, 'created_by', r.created_by, 'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
+            'percent', (select avg(t.percent)::integer from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id)) as item
+        from queue.runs r
+        where r.tenant_id = v_member.tenant_id and r.id < v_below  -- a page deep down costs what the first does
+          and (not p ? 'state' or r.state = (p ->> 'state')::queue.state)
+          and (not p ? 'job_type' or r.job_type = p ->> 'job_type')
+          and (not p ? 'job_id' or r.job_id = ground.want_id(p, 'job_id'))
+        order by r.id desc limit v_limit) x;
+    return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'run_id' end);
+end
+$$;
+revoke all on function door.list_runs(jsonb) from public;
+grant execute on function door.list_runs(jsonb) to authenticated;
+
+create function public.list_runs(jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.list_runs($1); end $$;
+comment on function public.list_runs(jsonb) is '{state?, job_type?, job_id?, limit?, cursor?} -> {items, next}, newest first.';
+revoke all on function public.list_runs(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.list_runs(jsonb) to authenticated;
+
+create function door.run_logs(p jsonb)
+returns jsonb language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('operator');
+    v_run bigint := ground.want_id(p, 'run_id');
+    v_after bigint := case when p ? 'after' then ground.want_id(p, 'after') else 0 end;
+    v_limit integer := ground.page_limit(p);
+    v_task bigint := (select t.id from queue.task_runs t where t.tenant_id = v_member.tenant_id and t.run_id = v_run and t.task_key = p ->> 'task_key');
+    v_state queue.state;
+    v_items jsonb;
+begin
+    select r.state into v_state from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run;
+    if not found then
+        perform ground.fail('RUN_NOT_FOUND');
+    end if;
+    select coalesce(jsonb_agg(jsonb_build_object('seq', x.seq, 'at', x.at, 'attempt_id', x.attempt_id, 'task_key', x.task_key, 'stream', x.stream, 'line', x.line) order by x.seq), '[]')
+    into v_items from (
+        select l.seq, l.at, l.attempt_id, t.task_key, l.stream, l.line
+        from (select y.* from queue.logs y
+              where y.tenant_id = v_member.tenant_id and y.run_id = v_run and y.seq > v_after
+                and (not p ? 'task_key' or y.task_run_id = v_task)
+              order by y.seq limit v_limit) l
+        join queue.task_runs t on t.tenant_id = l.tenant_id and t.id = l.task_run_id) x;
+    return jsonb_build_object('items', v_items, 'next', coalesce((v_items -> -1 -> 'seq')::bigint, v_after), 'state', v_state, 'final', queue.is_final(v_state));
+end
+$$;
+revoke all on function door.run_logs(jsonb) from public;
+grant execute on function door.run_logs(jsonb) to authenticated;
+
+create function public.run_logs(jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.run_logs($1); end $$;
+comment on function public.run_logs(jsonb) is '{run_id, after?, limit?, task_key?} -> {items: [{seq, at, attempt_id, task_key, stream, line}], next, state, final}. Operators.';
+revoke all on function public.run_logs(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.run_logs(jsonb) to authenticated;
+
+create function door.run_events(p jsonb)
+returns jsonb language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('viewer');
+    v_run bigint := ground.want_id(p, 'run_id');
+    v_after bigint := case when p ? 'after' then ground.want_id(p, 'after') else 0 end;
+    v_limit integer := ground.page_limit(p);
+    v_items jsonb;
+begin
+    if not exists (select from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run) then
+        perform ground.fail('RUN_NOT_FOUND');
+    end if;
+    select coalesce(jsonb_agg(jsonb_build_object('seq', x.seq, 'event_id', x.id, 'type', x.type, 'timestamp', x.at, 'data', x.data) order by x.seq), '[]')
+    into v_items from (
+        select e.* from callback.events e where e.tenant_id = v_member.tenant_id and e.run_id = v_run and e.seq > v_after order by e.seq limit v_limit) x;
+    return jsonb_build_object('items', v_items, 'next', coalesce((v_items -> -1 -> 'seq')::bigint, v_after));
+end
+$$;
+revoke all on function door.run_events(jsonb) from public;
+grant execute on function door.run_events(jsonb) to authenticated;
+
+create function public.run_events(jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$ begin return door.run_events($1); end $$;
+comment on function public.run_events(jsonb) is '{run_id, after?, limit?} -> {items, next}: the run''s events by seq, without gaps.';
+revoke all on function public.run_events(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.run_events(jsonb) to authenticated;
+
+set role postgres;
+revoke create on schema public from app_owner;
+revoke app_owner, app_system from postgres;

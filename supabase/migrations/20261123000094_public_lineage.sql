@@ -1,0 +1,194 @@
+-- public: lineage and the catalog's tables.
+
+grant app_owner, app_system to postgres;
+grant create on schema public to app_owner;
+set role app_owner;
+
+create function door.lineage_ingest(events jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('operator');
+    v_events jsonb := case jsonb_typeof(events) when 'array' then events else jsonb_build_array(events) end;
+    v_failed jsonb := '[]';
+    v_fault text;
+    e jsonb;
+    i integer := 0;
+begin
+    if events is null or jsonb_array_length(v_events) > 10000 then
+        perform ground.fail('BODY_INVALID', '$', 'An event or an array of at most 10000 events is expected.');
+    end if;
+    for e in select * from jsonb_array_elements(v_events) loop
+        begin
+            v_fault := lineage.record(v_member.tenant_id, e);
+        exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+            v_fault := '$: ' || left(sqlerrm, 200);
+        end;
+        if v_fault is not null then
+            v_failed := v_failed || jsonb_build_array(jsonb_build_object('index', i, 'reason', v_fault, 'retriable', false));
+        end if;
+        i := i + 1;
+    end loop;
+    return jsonb_build_object('status', case when v_failed = '[]' then 'success' else 'partial_success' end,
+        'summary', jsonb_build_object('received', i, 'successful', i - jsonb_array_length(v_failed), 'failed', jsonb_array_length(v_failed),
+                                      'retriable', 0, 'non_retriable', jsonb_array_length(v_failed)),
+        'failed_events', v_failed);
+end
+$$;
+revoke all on function door.lineage_ingest(jsonb) from public;
+grant execute on function door.lineage_ingest(jsonb) to authenticated;
+
+create function public.lineage_ingest(events jsonb)
+returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.lineage_ingest(events); end $$;
+comment on function public.lineage_ingest(jsonb) is 'OpenLineage events, one or an array -> {status, summary, failed_events: [{index, reason}]}. Replays change nothing.';
+revoke all on function public.lineage_ingest(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.lineage_ingest(jsonb) to authenticated;
+
+create function public.lineage_graph(
+    node text, direction text default 'both', depth integer default 5, as_of timestamptz default null,
+    kinds text[] default null, max_nodes integer default 2000, cursor text default null
+)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v_start bigint;
+    v_nodes bigint[];
+    v_offset integer := 0;
+    v_page bigint[];
+    v_graph jsonb;
+begin
+    perform tenancy.require('viewer');
+    if lineage_graph.direction is null or lineage_graph.direction <> all (array['upstream', 'downstream', 'both']) then
+        perform ground.fail('FIELD_INVALID', 'direction', 'direction is upstream, downstream or both.');
+    elsif lineage_graph.depth is null or lineage_graph.depth not between 0 and 100 then
+        perform ground.fail('FIELD_INVALID', 'depth', 'depth is a whole number of dataset hops from 0 to 100.');
+    elsif max_nodes is null or max_nodes not between 1 and 20000 then
+        perform ground.fail('FIELD_INVALID', 'max_nodes', 'max_nodes is a whole number from 1 to 20000.');
+    elsif cursor is not null and cursor !~ '^[0-9]{1,7}$' then
+        perform ground.fail('FIELD_INVALID', 'cursor', 'cursor is what next gave.');
+    end if;
+    v_offset := coalesce(cursor::integer, 0);
+    if node like 'job:%' then
+        select array_agg(distinct x.d order by x.d) into v_nodes from (
+            select o.dataset_id as d from lineage.jobs j join lineage.job_io o on o.tenant_id = j.tenant_id and o.job_id = j.id
+            where j.tenant_id = (select tenancy.tenant_id()) and 'job:' || j.namespace || ':' || j.name = node) x;
+    else
+        v_start := lineage.find_dataset(node);
+        v_nodes := case when v_start is not null then array[v_start] end;
+    end if;
+    if v_nodes is null then
+        perform ground.fail('NODE_NOT_FOUND', left(node, 200));
+    end if;
+    v_nodes := lineage.walk(v_nodes, lineage_graph.direction, lineage_graph.depth, as_of, v_offset + max_nodes + 1);
+    v_page := v_nodes[v_offset + 1 : v_offset + max_nodes];
+    v_graph := lineage.hydrate(v_page, as_of);
+    if kinds is not null then
+        select coalesce(jsonb_agg(g), '[]') into v_graph from jsonb_array_elements(v_graph) g where lower(g ->> 'type') = any (select lower(k) from unnest(kinds) k);
+    end if;
+    return jsonb_build_object('graph', v_graph, 'truncated', cardinality(v_nodes) > v_offset + max_nodes,
+        'next', case when cardinality(v_nodes) > v_offset + max_nodes then (v_offset + max_nodes)::text end);
+end
+$$;
+comment on function public.lineage_graph(text, text, integer, timestamptz, text[], integer, text)
+    is 'node = dataset:{ns}:{name} or job:{ns}:{name}; depth in dataset hops -> {graph: [{id, type, data, inEdges, outEdges}], truncated, next}.';
+revoke all on function public.lineage_graph(text, text, integer, timestamptz, text[], integer, text) from public, anon, authenticated, service_role;
+grant execute on function public.lineage_graph(text, text, integer, timestamptz, text[], integer, text) to authenticated;
+
+-- Columns upstream of a dataset, hop by hop.
+create function public.column_lineage(node text, depth integer default 5)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v_tenant uuid := (tenancy.require('viewer')).tenant_id;
+    v_start bigint := lineage.find_dataset(node);
+begin
+    if v_start is null then
+        perform ground.fail('NODE_NOT_FOUND', left(node, 200));
+    elsif column_lineage.depth is null or column_lineage.depth not between 1 and 100 then
+        perform ground.fail('FIELD_INVALID', 'depth', 'depth is a whole number from 1 to 100.');
+    end if;
+    return (
+        with recursive up as (
+            select c.src, c.src_field, c.dst, c.dst_field, c.type, c.subtype, 1 as hop from lineage.column_edges c
+            where c.tenant_id = v_tenant and c.dst = v_start and c.deleted_at is null
+            union
+            select c.src, c.src_field, c.dst, c.dst_field, c.type, c.subtype, up.hop + 1 from up
+            join lineage.column_edges c on c.tenant_id = v_tenant and c.dst = up.src and c.dst_field = up.src_field and c.deleted_at is null
+            where up.hop < column_lineage.depth
+        ), edge as (
+            select distinct 'datasetField:' || s.namespace || ':' || s.name || ':' || u.src_field as origin,
+                   'datasetField:' || d.namespace || ':' || d.name || ':' || u.dst_field as destination,
+                   s.namespace as sns, s.name as sname, u.src_field, d.namespace as dns, d.name as dname, u.dst_field, u.type, u.subtype
+            from (select src, src_field, dst, dst_field, type, subtype from up limit 20000) u
+            join lineage.datasets s on s.tenant_id = v_tenant and s.id = u.src
+            join lineage.datasets d on d.tenant_id = v_tenant and d.id = u.dst
+        ), field as (
+            select origin as id, sns as ns, sname as name, src_field as field from edge union select destination, dns, dname, dst_field from edge
+        )
+        select jsonb_build_object('graph', coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'type', 'DATASET_FIELD',
+            'data', jsonb_build_object('namespace', f.ns, 'dataset', f.name, 'field', f.field, 'inputFields',
+                (select coalesce(jsonb_agg(jsonb_build_object('namespace', e.sns, 'dataset', e.sname, 'field', e.src_field, 'transformationType', e.type, 'transformationDescription', e.subtype)), '[]')
+                 from edge e where e.destination = f.id)),
+            'inEdges', (select coalesce(jsonb_agg(jsonb_build_object('origin', e.origin, 'destination', e.destination) order by e.origin), '[]') from edge e where e.destination = f.id),
+            'outEdges', (select coalesce(jsonb_agg(jsonb_build_object('origin', e.origin, 'destination', e.destination) order by e.destination), '[]') from edge e where e.origin = f.id))
+            order by f.id), '[]'))
+        from field f);
+end
+$$;
+comment on function public.column_lineage(text, integer) is 'node = dataset:{ns}:{name} -> the columns it comes from, in Marquez''s column-lineage shape.';
+revoke all on function public.column_lineage(text, integer) from public, anon, authenticated, service_role;
+grant execute on function public.column_lineage(text, integer) to authenticated;
+
+-- What a run read and wrote, with columns: this very file came from these runs.
+create function public.run_lineage(jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v_tenant uuid := (tenancy.require('viewer')).tenant_id;
+    v_run bigint := ground.want_id($1, 'run_id');
+    v_edges bigint[];
+    v_nodes bigint[];
+begin
+    if not exists (select from queue.runs r where r.tenant_id = v_tenant and r.id = v_run) then
+        perform ground.fail('RUN_NOT_FOUND');
+    end if;
+    select array_agg(distinct o.edge_id) into v_edges from lineage.observations o where o.tenant_id = v_tenant and o.run_id = v_run;
+    select array_agg(distinct n) into v_nodes from (
+        select e.src as n from lineage.edges e where e.tenant_id = v_tenant and e.id = any (v_edges)
+        union select e.dst from lineage.edges e where e.tenant_id = v_tenant and e.id = any (v_edges)) x;
+    return jsonb_build_object('run_id', v_run, 'graph', lineage.hydrate(coalesce(v_nodes, '{}'), null),
+        'columns', (select coalesce(jsonb_agg(jsonb_build_object('origin', s.namespace || ':' || s.name || ':' || c.src_field,
+                        'destination', d.namespace || ':' || d.name || ':' || c.dst_field, 'type', c.type, 'subtype', c.subtype)), '[]')
+                    from lineage.column_edges c
+                    join lineage.datasets s on s.tenant_id = c.tenant_id and s.id = c.src
+                    join lineage.datasets d on d.tenant_id = c.tenant_id and d.id = c.dst
+                    where c.tenant_id = v_tenant and c.deleted_at is null and c.src = any (v_nodes) and c.dst = any (v_nodes)
+                      and c.job_id in (select e.job_id from lineage.edges e where e.tenant_id = v_tenant and e.id = any (v_edges))));
+end
+$$;
+comment on function public.run_lineage(jsonb) is '{run_id} -> {graph, columns}: what the run read and wrote.';
+revoke all on function public.run_lineage(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.run_lineage(jsonb) to authenticated;
+
+-- ------------------------------------------------------------------------------------------ catalog
+
+-- Rows of a layer table, read as the caller: row security of the table decides.
+create function public.read_table(jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v_tenant uuid := (tenancy.require('viewer')).tenant_id;
+    v_limit integer := ground.page_limit($1);
+    a catalog.assets;
+    v_rows jsonb;
+begin
+    select x.* into a from catalog.assets x where x.tenant_id = v_tenant and x.layer::text = $1 ->> 'layer' and x.name = $1 ->> 'table';
+    if not found then
+        perform ground.fail('INPUT_NOT_FOUND', left(concat_ws('.', $1 ->> 'layer', $1 ->> 'table'), 128));
+    end if;
+    execute format('select coalesce(jsonb_agg(to_jsonb(t) - ''tenant_id''), ''[]'') from (select * from %I.%I limit %s) t', a.schema_name, a.name, v_limit) into v_rows;
+    return jsonb_build_object('layer', a.layer, 'schema', a.schema_name, 'table', a.name, 'columns', a.columns, 'row_count', a.row_count, 'rows', v_rows);
+end
+$$;
+comment on function public.read_table(jsonb) is '{layer, table, limit?} -> {columns, row_count, rows}; viewers read gold.';
+revoke all on function public.read_table(jsonb) from public, anon, authenticated, service_role;
+grant execute on function public.read_table(jsonb) to authenticated;
+
+set role postgres;
+revoke create on schema public from app_owner;
+revoke app_owner, app_system from postgres;
