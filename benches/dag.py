@@ -172,7 +172,9 @@ def prefect(python: Path, database: str, folder: Path) -> Iterator[Prefect]:
         served = False
         while not (served and there.ready()):
             if time.monotonic() > until or any(it.poll() is not None for it in processes):
-                raise SystemExit(f"error: Prefect did not come up: {(folder / 'prefect.log').read_text()[-800:]}")
+                raise SystemExit(
+                    f"error: Prefect did not come up: {(folder / 'prefect.log').read_text()[-800:]}"
+                )
             time.sleep(0.5)
             if not served:
                 with contextlib.suppress(httpx.HTTPError):
