@@ -115,6 +115,9 @@ class Run(Word):
     termination_code: str | None = None
     termination_message: str | None = None
     queue_reason: str | None = None
+    run_timeout_seconds: int | None = None
+    deadline_at: datetime | None = None
+    databricks_state: dict[str, str | None] | None = None
     created_by: str | None = None
     progress: Progress = Progress()
     times: Times = Times()

@@ -107,8 +107,8 @@ select isnt(tests.sees('supabase_admin', '{}', e.name, format('%s = %L', e.tenan
 from everything e where e.tenant_column is not null and e.name not in ('gold_north.sentinel');
 select ok(tests.sees('admin', tests.claims('south.admin'), e.name, format('%s = %L', e.tenant_column, tests.tenant('north'))) in ('0', 'refused'), 'south''s admin sees nothing of north''s in ' || e.name)
 from everything e where e.tenant_column is not null;
-select ok(tests.sees('admin', :'removed_claims', e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types'), 'a removed member sees nothing in ' || e.name) from everything e;
-select ok(tests.sees('admin', tests.claims('north.stranger'), e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types'), 'a stranger sees nothing in ' || e.name) from everything e;
+select ok(tests.sees('admin', :'removed_claims', e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types', 'queue.termination_codes'), 'a removed member sees nothing in ' || e.name) from everything e;
+select ok(tests.sees('admin', tests.claims('north.stranger'), e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types', 'queue.termination_codes'), 'a stranger sees nothing in ' || e.name) from everything e;
 select is(tests.sees('anon', '{"role": "anon"}', e.name, 'true'), case e.name when 'ground.error_codes' then (select count(*)::text from ground.error_codes) else 'refused' end, 'anon does not read ' || e.name) from everything e;
 select is(tests.sees('service_role', '{"role": "service_role"}', e.name, 'true'), case e.name when 'ground.error_codes' then (select count(*)::text from ground.error_codes) else 'refused' end, 'service_role, though it passes row security, does not read ' || e.name) from everything e;
 select is(tests.sees('runner', '', e.name, 'true'), 'refused', 'the runner does not read ' || e.name) from everything e;

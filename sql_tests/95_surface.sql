@@ -131,6 +131,7 @@ $q$, $list$
     ground.want_time(jsonb, text) | app_owner | anon authenticated service_role app_system
     ground.want_uuid(jsonb, text, text) | app_owner | anon authenticated service_role app_system
     job.check_array(jsonb, text, text, integer) | app_owner
+    job.check_boolean(jsonb, text, text, boolean) | app_owner
     job.check_code(jsonb, text) | app_owner
     job.check_definition(uuid, jsonb) | app_owner
     job.check_inputs(uuid, jsonb, text) | app_owner
@@ -201,14 +202,17 @@ $q$, $list$
     queue.backoff(integer) | app_owner | app_system
     queue.cancel(uuid, bigint, text) | app_owner | app_system
     queue.claim(uuid, text[], integer) | app_owner | app_system
+    queue.databricks_state(queue.state, text, boolean) | app_owner | authenticated app_system
     queue.expired(integer) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
+    queue.overdue(integer) | app_owner | app_system
     queue.reason(uuid, bigint) | app_owner | app_system
     queue.renew(uuid, jsonb) | app_owner | app_system
     queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
     queue.requeue(bigint, integer, boolean) | app_owner | app_system
     queue.settle(jsonb) | app_owner | app_system
+    queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb) | app_owner | app_system
     tenancy.create_tenant(text, text) | app_system
     tenancy.custom_access_token_hook(jsonb) | app_system definer | supabase_auth_admin
@@ -239,6 +243,7 @@ $q$, $list$
     worker.settle_attempts(uuid, jsonb) | app_system definer | runner
     worker.settle_deliveries(jsonb) | app_system definer | runner
     worker.settle_one(jsonb) | app_system
+    worker.stop_overdue(integer) | app_system
     worker.tick(uuid) | app_system definer | runner
 $list$, 'who owns and who may execute which function: owner | others; definers are marked');
 
@@ -282,10 +287,11 @@ $q$, $list$
     table queue.past_attempts_rest | app_owner
     table queue.payloads | app_owner | app_system insert select; authenticated select
     table queue.runners | app_owner | app_system insert select update
-    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at started_at finished_at cancel_requested_at
+    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
     table queue.settings | app_owner | app_system insert select update
     table queue.slots | app_owner | app_system insert select update
     table queue.task_runs | app_owner | app_system insert select update; authenticated select
+    table queue.termination_codes | app_owner | app_system select; authenticated select
     table tenancy.access_tokens | app_owner | app_system insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
     table tenancy.grants | app_owner | app_system delete insert select update; authenticated select
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
@@ -412,6 +418,7 @@ $q$, $list$
     queue.task_runs | all | app_owner | doors keep the caller's task runs | claimed tenant
     queue.task_runs | all | app_system | the worker keeps task runs | all
     queue.task_runs | select | authenticated | members see their task runs | own tenant
+    queue.termination_codes | select | public | everyone reads the termination codes | all
     storage.objects | insert | authenticated | operators put the bytes of a pending version | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role) and (name in ( select v.path from artifact.versions v where (v.state = 'pending'::artifact.state))))
     storage.objects | select | authenticated | members read their tenant's bytes | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role))
     tenancy.access_tokens | all | app_owner | doors keep the caller's access tokens | claimed tenant

@@ -6,12 +6,13 @@ from enum import StrEnum
 
 
 class TerminationCode(StrEnum):
-    """The same labels as the enum in the database."""
+    """The labels of queue.termination_code; what each means, and who is at fault, is in queue.termination_codes."""
 
     SUCCESS = "SUCCESS"
     USER_CODE_FAILED = "USER_CODE_FAILED"
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    RUN_TIMED_OUT = "RUN_TIMED_OUT"
     USER_CANCELED = "USER_CANCELED"
     RUNNER_LOST = "RUNNER_LOST"
     NO_SANDBOX = "NO_SANDBOX"
@@ -27,4 +28,5 @@ class TerminationCode(StrEnum):
     PUBLISH_FAILED = "PUBLISH_FAILED"
     UPSTREAM_FAILED = "UPSTREAM_FAILED"
     EXCLUDED = "EXCLUDED"
+    MAX_CONCURRENT_RUNS = "MAX_CONCURRENT_RUNS"
     INTERNAL_ERROR = "INTERNAL_ERROR"

@@ -20,6 +20,17 @@ $$;
 revoke all on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) from public;
 grant execute on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) to app_system;
 
+create function job.check_boolean(p jsonb, p_field text, p_path text, p_default boolean)
+returns boolean language plpgsql stable set search_path = '' as $$
+begin
+    if coalesce(jsonb_typeof(p -> p_field), 'null') not in ('boolean', 'null') then
+        perform ground.fail('FIELD_INVALID', p_path || '.' || p_field, p_field || ' is true or false.');
+    end if;
+    return coalesce((p ->> p_field)::boolean, p_default);
+end
+$$;
+revoke all on function job.check_boolean(jsonb, text, text, boolean) from public;
+
 create function job.check_object(p jsonb, p_field text, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
@@ -213,6 +224,8 @@ begin
         'secrets', job.check_array(p, 'secrets', p_path, 50), 'network', v_network,
         'timeout_seconds', job.check_integer(p, 'timeout_seconds', p_path, 1, 86400, l.timeout_seconds, 'TIMEOUT_OUT_OF_RANGE'),
         'max_retries', job.check_integer(p, 'max_retries', p_path, 0, 10, l.max_retries),
+        'retry_on_timeout', job.check_boolean(p, 'retry_on_timeout', p_path, false),
+        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0),
         'depends_on', job.check_array(p, 'depends_on', p_path, 1000),
         'run_if', coalesce(p ->> 'run_if', 'ALL_SUCCESS'));
 end
@@ -236,7 +249,7 @@ begin
     end if;
     for v in select * from jsonb_array_elements(p_tasks) loop
         perform ground.refuse_unknown(v, array['task_key', 'job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'secrets',
-            'network', 'timeout_seconds', 'max_retries', 'depends_on', 'run_if'], format('%s.tasks[%s]', p_path, i));
+            'network', 'timeout_seconds', 'max_retries', 'retry_on_timeout', 'min_retry_interval_ms', 'depends_on', 'run_if'], format('%s.tasks[%s]', p_path, i));
         v := job.check_task(p_tenant, v, format('%s.tasks[%s]', p_path, i));
         if v ->> 'task_key' = any (v_keys) then
             perform ground.fail('JOB_GRAPH_INVALID', format('%s.tasks[%s].task_key', p_path, i), 'Two tasks have the same task_key.');
@@ -282,7 +295,7 @@ declare
     v_params jsonb;
 begin
     if p ? 'job_id' then
-        perform ground.refuse_unknown(p, array['job_id', 'params', 'idempotency_key', 'callbacks', 'priority']);
+        perform ground.refuse_unknown(p, array['job_id', 'params', 'idempotency_key', 'callbacks', 'priority', 'run_timeout_seconds']);
         select j.* into v_job from job.jobs j
         where j.tenant_id = p_tenant and j.id = ground.want_id(p, 'job_id') and j.deleted_at is null;
         if not found then
@@ -296,7 +309,8 @@ begin
         v_tasks := job.check_tasks(p_tenant, v_tasks);  -- grants may have been taken back since it was defined
     else
         perform ground.refuse_unknown(p, array['job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'callbacks', 'secrets',
-            'network', 'timeout_seconds', 'max_retries', 'priority', 'idempotency_key', 'name']);
+            'network', 'timeout_seconds', 'max_retries', 'retry_on_timeout', 'min_retry_interval_ms', 'priority', 'idempotency_key', 'name',
+            'run_timeout_seconds']);
         v_tasks := jsonb_build_array(job.check_task(p_tenant, p - 'task_key', '$'));
     end if;
     if p ? 'idempotency_key' and (jsonb_typeof(p -> 'idempotency_key') <> 'string' or length(p ->> 'idempotency_key') not between 1 and 128) then
@@ -310,6 +324,7 @@ begin
         'name', coalesce(v_job.name::text, p ->> 'name', p ->> 'job_type'),
         'job_type', case when jsonb_array_length(v_tasks) = 1 then v_tasks #>> '{0,job_type}' end,
         'priority', job.check_integer(p, 'priority', '$', -100, 100, coalesce((v_definition ->> 'priority')::bigint, 0)),
+        'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, (v_definition ->> 'run_timeout_seconds')::bigint, 'TIMEOUT_OUT_OF_RANGE'),
         'idempotency_key', p ->> 'idempotency_key',
         'callbacks', coalesce(nullif(job.check_object(p, 'callbacks', '$'), '{}'), v_definition -> 'callbacks', '{}'),
         'tasks', v_tasks);
@@ -321,7 +336,7 @@ revoke all on function job.check_submission(uuid, jsonb) from public;
 create function job.check_definition(p_tenant uuid, p jsonb)
 returns jsonb language plpgsql stable set search_path = '' as $$
 begin
-    perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags']);
+    perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags', 'run_timeout_seconds']);
     if coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
         perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
     end if;
@@ -331,6 +346,7 @@ begin
         'parameters', job.check_object(p, 'parameters', '$'),
         'callbacks', job.check_object(p, 'callbacks', '$'),
         'tags', job.check_object(p, 'tags', '$'),
+        'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, null, 'TIMEOUT_OUT_OF_RANGE'),
         'priority', job.check_integer(p, 'priority', '$', -100, 100, 0));
 end
 $$;

@@ -18,6 +18,12 @@ create type queue.state as enum (
     'LOST'        -- final, attempts only: its leases were lost too often
 );
 
+-- Why an attempt, a task or a run ended: the words of runner/model/termination.py; who is at fault says 56_queue_end.
+create domain queue.termination_code as text check (value in (
+    'SUCCESS', 'USER_CODE_FAILED', 'OUT_OF_MEMORY', 'DEADLINE_EXCEEDED', 'RUN_TIMED_OUT', 'USER_CANCELED', 'RUNNER_LOST', 'NO_SANDBOX',
+    'NOT_GRANTED', 'INVALID_CODE', 'VALIDATION_FAILED', 'INPUT_UNAVAILABLE', 'OUTPUT_INVALID', 'OUTPUT_TOO_LARGE', 'SECRET_IN_OUTPUT',
+    'SECRET_UNAVAILABLE', 'EXECUTOR_UNAVAILABLE', 'PUBLISH_FAILED', 'UPSTREAM_FAILED', 'EXCLUDED', 'MAX_CONCURRENT_RUNS', 'INTERNAL_ERROR'));
+
 create table queue.settings (
     one boolean primary key default true check (one),
     lease_seconds numeric not null default 15 check (lease_seconds between 0.5 and 3600),
@@ -39,7 +45,7 @@ create table queue.runs (
     name text not null,
     job_type text,
     state queue.state not null default 'QUEUED',
-    termination_code text,
+    termination_code queue.termination_code,
     termination_message text,
     priority smallint not null default 0,
     idempotency_key text,
@@ -48,7 +54,10 @@ create table queue.runs (
     created_at timestamptz not null default clock_timestamp(),
     started_at timestamptz,
     finished_at timestamptz,
+    timeout_seconds integer check (timeout_seconds between 1 and 2592000),  -- of the whole run, from its first claim; null: none
+    deadline_at timestamptz,
     cancel_requested_at timestamptz,
+    stop_code queue.termination_code,  -- why it was asked to stop
     log_seq bigint not null default 0,
     event_seq bigint not null default 0,
     traceparent text check (length(traceparent) <= 128),
@@ -56,10 +65,13 @@ create table queue.runs (
     foreign key (tenant_id, job_id, job_version) references job.versions (tenant_id, job_id, version),
     constraint finished_iff_finished_at
         check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
-    constraint finished_says_why check (finished_at is null or termination_code is not null)
+    constraint finished_says_why check (finished_at is null or termination_code is not null),
+    constraint stopped_says_why check ((cancel_requested_at is null) = (stop_code is null)),
+    constraint running_with_a_timeout_has_a_deadline check (state <> 'RUNNING' or timeout_seconds is null or deadline_at is not null)
 ) with (fillfactor = 70);
 create unique index runs_are_idempotent on queue.runs (tenant_id, idempotency_key) where idempotency_key is not null;
 create index runs_of_job on queue.runs (tenant_id, job_id, job_version, id) where job_id is not null;
+create index runs_overdue on queue.runs (deadline_at) where deadline_at is not null and cancel_requested_at is null and finished_at is null;
 create index runs_by_finish on queue.runs (tenant_id, finished_at) where finished_at is not null;
 
 create table queue.task_runs (
@@ -70,11 +82,13 @@ create table queue.task_runs (
     job_type text not null,
     engine text not null,
     state queue.state not null,
-    termination_code text,
+    termination_code queue.termination_code,
     termination_message text,
     run_if text not null default 'ALL_SUCCESS',
     depends_on text[] not null default '{}',
     max_retries smallint not null,
+    retry_on_timeout boolean not null default false,
+    min_retry_interval_ms integer not null default 0 check (min_retry_interval_ms >= 0),
     timeout_seconds integer not null,
     percent smallint not null default 0 check (percent between 0 and 100),
     progress_message text,
@@ -122,6 +136,7 @@ create table queue.live_attempts (
     lease_expires_at timestamptz,
     deadline_at timestamptz,
     cancel_requested_at timestamptz,
+    stop_code queue.termination_code,
     token_hash bytea,
     external_id text check (length(external_id) <= 512),
     log_lines integer not null default 0,
@@ -153,7 +168,7 @@ create table queue.past_attempts (
     deadline_at timestamptz,
     external_id text,
     finished_at timestamptz not null,
-    termination_code text not null,
+    termination_code queue.termination_code not null,
     message text,
     exit_code integer,
     peak_memory_bytes bigint,
@@ -276,7 +291,7 @@ create policy "the worker keeps logs" on queue.logs for all to app_system using 
 create policy "the worker keeps runners" on queue.runners for all to app_system using (true) with check (true);
 
 grant select (tenant_id, id, job_id, job_version, name, job_type, state, termination_code, termination_message, priority, task_count,
-              created_by, created_at, started_at, finished_at, cancel_requested_at) on queue.runs to authenticated;
+              created_by, created_at, started_at, finished_at, timeout_seconds, deadline_at, cancel_requested_at, stop_code) on queue.runs to authenticated;
 grant select on queue.task_runs, queue.payloads, queue.past_attempts, queue.logs to authenticated;
 grant select (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner, claimed_at,
               lease_expires_at, deadline_at, cancel_requested_at, external_id) on queue.live_attempts to authenticated;

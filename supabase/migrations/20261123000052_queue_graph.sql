@@ -10,9 +10,11 @@ declare
     v_tasks jsonb := p -> 'tasks';
 begin
     fresh := true;
-    insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, created_by, traceparent)
+    insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, created_by, traceparent,
+                                 timeout_seconds)
     values (p_tenant, (p ->> 'job_id')::bigint, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
-            p ->> 'idempotency_key', jsonb_array_length(v_tasks), p_user, p ->> 'traceparent')
+            p ->> 'idempotency_key', jsonb_array_length(v_tasks), p_user, p ->> 'traceparent',
+            (p ->> 'run_timeout_seconds')::integer)
     on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
     returning r.id, r.state into run_id, state;
     if run_id is null then
@@ -25,10 +27,12 @@ begin
         select t, array(select coalesce(d ->> 'task_key', d #>> '{}') from jsonb_array_elements(t -> 'depends_on') d) as depends_on
         from jsonb_array_elements(v_tasks) t
     ), made as (
-        insert into queue.task_runs as k (tenant_id, run_id, task_key, job_type, engine, state, run_if, depends_on, max_retries, timeout_seconds)
+        insert into queue.task_runs as k (tenant_id, run_id, task_key, job_type, engine, state, run_if, depends_on, max_retries, timeout_seconds,
+                                          retry_on_timeout, min_retry_interval_ms)
         select p_tenant, submit.run_id, t ->> 'task_key', t ->> 'job_type', t ->> 'engine',
                case when depends_on = '{}' then 'QUEUED' else 'BLOCKED' end::queue.state,
-               t ->> 'run_if', depends_on, (t ->> 'max_retries')::smallint, (t ->> 'timeout_seconds')::integer
+               t ->> 'run_if', depends_on, (t ->> 'max_retries')::smallint, (t ->> 'timeout_seconds')::integer,
+               coalesce((t ->> 'retry_on_timeout')::boolean, false), coalesce((t ->> 'min_retry_interval_ms')::integer, 0)
         from task
         returning k.id, k.task_key, k.job_type, k.engine, k.state
     ), filled as (
@@ -105,10 +109,10 @@ begin
     from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run
     order by (k.state = 'FAILED') desc, (k.state = 'TIMED_OUT') desc, (k.state = 'CANCELED') desc, (k.state = 'SUCCEEDED') desc, k.finished_at
     limit 1;
-    if v_run.cancel_requested_at is not null and v_state in ('SKIPPED', 'SUCCEEDED') and v_run.task_count > 1
+    if (v_run.stop_code = 'RUN_TIMED_OUT' or v_run.cancel_requested_at is not null and v_state in ('SKIPPED', 'SUCCEEDED'))
        and exists (select from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.state <> 'SUCCEEDED') then
-        v_state := 'CANCELED';
-        v_code := 'USER_CANCELED';
+        v_state := case v_run.stop_code when 'RUN_TIMED_OUT' then 'TIMED_OUT' else 'CANCELED' end;
+        v_code := v_run.stop_code;
     end if;
     update queue.runs r
     set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = v_now,

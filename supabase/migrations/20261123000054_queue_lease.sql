@@ -105,7 +105,8 @@ begin
         update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, c.claimed_at)
         from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and t.state = 'QUEUED'
     ), runs as (
-        update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, c.claimed_at)
+        update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, c.claimed_at),
+            deadline_at = c.claimed_at + make_interval(secs => r.timeout_seconds)
         from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and r.state = 'QUEUED'
     )
     select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.lease_expires_at, c.token, c.external_id
@@ -243,7 +244,9 @@ begin
         ), gone as (
             delete from queue.live_attempts a using item i
             where a.id = i.id and a.lease = i.lease and a.state = 'RUNNING'
-            returning a.*
+            returning a.*,  -- what was told to stop and did says why it was told
+                case when a.stop_code = 'RUN_TIMED_OUT' and i.state = 'CANCELED' then 'TIMED_OUT' else i.state end as ended_as,
+                case when i.state = 'CANCELED' then coalesce(a.stop_code, i.code) else i.code end as ended_for
         ), turn as materialized (  -- one order for all: two batches over the same tenants would wait for each other
             select s.tenant_id from queue.slots s where s.tenant_id in (select tenant_id from gone) order by s.tenant_id for update
         ), slot as (
@@ -253,21 +256,23 @@ begin
         ), past as (
             insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
                 runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
-            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.state, g.queued_at, g.ready_at, g.lease, g.lost,
-                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, i.code, i.message, i.exit_code, i.peak_memory_bytes, i.cpu_ms
+            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, g.ended_as, g.queued_at, g.ready_at, g.lease, g.lost,
+                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, g.ended_for, i.message, i.exit_code, i.peak_memory_bytes, i.cpu_ms
             from gone g join item i on i.id = g.id and i.lease = g.lease
         ), fate as materialized (
-            select g.tenant_id, g.id, g.lease, g.run_id, g.task_run_id, g.number, g.requires, g.priority, i.code, i.message, i.retry_after_ms, i."values",
-                   case i.state when 'LOST' then 'FAILED' else i.state end as state,
-                   i.state = 'FAILED' and i.retryable and g.number <= t.max_retries and g.cancel_requested_at is null as retry
+            select g.tenant_id, g.id, g.lease, g.run_id, g.task_run_id, g.number, g.requires, g.priority, g.ended_for as code, i.message, i.retry_after_ms, i."values",
+                   case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as state, t.min_retry_interval_ms,
+                   (i.state = 'FAILED' and i.retryable or i.state = 'TIMED_OUT' and t.retry_on_timeout)
+                   and g.number <= t.max_retries and g.cancel_requested_at is null as retry
             from gone g
             join item i on i.id = g.id and i.lease = g.lease  -- a batch may hold a stale outcome beside the good one
             join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
         ), again as (
             insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
             select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
-                   v_now + case when f.retry_after_ms is null then queue.backoff(f.number)  -- least() would pass over a null
-                                else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end
+                   v_now + greatest(case when f.retry_after_ms is null then queue.backoff(f.number)  -- least() would pass over a null
+                                         else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end,
+                                    make_interval(secs => f.min_retry_interval_ms / 1000.0))
             from fate f where f.retry
         ), task as (
             update queue.task_runs k
@@ -348,10 +353,11 @@ $$;
 revoke all on function queue.expired(integer) from public;
 grant execute on function queue.expired(integer) to app_system;
 
--- ------------------------------------------------------------------------------------------- cancel
+-- --------------------------------------------------------------------------------------------- stop
 
--- What waits ends at once; what runs is told to stop and settles itself. Returns the run's state after it.
-create function queue.cancel(p_tenant uuid, p_run bigint, p_by text)
+-- What waits ends at once, in this state and for this reason; what runs is told to stop and settles itself. The first reason
+-- stays. Returns the run's state after it.
+create function queue.stop(p_tenant uuid, p_run bigint, p_state queue.state, p_code queue.termination_code, p_message text)
 returns queue.state language plpgsql set search_path = '' as $$
 declare
     v_now timestamptz := clock_timestamp();
@@ -365,25 +371,33 @@ begin
     elsif queue.is_final(v_run.state) then
         perform ground.fail('RUN_FINISHED', 'state ' || v_run.state);
     end if;
-    update queue.runs r set cancel_requested_at = coalesce(r.cancel_requested_at, v_now) where r.tenant_id = p_tenant and r.id = p_run;
+    update queue.runs r set cancel_requested_at = coalesce(r.cancel_requested_at, v_now), stop_code = coalesce(r.stop_code, p_code)
+    where r.tenant_id = p_tenant and r.id = p_run;
     with gone as (
         delete from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED' returning a.*
     ), kept as (
         insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
             finished_at, termination_code, message)
-        select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, 'CANCELED', g.queued_at, g.ready_at, g.lease, g.lost,
-            v_now, 'USER_CANCELED', 'canceled by ' || p_by from gone g
+        select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, p_state, g.queued_at, g.ready_at, g.lease, g.lost,
+            v_now, p_code, p_message from gone g
     )
     update queue.task_runs t
-    set state = 'CANCELED', finished_at = v_now, termination_code = 'USER_CANCELED', termination_message = 'canceled by ' || p_by
+    set state = p_state, finished_at = v_now, termination_code = p_code, termination_message = p_message
     where t.tenant_id = p_tenant and t.run_id = p_run and t.state in ('QUEUED', 'BLOCKED');
-    update queue.live_attempts a set cancel_requested_at = v_now
+    update queue.live_attempts a set cancel_requested_at = v_now, stop_code = p_code
     where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'RUNNING' and a.cancel_requested_at is null;
     if found then
         perform pg_notify('control_room_cancel', p_run::text);
     end if;
     return queue.advance(p_tenant, p_run);
 end
+$$;
+revoke all on function queue.stop(uuid, bigint, queue.state, queue.termination_code, text) from public;
+grant execute on function queue.stop(uuid, bigint, queue.state, queue.termination_code, text) to app_system;
+
+create function queue.cancel(p_tenant uuid, p_run bigint, p_by text)
+returns queue.state language sql volatile set search_path = '' as $$
+    select queue.stop(p_tenant, p_run, 'CANCELED', 'USER_CANCELED', 'canceled by ' || p_by)
 $$;
 revoke all on function queue.cancel(uuid, bigint, text) from public;
 grant execute on function queue.cancel(uuid, bigint, text) to app_system;

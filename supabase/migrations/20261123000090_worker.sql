@@ -327,6 +327,7 @@ create function worker.tick(p_instance uuid)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_reaped integer := worker.reap();
+    v_stopped integer := worker.stop_overdue();
     v_deliveries integer := callback.reap();
     v record;
 begin
@@ -341,13 +342,14 @@ begin
     end loop;
     update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
-    return (select jsonb_build_object('reaped', v_reaped, 'deliveries_reaped', v_deliveries,
+    return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'deliveries_reaped', v_deliveries,
         'depth', (select count(*) from (select from queue.live_attempts a where a.state = 'QUEUED' limit 1000) x),  -- 1000: or more
         'due_in_ms', (  -- null: nothing is due
             select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end
             from (select least(
                 (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
                 (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.number > 1 and a.ready_at > clock_timestamp()),
+                (select min(r.deadline_at) from queue.runs r where r.deadline_at is not null and r.cancel_requested_at is null and r.finished_at is null),
                 (select min(d.next_at) from callback.deliveries d where d.state = 'PENDING')) as due) x)));
 end
 $$;

@@ -106,10 +106,11 @@ declare
 begin
     select count(*) as finished, count(*) filter (where x.state = 'SUCCEEDED') as succeeded,
            count(*) filter (where x.state <> 'SUCCEEDED') as failed,
-           count(*) filter (where x.termination_code in ('RUNNER_LOST', 'NO_SANDBOX', 'EXECUTOR_UNAVAILABLE', 'INTERNAL_ERROR')) as platform_failed,
+           count(*) filter (where c.fault = 'platform') as platform_failed,
            avg(extract(epoch from x.finished_at - x.started_at) * 1000) filter (where x.state = 'SUCCEEDED') as mean_ms,
            avg(extract(epoch from x.started_at - x.created_at) * 1000) filter (where x.started_at is not null) as wait_ms
-    into r from queue.runs x where x.tenant_id = v_member.tenant_id and x.finished_at >= v_since;
+    into r from queue.runs x left join queue.termination_codes c on c.code = x.termination_code
+    where x.tenant_id = v_member.tenant_id and x.finished_at >= v_since;
     -- a flow is what a run wrote: tables and file artifacts; covered = the lineage graph knows the writer
     select count(*) as flows, count(*) filter (where exists (
                select from lineage.datasets s join lineage.job_io o on o.tenant_id = s.tenant_id and o.dataset_id = s.id and o.direction = 'out'

@@ -8,7 +8,7 @@ set role app_owner;
 create view public.runs with (security_invoker = true) as
 select r.id as run_id, r.tenant_id, r.job_id, r.job_version, r.name, r.job_type, r.state, r.termination_code, r.termination_message, r.priority, r.task_count,
        (select avg(t.percent)::integer from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id) as percent,
-       r.created_by, r.created_at, r.started_at, r.finished_at, r.cancel_requested_at
+       r.created_by, r.created_at, r.started_at, r.finished_at, r.cancel_requested_at, r.timeout_seconds as run_timeout_seconds, r.deadline_at
 from queue.runs r;
 create view public.task_runs with (security_invoker = true) as
 select t.id as task_run_id, t.tenant_id, t.run_id, t.task_key, t.job_type, t.engine, t.state, t.termination_code, t.termination_message,

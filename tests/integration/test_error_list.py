@@ -1,4 +1,4 @@
-"""The list of errors is said once, in ground.error_codes; the page and the edge function say the same."""
+"""Errors and reasons are said once, in ground.error_codes and queue.termination_codes; page, edge and runner say the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 
 from dev.stack.testbed import Database
+from runner.model.termination import TerminationCode
 
 CLONE = Path(__file__).resolve().parent.parent.parent
 EDGE = CLONE / "supabase" / "functions" / "_shared" / "errors.ts"
@@ -47,3 +48,10 @@ def test_every_error_of_the_edge_function_is_listed_with_the_same_words(database
         status, meaning, mend = said
         # the page is Markdown, the message is not
         assert listed.get(code) == (status, meaning.replace("`", ""), mend.replace("`", "")), code
+
+
+def test_the_runner_knows_the_reasons_that_the_database_knows(database: Database) -> None:
+    with psycopg.connect(database.superuser) as connection:
+        rows = connection.execute("select code from queue.termination_codes").fetchall()
+
+    assert {it.value for it in TerminationCode} == {code for (code,) in rows}

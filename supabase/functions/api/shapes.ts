@@ -92,6 +92,14 @@ const submissionFields: Readonly<Record<string, Schema>> = {
   },
   timeout_seconds: { type: "integer", minimum: 1, maximum: 86400, default: 600 },
   max_retries: { type: "integer", minimum: 0, maximum: 10, default: 3 },
+  retry_on_timeout: { type: "boolean", default: false },
+  run_timeout_seconds: {
+    type: "integer",
+    minimum: 1,
+    maximum: 2592000,
+    description: "of the whole run, from its first claim; none unless set",
+  },
+  min_retry_interval_ms: { type: "integer", minimum: 0, maximum: 3600000, default: 0 },
   priority: { type: "integer" },
   idempotency_key: {
     type: "string",
@@ -109,7 +117,12 @@ export const shapes = {
   JobRun: {
     type: "object",
     required: ["job_id"],
-    properties: { job_id: bigint, params: { type: "object" }, idempotency_key: { type: "string" } },
+    properties: {
+      job_id: bigint,
+      params: { type: "object" },
+      idempotency_key: { type: "string" },
+      run_timeout_seconds: submissionFields.run_timeout_seconds,
+    },
   },
   Submission: {
     oneOf: [{ $ref: "#/components/schemas/OneTimeRun" }, { $ref: "#/components/schemas/JobRun" }],
@@ -165,6 +178,13 @@ export const shapes = {
       termination_code: text,
       termination_message: text,
       queue_reason: text,
+      run_timeout_seconds: { type: ["integer", "null"] },
+      deadline_at: time,
+      databricks_state: {
+        type: "object",
+        description: "the same state in Databricks' words",
+        properties: { life_cycle_state: { type: "string" }, result_state: text },
+      },
       progress,
       created_by: text,
       times: {
