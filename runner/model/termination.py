@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class TerminationCode(StrEnum):
-    """The labels of queue.termination_code; what each means, and who is at fault, is in queue.termination_codes."""
+    """The labels of queue.termination_code; queue.termination_codes says what each means."""
 
     SUCCESS = "SUCCESS"
     USER_CODE_FAILED = "USER_CODE_FAILED"

@@ -1,4 +1,4 @@
-"""Errors and reasons are said once, in ground.error_codes and queue.termination_codes; page, edge and runner say the same."""
+"""Errors and reasons are said once, in ground.error_codes and queue.termination_codes; page, edge and runner agree."""
 
 from __future__ import annotations
 

@@ -35,6 +35,13 @@ export function page(items: Schema): Schema {
   };
 }
 
+const runTimeout: Schema = {
+  type: "integer",
+  minimum: 1,
+  maximum: 2592000,
+  description: "of the whole run, from its first claim; none unless set",
+};
+
 const submissionFields: Readonly<Record<string, Schema>> = {
   job_type: jobType,
   engine: { type: "string", description: "duckdb (default) or spark for spark_etl; else default" },
@@ -93,12 +100,7 @@ const submissionFields: Readonly<Record<string, Schema>> = {
   timeout_seconds: { type: "integer", minimum: 1, maximum: 86400, default: 600 },
   max_retries: { type: "integer", minimum: 0, maximum: 10, default: 3 },
   retry_on_timeout: { type: "boolean", default: false },
-  run_timeout_seconds: {
-    type: "integer",
-    minimum: 1,
-    maximum: 2592000,
-    description: "of the whole run, from its first claim; none unless set",
-  },
+  run_timeout_seconds: runTimeout,
   min_retry_interval_ms: { type: "integer", minimum: 0, maximum: 3600000, default: 0 },
   priority: { type: "integer" },
   idempotency_key: {
@@ -121,7 +123,7 @@ export const shapes = {
       job_id: bigint,
       params: { type: "object" },
       idempotency_key: { type: "string" },
-      run_timeout_seconds: submissionFields.run_timeout_seconds,
+      run_timeout_seconds: runTimeout,
     },
   },
   Submission: {
