@@ -75,6 +75,8 @@ class TaskRun(Word):
     engine: str | None = None
     termination_code: str | None = None
     termination_message: str | None = None
+    queue_reason: str | None = None
+    queue_reason_code: str | None = None
     depends_on: list[Any] | None = None
     progress: Progress = Progress()
     attempts: list[Attempt] = Field(default_factory=list)
@@ -115,6 +117,7 @@ class Run(Word):
     termination_code: str | None = None
     termination_message: str | None = None
     queue_reason: str | None = None
+    queue_reason_code: str | None = None
     run_timeout_seconds: int | None = None
     deadline_at: datetime | None = None
     databricks_state: dict[str, str | None] | None = None

@@ -143,7 +143,7 @@ select is((select (state, termination_code, termination_message)::text from queu
 
 -- ---------------------------------------------------------------------------------------- housekeeping
 
-select is(tests.as('runner', format('worker.tick(%L)', tests.runner())) - 'due_in_ms', '{"reaped": 0, "runs_stopped": 0, "deliveries_reaped": 0, "depth": 0}', 'a tick with nothing to do does nothing');
+select is(tests.as('runner', format('worker.tick(%L)', tests.runner())) - 'due_in_ms', '{"reaped": 0, "runs_stopped": 0, "runs_admitted": 0, "deliveries_reaped": 0, "depth": 0}', 'a tick with nothing to do does nothing');
 select tests.submit('north.operator');
 select c as claim from tests.claim() c \gset
 select tests.submit('north.operator') from generate_series(1, 3);

@@ -7,7 +7,7 @@ select no_plan();
 
 -- --------------------------------------------------------------------- north has one of everything
 
-select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL job', 'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "params": {"secret": "SENTINEL param"}, "spec": "SENTINEL spec", "outputs": [{"name": "tab", "layer": "gold", "table": "sentinel"}]}'))))) ->> 'job_id') as job \gset
+select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL job', 'max_concurrent_runs', 1000, 'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "params": {"secret": "SENTINEL param"}, "spec": "SENTINEL spec", "outputs": [{"name": "tab", "layer": "gold", "table": "sentinel"}]}'))))) ->> 'job_id') as job \gset
 select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'callbacks', '{"on_complete": "https://sentinel.example/x", "on_progress": "https://sentinel.example/x"}'::jsonb))) ->> 'run_id') as run \gset
 select c as claim from tests.claim() c \gset
 select tests.report(:'claim', '{"percent": 50, "message": "SENTINEL progress", "logs": [{"line": "SENTINEL log"}]}');
@@ -196,8 +196,10 @@ where d.for_members and d.arguments = 'jsonb' and d.name <> 'health';
 create temporary table bodies (name text, who text, role text, body jsonb);
 insert into bodies
 select b.name, 'north.admin', 'admin', b.body from (values
-    ('run_job', tests.submission() || '{"inputs": [], "outputs": [], "secrets": [], "callbacks": {}, "params": {}, "network": false, "timeout_seconds": 5, "max_retries": 0, "priority": 0, "engine": "duckdb", "name": "n", "idempotency_key": "k"}'),
-    ('create_job', jsonb_build_object('name', 'fuzz', 'description', 'd', 'tasks', jsonb_build_array(tests.submission()), 'parameters', '{}'::jsonb, 'callbacks', '{}'::jsonb, 'tags', '{}'::jsonb, 'priority', 0)),
+    ('run_job', tests.submission() || '{"inputs": [], "outputs": [], "secrets": [], "callbacks": {}, "params": {}, "network": false, "timeout_seconds": 5, "max_retries": 0, "priority": 0, "engine": "duckdb", "name": "n", "idempotency_key": "k",
+        "run_timeout_seconds": 9, "retry_on_timeout": false, "min_retry_interval_ms": 0}'),
+    ('create_job', jsonb_build_object('name', 'fuzz', 'description', 'd', 'tasks', jsonb_build_array(tests.submission()), 'parameters', '{}'::jsonb, 'callbacks', '{}'::jsonb, 'tags', '{}'::jsonb, 'priority', 0,
+        'run_timeout_seconds', 9, 'max_concurrent_runs', 5, 'queue', '{"enabled": true}'::jsonb)),
     ('create_artifact', jsonb_build_object('name', 'fuzz', 'kind', 'data', 'size', 1, 'sha256', repeat('a', 64), 'content_type', 'text/plain', 'description', 'd')),
     ('list_runs', '{"state": "QUEUED", "job_type": "x", "job_id": 1, "limit": 5, "cursor": "9"}'), ('list_jobs', '{"name": "x", "limit": 5, "cursor": "9"}'),
     ('list_artifacts', '{"name": "x", "kind": "data", "run_id": 1, "limit": 5, "cursor": "9"}'), ('list_endpoints', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'),
@@ -207,7 +209,7 @@ select b.name, 'north.admin', 'admin', b.body from (values
 ) b (name, body);
 insert into bodies values
     ('update_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'name', 'SENTINEL job', 'priority', 1, 'tasks', jsonb_build_array(tests.submission()))),
-    ('run_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'params', '{}'::jsonb, 'idempotency_key', 'k2', 'callbacks', '{}'::jsonb, 'priority', 0)),
+    ('run_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'params', '{}'::jsonb, 'idempotency_key', 'k2', 'callbacks', '{}'::jsonb, 'priority', 0, 'queue', '{"enabled": true}'::jsonb, 'run_timeout_seconds', 9)),
     ('run_logs', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5, 'task_key', 't')), ('run_events', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5)),
     ('get_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text)), ('complete_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
     ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),
@@ -243,7 +245,7 @@ select is((tests.as('north.operator', format('public.run_logs(%L::jsonb)', jsonb
 select is(tests.as('north.operator', format('public.run_logs(%L::jsonb)', jsonb_build_object('run_id', :run, 'after', 1))) - 'state', '{"items": [], "next": 1, "final": true}', 'from where one stopped, and whether more will come');
 select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) -> 'callbacks', '{"on_complete": "https://sentinel.example/x", "on_progress": "https://sentinel.example/x"}', 'a run knows its callbacks');
 select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) #> '{artifacts,0,name}', '"jobs/SENTINEL job/sentinel.csv"', 'and its artifacts');
-select is((select bool_and(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) ? k) from unnest(array['run_id', 'job_id', 'job_version', 'job_type', 'name', 'state', 'termination_code', 'termination_message', 'queue_reason', 'progress', 'created_by', 'times', 'tasks', 'artifacts', 'tables', 'callbacks', 'url']) k), true, 'a run has every field that is promised');
+select is((select bool_and(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) ? k) from unnest(array['run_id', 'job_id', 'job_version', 'job_type', 'name', 'state', 'termination_code', 'termination_message', 'queue_reason', 'queue_reason_code', 'databricks_state', 'progress', 'created_by', 'times', 'tasks', 'artifacts', 'tables', 'callbacks', 'url']) k), true, 'a run has every field that is promised');
 select is((select bool_and(tests.as('north.viewer', $$ public.slo('{"window_hours": 1}') $$) ? k) from unnest(array['window_hours', 'runs', 'success_rate', 'success_rate_platform', 'mean_execution_ms', 'lineage_coverage', 'callback_delivery', 'targets']) k), true, 'so have the figures');
 
 select * from finish();

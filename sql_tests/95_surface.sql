@@ -138,6 +138,7 @@ $q$, $list$
     job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | app_system
     job.check_object(jsonb, text, text) | app_owner
     job.check_outputs(jsonb, text) | app_owner
+    job.check_queue(jsonb, boolean) | app_owner
     job.check_submission(uuid, jsonb) | app_owner
     job.check_task(uuid, jsonb, text) | app_owner
     job.check_tasks(uuid, jsonb, text) | app_owner
@@ -198,19 +199,26 @@ $q$, $list$
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
     public.update_job(jsonb) | app_owner | authenticated
+    queue.admit(uuid, bigint) | app_owner | app_system
+    queue.admit_all() | app_owner | app_system
     queue.advance(uuid, bigint) | app_owner | app_system
     queue.backoff(integer) | app_owner | app_system
     queue.cancel(uuid, bigint, text) | app_owner | app_system
     queue.claim(uuid, text[], integer) | app_owner | app_system
     queue.databricks_state(queue.state, text, boolean) | app_owner | authenticated app_system
     queue.expired(integer) | app_owner | app_system
+    queue.free_places(uuid, bigint) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
     queue.overdue(integer) | app_owner | app_system
+    queue.pass_on(uuid[], bigint[]) | app_owner | app_system
+    queue.pass_on_after(bigint[]) | app_owner | app_system
     queue.reason(uuid, bigint) | app_owner | app_system
+    queue.reasons(uuid, bigint) | app_owner | app_system
     queue.renew(uuid, jsonb) | app_owner | app_system
     queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
     queue.requeue(bigint, integer, boolean) | app_owner | app_system
+    queue.set_lane(uuid, bigint, integer, boolean) | app_owner
     queue.settle(jsonb) | app_owner | app_system
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb) | app_owner | app_system
@@ -281,13 +289,14 @@ $q$, $list$
     table lineage.jobs | app_owner | app_system insert select; authenticated select
     table lineage.observations | app_owner | app_system insert select; authenticated select
     table lineage.observations_rest | app_owner | app_system insert select
+    table queue.lanes | app_owner | app_system select update
     table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
     table queue.logs | app_owner | app_system insert select; authenticated select
     table queue.past_attempts | app_owner | app_system insert select; authenticated select
     table queue.past_attempts_rest | app_owner
     table queue.payloads | app_owner | app_system insert select; authenticated select
     table queue.runners | app_owner | app_system insert select update
-    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
+    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at waits_since started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
     table queue.settings | app_owner | app_system insert select update
     table queue.slots | app_owner | app_system insert select update
     table queue.task_runs | app_owner | app_system insert select update; authenticated select
@@ -393,6 +402,8 @@ $q$, $list$
     lineage.observations_rest | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.observations_rest | all | app_system | the worker keeps lineage | all
     lineage.observations_rest | select | authenticated | members see their lineage | own tenant
+    queue.lanes | all | app_owner | doors keep the caller's lanes | claimed tenant
+    queue.lanes | all | app_system | the worker keeps lanes | all
     queue.live_attempts | all | app_owner | doors keep the caller's attempts | claimed tenant
     queue.live_attempts | all | app_system | the worker keeps attempts | all
     queue.live_attempts | select | authenticated | members see their waiting and running attempts | own tenant

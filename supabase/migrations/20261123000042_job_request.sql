@@ -31,6 +31,19 @@ end
 $$;
 revoke all on function job.check_boolean(jsonb, text, text, boolean) from public;
 
+-- {"queue": {"enabled": true}}: whether a run that is one too many waits, or is skipped
+create function job.check_queue(p jsonb, p_default boolean)
+returns boolean language plpgsql stable set search_path = '' as $$
+begin
+    if coalesce(p -> 'queue', 'null') = 'null' then
+        return p_default;
+    end if;
+    perform ground.refuse_unknown(p -> 'queue', array['enabled'], '$.queue');
+    return job.check_boolean(p -> 'queue', 'enabled', '$.queue', p_default);
+end
+$$;
+revoke all on function job.check_queue(jsonb, boolean) from public;
+
 create function job.check_object(p jsonb, p_field text, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
@@ -295,7 +308,7 @@ declare
     v_params jsonb;
 begin
     if p ? 'job_id' then
-        perform ground.refuse_unknown(p, array['job_id', 'params', 'idempotency_key', 'callbacks', 'priority', 'run_timeout_seconds']);
+        perform ground.refuse_unknown(p, array['job_id', 'params', 'idempotency_key', 'callbacks', 'priority', 'run_timeout_seconds', 'queue']);
         select j.* into v_job from job.jobs j
         where j.tenant_id = p_tenant and j.id = ground.want_id(p, 'job_id') and j.deleted_at is null;
         if not found then
@@ -324,6 +337,7 @@ begin
         'name', coalesce(v_job.name::text, p ->> 'name', p ->> 'job_type'),
         'job_type', case when jsonb_array_length(v_tasks) = 1 then v_tasks #>> '{0,job_type}' end,
         'priority', job.check_integer(p, 'priority', '$', -100, 100, coalesce((v_definition ->> 'priority')::bigint, 0)),
+        'queue', job.check_queue(p, null),
         'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, (v_definition ->> 'run_timeout_seconds')::bigint, 'TIMEOUT_OUT_OF_RANGE'),
         'idempotency_key', p ->> 'idempotency_key',
         'callbacks', coalesce(nullif(job.check_object(p, 'callbacks', '$'), '{}'), v_definition -> 'callbacks', '{}'),
@@ -336,7 +350,8 @@ revoke all on function job.check_submission(uuid, jsonb) from public;
 create function job.check_definition(p_tenant uuid, p jsonb)
 returns jsonb language plpgsql stable set search_path = '' as $$
 begin
-    perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags', 'run_timeout_seconds']);
+    perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags', 'run_timeout_seconds',
+        'max_concurrent_runs', 'queue']);
     if coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
         perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
     end if;
@@ -346,6 +361,8 @@ begin
         'parameters', job.check_object(p, 'parameters', '$'),
         'callbacks', job.check_object(p, 'callbacks', '$'),
         'tags', job.check_object(p, 'tags', '$'),
+        'max_concurrent_runs', job.check_integer(p, 'max_concurrent_runs', '$', 1, 1000, null),
+        'queue', jsonb_build_object('enabled', job.check_queue(p, true)),
         'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, null, 'TIMEOUT_OUT_OF_RANGE'),
         'priority', job.check_integer(p, 'priority', '$', -100, 100, 0));
 end

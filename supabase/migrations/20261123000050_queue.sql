@@ -8,13 +8,13 @@ grant usage on schema queue to authenticated, service_role, app_system;
 
 create type queue.state as enum (
     'QUEUED',     -- ready to be claimed; RUNNING -> QUEUED when a lease is lost or a retry waits
-    'BLOCKED',    -- waits for other tasks; BLOCKED -> QUEUED | SKIPPED | CANCELED
+    'BLOCKED',    -- waits for other tasks, or for other runs of its job; BLOCKED -> QUEUED | SKIPPED | CANCELED
     'RUNNING',    -- QUEUED -> RUNNING by a claim
     'SUCCEEDED',  -- final
     'FAILED',     -- final
     'TIMED_OUT',  -- final
     'CANCELED',   -- final
-    'SKIPPED',    -- final: its run_if could not come true
+    'SKIPPED',    -- final: its run_if could not come true, or there was no place for it
     'LOST'        -- final, attempts only: its leases were lost too often
 );
 
@@ -52,6 +52,7 @@ create table queue.runs (
     task_count integer not null default 1,
     created_by text not null,
     created_at timestamptz not null default clock_timestamp(),
+    waits_since timestamptz,  -- for a place among the runs of its job
     started_at timestamptz,
     finished_at timestamptz,
     timeout_seconds integer check (timeout_seconds between 1 and 2592000),  -- of the whole run, from its first claim; null: none
@@ -66,11 +67,15 @@ create table queue.runs (
     constraint finished_iff_finished_at
         check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
     constraint finished_says_why check (finished_at is null or termination_code is not null),
+    constraint waiting_is_blocked check ((state = 'BLOCKED') = (waits_since is not null)),
     constraint stopped_says_why check ((cancel_requested_at is null) = (stop_code is null)),
     constraint running_with_a_timeout_has_a_deadline check (state <> 'RUNNING' or timeout_seconds is null or deadline_at is not null)
 ) with (fillfactor = 70);
 create unique index runs_are_idempotent on queue.runs (tenant_id, idempotency_key) where idempotency_key is not null;
 create index runs_of_job on queue.runs (tenant_id, job_id, job_version, id) where job_id is not null;
+-- (the state is in no predicate: a claim's update of the run touches no index)
+create index runs_under_way on queue.runs (job_id, tenant_id) where job_id is not null and finished_at is null and waits_since is null;
+create index runs_waiting on queue.runs (job_id, tenant_id, priority desc, id) where waits_since is not null;
 create index runs_overdue on queue.runs (deadline_at) where deadline_at is not null and cancel_requested_at is null and finished_at is null;
 create index runs_by_finish on queue.runs (tenant_id, finished_at) where finished_at is not null;
 
@@ -291,7 +296,7 @@ create policy "the worker keeps logs" on queue.logs for all to app_system using 
 create policy "the worker keeps runners" on queue.runners for all to app_system using (true) with check (true);
 
 grant select (tenant_id, id, job_id, job_version, name, job_type, state, termination_code, termination_message, priority, task_count,
-              created_by, created_at, started_at, finished_at, timeout_seconds, deadline_at, cancel_requested_at, stop_code) on queue.runs to authenticated;
+              created_by, created_at, waits_since, started_at, finished_at, timeout_seconds, deadline_at, cancel_requested_at, stop_code) on queue.runs to authenticated;
 grant select on queue.task_runs, queue.payloads, queue.past_attempts, queue.logs to authenticated;
 grant select (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner, claimed_at,
               lease_expires_at, deadline_at, cancel_requested_at, external_id) on queue.live_attempts to authenticated;

@@ -8,11 +8,12 @@ create function queue.submit(p_tenant uuid, p_user text, p jsonb, out run_id big
 language plpgsql set search_path = '' as $$
 declare
     v_tasks jsonb := p -> 'tasks';
+    v_job bigint := (p ->> 'job_id')::bigint;
 begin
     fresh := true;
     insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, created_by, traceparent,
                                  timeout_seconds)
-    values (p_tenant, (p ->> 'job_id')::bigint, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
+    values (p_tenant, v_job, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
             p ->> 'idempotency_key', jsonb_array_length(v_tasks), p_user, p ->> 'traceparent',
             (p ->> 'run_timeout_seconds')::integer)
     on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
@@ -23,16 +24,27 @@ begin
         where r.tenant_id = p_tenant and r.idempotency_key = p ->> 'idempotency_key';
         return;
     end if;
+    if v_job is not null and queue.free_places(p_tenant, v_job) < 0 then  -- it is counted itself
+        state := case when coalesce((p ->> 'queue')::boolean, (select l.queues from queue.lanes l where l.tenant_id = p_tenant and l.job_id = v_job))
+                      then 'BLOCKED' else 'SKIPPED' end;
+        update queue.runs r
+        set state = submit.state, waits_since = case submit.state when 'BLOCKED' then r.created_at end,
+            finished_at = case submit.state when 'SKIPPED' then clock_timestamp() end,
+            termination_code = case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end,
+            event_seq = r.event_seq + (submit.state = 'SKIPPED')::integer
+        where r.tenant_id = p_tenant and r.id = run_id;
+    end if;
     with task as (
         select t, array(select coalesce(d ->> 'task_key', d #>> '{}') from jsonb_array_elements(t -> 'depends_on') d) as depends_on
         from jsonb_array_elements(v_tasks) t
     ), made as (
         insert into queue.task_runs as k (tenant_id, run_id, task_key, job_type, engine, state, run_if, depends_on, max_retries, timeout_seconds,
-                                          retry_on_timeout, min_retry_interval_ms)
+                                          retry_on_timeout, min_retry_interval_ms, finished_at, termination_code)
         select p_tenant, submit.run_id, t ->> 'task_key', t ->> 'job_type', t ->> 'engine',
-               case when depends_on = '{}' then 'QUEUED' else 'BLOCKED' end::queue.state,
+               case when submit.state = 'SKIPPED' or depends_on = '{}' then submit.state else 'BLOCKED' end,
                t ->> 'run_if', depends_on, (t ->> 'max_retries')::smallint, (t ->> 'timeout_seconds')::integer,
-               coalesce((t ->> 'retry_on_timeout')::boolean, false), coalesce((t ->> 'min_retry_interval_ms')::integer, 0)
+               coalesce((t ->> 'retry_on_timeout')::boolean, false), coalesce((t ->> 'min_retry_interval_ms')::integer, 0),
+               case submit.state when 'SKIPPED' then clock_timestamp() end, case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end
         from task
         returning k.id, k.task_key, k.job_type, k.engine, k.state
     ), filled as (
@@ -50,7 +62,7 @@ $$;
 revoke all on function queue.submit(uuid, text, jsonb) from public;
 grant execute on function queue.submit(uuid, text, jsonb) to app_system;
 
--- After a task ended: dependents wake or are skipped, and a run whose tasks have all ended ends.
+-- When a run may begin, or a task of it ended: dependents wake or are skipped, and a run whose tasks have all ended ends.
 create function queue.advance(p_tenant uuid, p_run bigint)
 returns queue.state language plpgsql set search_path = '' as $$
 declare
@@ -63,28 +75,28 @@ declare
 begin
     -- the run's row is the lock of its graph: two tasks that end together advance one after the other
     select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
-    if queue.is_final(v_run.state) then
+    if queue.is_final(v_run.state) or v_run.waits_since is not null and v_run.cancel_requested_at is null then
         return v_run.state;
     end if;
-    if v_run.task_count > 1 then
+    if v_run.task_count > 1 or v_run.state in ('QUEUED', 'BLOCKED') then
         loop
             with due as (
                 select k.id,
                        count(*) filter (where d.state = 'SUCCEEDED') as good,
                        count(*) filter (where d.state in ('FAILED', 'TIMED_OUT', 'CANCELED')) as bad,
-                       count(*) filter (where d.state = 'SKIPPED') as skipped, count(*) as n
+                       count(*) filter (where d.state = 'SKIPPED') as skipped, count(d.id) as n
                 from queue.task_runs k
-                join queue.task_runs d on d.tenant_id = k.tenant_id and d.run_id = k.run_id and d.task_key = any (k.depends_on)
+                left join queue.task_runs d on d.tenant_id = k.tenant_id and d.run_id = k.run_id and d.task_key = any (k.depends_on)
                 where k.tenant_id = p_tenant and k.run_id = p_run and k.state = 'BLOCKED'
                 group by k.id
-                having bool_and(queue.is_final(d.state))
+                having coalesce(bool_and(queue.is_final(d.state)), true)
             ), decided as (
                 update queue.task_runs k
                 set state = case when v.go and v_run.cancel_requested_at is null then 'QUEUED' else 'SKIPPED' end::queue.state,
                     finished_at = case when v.go and v_run.cancel_requested_at is null then null else v_now end,
                     termination_code = case when v.go and v_run.cancel_requested_at is null then null
                                             when v.bad > 0 or v.skipped > 0 then 'UPSTREAM_FAILED' else 'EXCLUDED' end
-                from (select due.*, case k.run_if when 'ALL_SUCCESS' then due.good = due.n
+                from (select due.*, due.n = 0 or case k.run_if when 'ALL_SUCCESS' then due.good = due.n
                                                   when 'ALL_DONE' then true
                                                   when 'NONE_FAILED' then due.bad = 0
                                                   when 'AT_LEAST_ONE_SUCCESS' then due.good > 0
@@ -115,7 +127,7 @@ begin
         v_code := v_run.stop_code;
     end if;
     update queue.runs r
-    set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = v_now,
+    set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = v_now, waits_since = null,
         event_seq = r.event_seq + 1,  -- of the terminal event that callback.announce writes
         started_at = coalesce(r.started_at, case when v_state <> 'CANCELED' then v_now end)
     where r.tenant_id = p_tenant and r.id = p_run;

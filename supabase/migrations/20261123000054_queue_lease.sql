@@ -402,23 +402,5 @@ $$;
 revoke all on function queue.cancel(uuid, bigint, text) from public;
 grant execute on function queue.cancel(uuid, bigint, text) to app_system;
 
--- Why a run waits, in a sentence; null when it does not.
-create function queue.reason(p_tenant uuid, p_run bigint)
-returns text language sql stable set search_path = '' as $$
-    select case
-        when not exists (select from queue.runners r where r.stopped_at is null and r.seen_at > clock_timestamp() - interval '2 minutes'
-                                                       and a.requires = any (r.offers)) then 'no runner offers ' || a.requires
-        when a.ready_at > clock_timestamp() then 'retry ' || a.number - 1 || ' waits until ' || to_char(a.ready_at at time zone 'UTC', 'HH24:MI:SS"Z"')
-        when s.running >= l.max_running then 'tenant limit reached: ' || s.running || ' of ' || l.max_running || ' attempts are running'
-        else 'waits for a free runner' end
-    from queue.live_attempts a
-    left join queue.slots s on s.tenant_id = a.tenant_id
-    left join tenancy.limits l on l.tenant_id = a.tenant_id
-    where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED'
-    order by a.ready_at limit 1
-$$;
-revoke all on function queue.reason(uuid, bigint) from public;
-grant execute on function queue.reason(uuid, bigint) to app_system;
-
 set role postgres;
 revoke app_owner, app_system from postgres;

@@ -260,6 +260,7 @@ begin
                     || jsonb_build_object('reason', 'publish_failed'));
         end;
     end loop;
+    perform queue.pass_on_after(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x));
     return v_answer;
 end
 $$;
@@ -284,6 +285,7 @@ begin
         v_answer := v_answer || jsonb_build_array(jsonb_build_object('attempt_id', i.attempt_id, 'released',
             a.cancel_requested_at is not null or queue.requeue(i.attempt_id, i.lease, false)));
     end loop;
+    perform queue.pass_on_after(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x));
     return v_answer;
 end
 $$;
@@ -328,6 +330,7 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_reaped integer := worker.reap();
     v_stopped integer := worker.stop_overdue();
+    v_admitted integer := queue.admit_all();
     v_deliveries integer := callback.reap();
     v record;
 begin
@@ -342,7 +345,7 @@ begin
     end loop;
     update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
-    return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'deliveries_reaped', v_deliveries,
+    return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'runs_admitted', v_admitted, 'deliveries_reaped', v_deliveries,
         'depth', (select count(*) from (select from queue.live_attempts a where a.state = 'QUEUED' limit 1000) x),  -- 1000: or more
         'due_in_ms', (  -- null: nothing is due
             select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end

@@ -23,6 +23,9 @@ begin
         if v -> 'callbacks' <> '{}' then
             perform callback.subscribe(p_member.tenant_id, p_member.user_id, s.run_id, v -> 'callbacks');
         end if;
+        if queue.is_final(s.state) then  -- skipped: as many runs of its job as may be are under way
+            perform callback.announce(array[p_member.tenant_id], array[s.run_id]);
+        end if;
         perform audit.append(p_member.tenant_id, 'run.submit', 'run', s.run_id::text,
             jsonb_build_object('name', v -> 'name', 'job_type', v -> 'job_type', 'job_id', v -> 'job_id'));
     end if;
@@ -86,6 +89,7 @@ declare
 begin
     v_state := queue.cancel(v_member.tenant_id, v_run, v_member.user_id);
     if queue.is_final(v_state) then
+        perform queue.pass_on(array[v_member.tenant_id], array[v_run]);
         perform callback.announce(array[v_member.tenant_id], array[v_run]);
     end if;
     perform audit.append(v_member.tenant_id, 'run.cancel', 'run', v_run::text);
@@ -108,16 +112,18 @@ returns jsonb language plpgsql stable security definer set search_path = '' as $
 declare
     v_member tenancy.membership := tenancy.require('viewer');
     r queue.runs;
+    why record;
     v jsonb;
 begin
     select x.* into r from queue.runs x where x.tenant_id = v_member.tenant_id and x.id = ground.want_id(p, 'run_id');
     if not found then
         perform ground.fail('RUN_NOT_FOUND');
     end if;
+    select * into why from queue.reason(r.tenant_id, r.id);
     v := jsonb_build_object(
         'run_id', r.id, 'job_id', r.job_id, 'job_version', r.job_version, 'job_type', r.job_type, 'name', r.name,
         'state', r.state, 'termination_code', r.termination_code, 'termination_message', r.termination_message,
-        'queue_reason', case when not queue.is_final(r.state) then queue.reason(r.tenant_id, r.id) end,
+        'queue_reason', why.reason, 'queue_reason_code', why.code,
         'databricks_state', queue.databricks_state(r.state, r.termination_code, r.cancel_requested_at is not null),
         'run_timeout_seconds', r.timeout_seconds, 'deadline_at', r.deadline_at,
         'priority', r.priority, 'idempotency_key', r.idempotency_key, 'created_by', r.created_by, 'cancel_requested_at', r.cancel_requested_at,
@@ -128,7 +134,8 @@ begin
                          'message', (array_agg(t.progress_message order by t.started_at desc nulls last) filter (where t.progress_message is not null))[1])
                      from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id),
         'tasks', (select jsonb_agg(jsonb_build_object('task_run_id', t.id, 'task_key', t.task_key, 'job_type', t.job_type, 'engine', t.engine, 'state', t.state,
-                'termination_code', t.termination_code, 'termination_message', t.termination_message, 'depends_on', t.depends_on, 'run_if', t.run_if,
+                'termination_code', t.termination_code, 'termination_message', t.termination_message,
+                'queue_reason', q.reason, 'queue_reason_code', q.code, 'depends_on', t.depends_on, 'run_if', t.run_if,
                 'progress', jsonb_build_object('percent', t.percent, 'message', t.progress_message),
                 'max_retries', t.max_retries, 'timeout_seconds', t.timeout_seconds,
                 'retry_on_timeout', t.retry_on_timeout, 'min_retry_interval_ms', t.min_retry_interval_ms,
@@ -141,7 +148,8 @@ begin
                         order by a.id), '[]')
                     from queue.attempts a left join queue.runners n on n.instance = a.runner
                     where a.tenant_id = t.tenant_id and a.task_run_id = t.id and a.run_id = r.id)) order by t.id)
-            from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id),
+            from queue.task_runs t left join queue.reasons(r.tenant_id, r.id) q on q.task_run_id = t.id
+            where t.tenant_id = r.tenant_id and t.run_id = r.id),
         'artifacts', (select coalesce(jsonb_agg(jsonb_build_object('artifact_id', a.id, 'name', a.name, 'kind', a.kind, 'version', w.version,
                 'state', w.state, 'size', w.size, 'sha256', w.sha256, 'content_type', w.content_type, 'findings', w.findings) order by a.name), '[]')
             from artifact.versions w join artifact.artifacts a on a.tenant_id = w.tenant_id and a.id = w.artifact_id and a.deleted_at is null

@@ -33,6 +33,7 @@ begin
         where x.tenant_id = j.tenant_id and x.id = j.id returning x.* into j;
     end if;
     insert into job.versions (tenant_id, job_id, version, definition, created_by) values (j.tenant_id, j.id, j.current_version, v, v_member.user_id);
+    perform queue.set_lane(j.tenant_id, j.id, (v ->> 'max_concurrent_runs')::integer, (v #>> '{queue,enabled}')::boolean);
     perform audit.append(j.tenant_id, case when p_create then 'job.create' else 'job.update' end, 'job', j.id::text, jsonb_build_object('version', j.current_version));
     perform ground.answer_status(case when p_create then 201 else 200 end);
     return jsonb_build_object('job_id', j.id, 'version', j.current_version, 'created_by', j.created_by, 'created_at', j.created_at, 'updated_at', j.updated_at) || v;

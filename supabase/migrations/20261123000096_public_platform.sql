@@ -199,6 +199,7 @@ begin
         else
             perform ground.fail('FIELD_INVALID', '$.event', 'event is progress, complete or fail.');
     end case;
+    perform queue.pass_on_after(array[a.id]);
     return jsonb_build_object('accepted', true, 'cancel_requested', a.cancel_requested_at is not null);
 end
 $$;

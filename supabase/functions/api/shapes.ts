@@ -42,6 +42,17 @@ const runTimeout: Schema = {
   description: "of the whole run, from its first claim; none unless set",
 };
 
+const queueReason: Schema = {
+  type: ["string", "null"],
+  description:
+    "why it waits: NO_RUNNER, RETRY, TENANT_LIMIT, FREE_RUNNER, UPSTREAM, MAX_CONCURRENT_RUNS; queue_reason says it in words",
+};
+const queue: Schema = {
+  type: "object",
+  description: "whether a run that is one too many waits for its place (default), or is skipped",
+  properties: { enabled: { type: "boolean", default: true } },
+};
+
 const submissionFields: Readonly<Record<string, Schema>> = {
   job_type: jobType,
   engine: { type: "string", description: "duckdb (default) or spark for spark_etl; else default" },
@@ -124,6 +135,7 @@ export const shapes = {
       params: { type: "object" },
       idempotency_key: { type: "string" },
       run_timeout_seconds: runTimeout,
+      queue,
     },
   },
   Submission: {
@@ -161,6 +173,8 @@ export const shapes = {
       state,
       termination_code: text,
       termination_message: text,
+      queue_reason: text,
+      queue_reason_code: queueReason,
       progress,
       depends_on: { type: ["array", "null"] },
       attempts: { type: "array", items: { $ref: "#/components/schemas/Attempt" } },
@@ -180,6 +194,7 @@ export const shapes = {
       termination_code: text,
       termination_message: text,
       queue_reason: text,
+      queue_reason_code: queueReason,
       run_timeout_seconds: { type: ["integer", "null"] },
       deadline_at: time,
       databricks_state: {
@@ -229,6 +244,9 @@ export const shapes = {
           },
         },
       },
+      max_concurrent_runs: { type: ["integer", "null"], minimum: 1, maximum: 1000 },
+      queue,
+      run_timeout_seconds: { ...runTimeout, type: ["integer", "null"] },
       schedule: { type: ["object", "string", "null"] },
       parameters: { type: ["object", "array", "null"] },
     },
