@@ -235,6 +235,41 @@ def test_every_room_has_its_tests_under_its_name() -> None:
     assert tested <= {room.stem for room in ROOMS} | {"95_public"}  # one matrix for all parts of that door
 
 
+# ------------------------------------------------------------------------------------------------ conformance
+
+
+def broken_promises(page: str, tests: set[str], laws: dict[str, str]) -> list[str]:
+    """Tests that the page names and nobody has written."""
+    missing = [name for name in re.findall(r"`(test_\w+)`", page) if name not in tests]
+    missing += [
+        f'{stem} "{law}"'
+        for stem, law in re.findall(r'`(\d\d_\w+)` "([^"]+)"', page)
+        if law not in laws.get(stem, "")
+    ]
+    return missing
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    page = (CLONE / "docs" / "conformance.md").read_text()
+    tests = {
+        name
+        for file in tracked("tests/*.py")
+        for name in re.findall(r"(?m)^(?:async )?def (test_\w+)", file.read_text())
+    }
+    laws = {file.stem: file.read_text() for file in (CLONE / "sql_tests").glob("*.sql")}
+
+    assert broken_promises(page, tests, laws) == []
+
+
+def test_a_promise_without_its_test_is_caught() -> None:
+    page = '`test_here`, `test_gone`, `50_queue` "a law", `50_queue` "another"'
+
+    assert broken_promises(page, {"test_here"}, {"50_queue": "is(1, 1, 'a law')"}) == [
+        "test_gone",
+        '50_queue "another"',
+    ]
+
+
 # ----------------------------------------------------------------------------------------------------- Python
 
 
