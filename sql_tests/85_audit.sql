@@ -3,13 +3,15 @@ begin;
 \ir fixtures.psql
 select no_plan();
 
--- The entries that an act adds.
+create temporary table recorded (door text);
+-- The entries that an act adds, and which door left one.
 create function tests.audited(p_who text, p_expression text)
 returns text language plpgsql as $$
 declare
     v_last bigint := (select coalesce(max(id), 0) from audit.entries);
 begin
     perform tests.as(p_who, p_expression);
+    insert into recorded select substring(p_expression from 'public\.(\w+)') where exists (select from audit.entries e where e.id > v_last);
     return (select string_agg(concat_ws(' ', t.slug, e.user_id, e.role, e.action, e.object_type), ', ' order by e.id) from audit.entries e
             left join tenancy.tenants t on t.id = e.tenant_id where e.id > v_last);
 end
@@ -33,18 +35,40 @@ select (select max(id) from job.jobs) as job \gset
 select is(tests.audited('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.update job', 'changing it');
 select is(tests.audited('north.operator', format('public.delete_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.delete job', 'deleting it');
 select is(tests.audited('north.operator', $$ public.create_artifact('{"name": "a", "kind": "data", "size": 1}') $$), 'north north.operator operator artifact.create artifact', 'making an artifact');
-select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', (select id from artifact.artifacts)))), 'north north.admin admin artifact.delete artifact', 'deleting it');
+select id as artifact from artifact.artifacts \gset
+select is(tests.audited('north.operator', format('public.complete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.operator operator artifact.complete artifact', 'saying that its bytes are there');
+select is(tests.audited('north.operator', format('public.complete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), null, 'saying so twice changes nothing');
+select is(tests.audited('north.operator', $$ public.lineage_ingest('{}') $$), 'north north.operator operator lineage.ingest events', 'telling of lineage');
+select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.admin admin artifact.delete artifact', 'deleting it');
 select is(tests.audited('north.admin', $$ public.create_endpoint('{"url": "https://x.example"}') $$), 'north north.admin admin endpoint.create endpoint', 'making an endpoint');
 select (select id from callback.endpoints) as endpoint \gset
 select is(tests.audited('north.admin', format('public.get_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), null, 'looking at it is not');
 select is(tests.audited('north.admin', format('public.get_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'secret'))), 'north north.admin admin endpoint.read_secret endpoint', 'reading its secret is');
 select is(tests.audited('north.admin', format('public.rotate_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), 'north north.admin admin endpoint.rotate endpoint', 'rotating its secret');
 select is(tests.audited('north.admin', format('public.delete_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), 'north north.admin admin endpoint.delete endpoint', 'deleting it');
+select c as claim from tests.claim() c \gset
+select is(tests.audited('anon', format('public.attempt_report(%L::jsonb)', jsonb_build_object('token', :'claim'::jsonb ->> 'token', 'event', 'progress', 'percent', 5))), null, 'progress of an attempt is told by its run');
+select is(tests.audited('anon', format('public.attempt_artifact(%L::jsonb)', jsonb_build_object('token', :'claim'::jsonb ->> 'token', 'name', 'a', 'kind', 'data', 'size', 1))),
+    format('north attempt:%s attempt artifact.create artifact', :'claim'::jsonb ->> 'attempt_id'), 'what an attempt makes by its token is on record under its name');
+select is(tests.audited('anon', format('public.attempt_report(%L::jsonb)', jsonb_build_object('token', :'claim'::jsonb ->> 'token', 'event', 'complete'))),
+    format('north attempt:%s attempt attempt.complete attempt', :'claim'::jsonb ->> 'attempt_id'), 'and that it ended');
+select tests.as('north.admin', $$ public.create_endpoint('{"url": "https://y.example"}') $$);
+select tests.as('north.operator', format('public.cancel_run(%L::jsonb)', jsonb_build_object('run_id', tests.submit('north.operator'))));
+update callback.deliveries set state = 'DEAD', finished_at = now();
+select is(tests.audited('north.operator', format('public.redeliver_delivery(%L::jsonb)', jsonb_build_object('delivery_id', (select max(id) from callback.deliveries)))), 'north north.operator operator delivery.redeliver delivery', 'sending again');
 select is(tests.audited('north.operator', $$ public.replay_deliveries('{}') $$), 'north north.operator operator delivery.replay delivery', 'replaying');
 select is(tests.audited('north.viewer', $$ public.create_token('{"name": "t"}') $$), 'north north.viewer viewer token.create token', 'making a token');
 select is(tests.audited('north.viewer', format('public.revoke_token(%L::jsonb)', jsonb_build_object('token_id', (select id from tenancy.access_tokens)))), 'north north.viewer viewer token.revoke token', 'revoking it');
+select is(tests.audited('platform', $$ public.platform_set_audit('{"client_header": "x-forwarded-for"}') $$), 'service service_role audit.configure audit', 'saying whom to believe');
 select is(tests.audited('north.viewer', $$ public.list_runs('{}') $$), null, 'looking around is not on record');
 select is(tests.audited('runner', format('worker.tick(%L)', tests.runner())), null, 'nor is housekeeping');
+
+-- the list of doors that change something comes from the catalog: a new one that leaves no entry, or is not tried here, is found
+select set_eq($$ select p.proname::text from pg_proc p where p.pronamespace = 'public'::regnamespace and p.provolatile = 'v' and p.proacl is not null
+                 and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+                 -- they lock or note when a token was last used, and change nothing else
+                 and p.proname not in ('attempt_input', 'check_bytes', 'exchange_token') $$,
+    'select distinct door from recorded', 'every door that changes something leaves an entry');
 
 -- what is refused is not recorded as done
 select count(*) as entries from audit.entries \gset
@@ -53,10 +77,28 @@ select tests.error('north.operator', $$ public.run_job('{}') $$);
 select is((select count(*) from audit.entries), :entries::bigint, 'what was refused is not recorded as done');
 
 -- where from
-select set_config('request.headers', '{"x-request-id": "req-1", "x-forwarded-for": "203.0.113.9, 10.0.0.1"}', true);
+create function tests.origin(p_headers jsonb)
+returns text language plpgsql as $$
+begin
+    perform set_config('request.headers', p_headers::text, true);
+    perform tests.submit('north.operator');
+    perform set_config('request.headers', '', true);
+    return (select concat_ws(' | ', e.door, e.ip, e.forwarded_for, e.user_agent, e.request_id) from audit.entries e order by e.id desc limit 1);
+end
+$$;
+select is(tests.origin('{"x-request-id": "req-1", "x-forwarded-for": "203.0.113.9, 10.0.0.1", "user-agent": "curl"}'), 'rpc | 10.0.0.1 | 203.0.113.9, 10.0.0.1 | curl | req-1',
+    'the address is what our own front wrote, last in the list; what the request claims is kept beside it');
+select is(tests.origin('{"x-forwarded-for": "203.0.113.9", "cf-connecting-ip": "203.0.113.1", "x-real-ip": "203.0.113.2"}'), 'rpc | 203.0.113.9 | 203.0.113.9', 'no other header is believed');
+select tests.as('platform', $$ public.platform_set_audit('{"client_header": "cf-connecting-ip"}') $$);
+select is(tests.origin('{"x-forwarded-for": "203.0.113.9", "cf-connecting-ip": "203.0.113.1"}'), 'rpc | 203.0.113.1 | 203.0.113.9', 'unless the platform says so');
+select tests.as('platform', $$ public.platform_set_audit('{"client_header": "x-forwarded-for"}') $$);
+select is(tests.origin('{"x-edge-key": "k", "x-edge-x-forwarded-for": "1.1.1.1", "x-forwarded-for": "2.2.2.2"}'), 'rpc | 2.2.2.2 | 2.2.2.2', 'nobody is the edge function by saying so');
+select tests.as('platform', format('public.platform_set_audit(%L::jsonb)', jsonb_build_object('edge_key_sha256', encode(sha256('k'), 'hex'))));
+select is(tests.origin('{"x-edge-key": "wrong", "x-edge-x-forwarded-for": "1.1.1.1", "x-forwarded-for": "2.2.2.2"}'), 'rpc | 2.2.2.2 | 2.2.2.2', 'nor with another key');
+select is(tests.origin('{"x-edge-key": "k", "x-edge-x-forwarded-for": "3.3.3.3, 1.1.1.1", "x-forwarded-for": "2.2.2.2"}'), 'edge | 1.1.1.1 | 3.3.3.3, 1.1.1.1', 'with its key the edge function tells where its caller came from');
 select tests.submit('north.operator');
-select is((select (request_id, ip)::text from audit.entries order by id desc limit 1), '(req-1,203.0.113.9)', 'request and address are noted');
-select set_config('request.headers', '', true);
+select is((select door from audit.entries order by id desc limit 1), 'sql', 'what comes without a request says so');
+select is((select count(*) from audit.entries e where e::text ~ '"?k"?' and e.details ? 'x-edge-key'), 0::bigint, 'the key itself is not in the record');
 select tests.become_with((tests.claims('north.operator')::jsonb || jsonb_build_object('token_id', gen_random_uuid()))::text, 'operator');
 select tests.rest();
 select is((select count(*) from audit.entries e where e.details::text ~ '"(token|secret|hash|password)":'), 0::bigint, 'no token and no secret is in the record');

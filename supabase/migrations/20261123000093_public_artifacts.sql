@@ -45,6 +45,7 @@ begin
     elsif w.state = 'PENDING' and w.uploaded_at is null then
         update artifact.versions v set uploaded_at = now() where v.tenant_id = w.tenant_id and v.artifact_id = w.artifact_id and v.version = w.version;
         perform ground.wake('control_room_uploads');
+        perform audit.append(w.tenant_id, 'artifact.complete', 'artifact', w.artifact_id::text, jsonb_build_object('version', w.version));
     end if;
     perform ground.answer_status(202);
     return jsonb_build_object('artifact_id', w.artifact_id, 'version', w.version, 'state', w.state);

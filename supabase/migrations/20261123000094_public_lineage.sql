@@ -28,6 +28,7 @@ begin
         end if;
         i := i + 1;
     end loop;
+    perform audit.append(v_member.tenant_id, 'lineage.ingest', 'events', i::text, jsonb_build_object('failed', jsonb_array_length(v_failed)));
     return jsonb_build_object('status', case when v_failed = '[]' then 'success' else 'partial_success' end,
         'summary', jsonb_build_object('received', i, 'successful', i - jsonb_array_length(v_failed), 'failed', jsonb_array_length(v_failed),
                                       'retriable', 0, 'non_retriable', jsonb_array_length(v_failed)),

@@ -199,6 +199,9 @@ begin
         else
             perform ground.fail('FIELD_INVALID', '$.event', 'event is progress, complete or fail.');
     end case;
+    if p ->> 'event' <> 'progress' then  -- progress is told by the run itself
+        perform audit.append(a.tenant_id, 'attempt.' || (p ->> 'event'), 'attempt', a.id::text, jsonb_build_object('run_id', a.run_id, 'lease', a.lease), 'attempt:' || a.id);
+    end if;
     perform queue.pass_on_after(array[a.id]);
     return jsonb_build_object('accepted', true, 'cancel_requested', a.cancel_requested_at is not null);
 end
@@ -222,6 +225,7 @@ begin
     w := artifact.open_version(a.tenant_id, (select r.created_by from queue.runs r where r.tenant_id = a.tenant_id and r.id = a.run_id),
         coalesce('jobs/' || v_job, 'runs/' || a.run_id) || '/' || (p ->> 'name'), p ->> 'kind', (p ->> 'size')::bigint, p ->> 'sha256',
         left(p ->> 'content_type', 200), null, a.run_id, a.id, a.lease);
+    perform audit.append(a.tenant_id, 'artifact.create', 'artifact', w.artifact_id::text, jsonb_build_object('version', w.version, 'size', w.size), 'attempt:' || a.id);
     perform ground.answer_status(201);
     return (select jsonb_build_object('artifact_id', w.artifact_id, 'version', w.version, 'name', x.name, 'bucket', 'artifacts', 'path', w.path, 'size', w.size)
             from artifact.artifacts x where x.tenant_id = w.tenant_id and x.id = w.artifact_id);
