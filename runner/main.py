@@ -26,6 +26,7 @@ from runner.dispatch.ledger import Ledger
 from runner.dispatch.loop import Dispatcher
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
+from runner.dispatch.upkeep import Sealer
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
@@ -201,7 +202,8 @@ async def _work(
         dispatcher.nudge()
         outbox.nudge()
 
-    ticker = Ticker(store, terms.heartbeat_seconds, due)
+    sealer = Sealer(store)
+    ticker = Ticker(store, terms.heartbeat_seconds, due, sealer.wake)
     chronicle = Chronicle(store)
     custody = Custody(store, terms, chronicle.note)
     ledger = Ledger(store, custody, settled=room, retried=ticker.nudge)
@@ -242,6 +244,7 @@ async def _work(
             "control_room_cancel": custody.hear_cancel,
             "control_room_deliveries": outbox.wake,
             "control_room_uploads": verification.wake,
+            "control_room_audit": sealer.wake,
         },
         health.changed,
     )
@@ -254,6 +257,7 @@ async def _work(
             "chronicle": chronicle.run,
             "ledger": ledger.run,
             "ticker": ticker.run,
+            "sealer": sealer.run,
             "outbox": outbox.run,
             "verification": verification.run,
             "health": health.run,

@@ -124,16 +124,16 @@ select v.number, v.id, x.expected, x.act from victims v cross join lateral (valu
 ) x (expected, act);
 insert into tamperings
 select s.number, null, x.expected, x.act from audit.seals s cross join lateral (values
-    ('seal_changed', format('update audit.seals set sealed_at = sealed_at + interval ''1 second'' where id = %s', s.id)),
-    ('seal_changed', format('update audit.seals set total = total + 1 where id = %s', s.id)),
-    ('seal_changed', format('update audit.seals set leaves = set_byte(leaves, 0, 255 - get_byte(leaves, 0)) where id = %s', s.id)),
-    ('seal_changed', format('update audit.seals set entry_ids[1] = 0 where id = %s', s.id)),
-    ('seal_changed', format('update audit.seals set hash = sha256(hash) where id = %s', s.id)),
-    ('seal_changed', format('update audit.seals set previous = sha256(previous) where id = %s', s.id))
+    ('seal_changed', format('update audit.seals set sealed_at = sealed_at + interval ''1 second'' where chain = %L and number = %s', s.chain, s.number)),
+    ('seal_changed', format('update audit.seals set total = total + 1 where chain = %L and number = %s', s.chain, s.number)),
+    ('seal_changed', format('update audit.seals set leaves = set_byte(leaves, 0, 255 - get_byte(leaves, 0)) where chain = %L and number = %s', s.chain, s.number)),
+    ('seal_changed', format('update audit.seals set entry_ids[1] = 0 where chain = %L and number = %s', s.chain, s.number)),
+    ('seal_changed', format('update audit.seals set hash = sha256(hash) where chain = %L and number = %s', s.chain, s.number)),
+    ('seal_changed', format('update audit.seals set previous = sha256(previous) where chain = %L and number = %s', s.chain, s.number))
 ) x (expected, act) where s.tenant_id = tests.tenant('north');
 -- removed from the middle; exchanged with the next
 insert into tamperings
-select s.number + 1, null, 'seal_missing', format('delete from audit.seals where id = %s', s.id) from audit.seals s where s.tenant_id = tests.tenant('north') and s.number < 14;
+select s.number + 1, null, 'seal_missing', format('delete from audit.seals where chain = %L and number = %s', s.chain, s.number) from audit.seals s where s.tenant_id = tests.tenant('north') and s.number < 14;
 insert into tamperings
 select a.number, a.id, 'changed', format('update audit.entries e set user_id = o.user_id, object_id = o.object_id, at = o.at, details = o.details, action = o.action, object_type = o.object_type
                                           from audit.entries o where (e.id = %1$s and o.id = %2$s) or (e.id = %2$s and o.id = %1$s)', a.id, b.id)
@@ -160,8 +160,8 @@ begin
     update audit.entries set user_id = 'nobody' where id = (select min(id) from victims);
     for s in select x.* from audit.seals x where x.tenant_id = tests.tenant('north') order by x.number loop
         update audit.seals x set leaves = (select string_agg(l.leaf, '' order by o) from unnest(s.entry_ids) with ordinality i (id, o) join audit.leaves l on l.id = i.id),
-            previous = coalesce((select p.hash from audit.seals p where p.chain = s.chain and p.number = s.number - 1), s.previous) where x.id = s.id;
-        update audit.seals x set hash = audit.link(x) where x.id = s.id;
+            previous = coalesce((select p.hash from audit.seals p where p.chain = s.chain and p.number = s.number - 1), s.previous) where x.chain = s.chain and x.number = s.number;
+        update audit.seals x set hash = audit.link(x) where x.chain = s.chain and x.number = s.number;
     end loop;
 end
 $$;

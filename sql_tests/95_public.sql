@@ -26,6 +26,10 @@ insert into artifact.tags (tenant_id, artifact_id, key, value) values (tests.ten
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);
 select tests.as('platform', $$ public.platform_allow_callbacks('{"tenant": "north", "cidr": "10.0.0.0/8"}') $$);
 select tests.as('platform', $$ public.platform_add_member('{"tenant": "north", "user_id": "north.removed", "role": "admin"}') $$);
+set local role app_system;
+select audit.seal();
+reset role;
+select tests.submit('north.operator', '{"name": "SENTINEL waits too"}') as unsealed \gset
 select tests.claims('north.removed') as removed_claims \gset
 select tests.as('platform', $$ public.platform_remove_member('{"tenant": "north", "user_id": "north.removed"}') $$);
 
@@ -66,7 +70,7 @@ exception when others then
 end
 $$;
 select is(tests.answer('south.admin', f, b::jsonb) ~* 'sentinel|north', false, format('%s %s tells another tenant nothing', f, b))
-from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_tokens', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table']) f,
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_tokens', 'list_audit', 'audit_verify', 'audit_head', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table']) f,
      unnest(array['{}', '{"limit": 1000}', '{"name": "SENTINEL job", "run_id": 1, "job_id": 1}', '{"cursor": "1"}', '{"state": "QUEUED"}']) b;
 select is(jsonb_path_query_array(tests.as('south.admin', format('public.%I(''{}'')', f)), '$.items'), '[[]]', f || ' of another tenant is empty')
 from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_tokens']) f;
@@ -182,8 +186,8 @@ select is(tests.code('service_role', '{"role": "service_role"}', d.call), '42501
 select is(tests.code('admin', tests.claims('north.admin'), d.call), '42501', 'an admin is refused at the platform''s ' || d.name) from doors d where not d.for_members and d.for_platform;
 select is(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer is refused at ' || d.name) from doors d
 where d.name in ('run_job', 'submit_runs', 'cancel_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest',
-                 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries');
-select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint');
+                 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries', 'list_audit', 'audit_verify', 'audit_head');
+select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint', 'list_audit', 'audit_verify', 'audit_head');
 select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
 where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'run_lineage', 'read_table', 'list_endpoints', 'list_deliveries', 'list_tokens', 'create_token', 'slo');
 -- whatever is sent, the answer is one of ours: no SQLSTATE of a cast or a constraint, which may carry a row
@@ -214,6 +218,9 @@ insert into bodies values
     ('get_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text)), ('complete_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
     ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),
     ('get_endpoint', 'north.admin', 'admin', '{"url": "https://sentinel.example/all"}'), ('redeliver_delivery', 'north.admin', 'admin', jsonb_build_object('delivery_id', :delivery)),
+    ('list_audit', 'north.admin', 'admin', '{"limit": 5, "cursor": "9", "action": "run.submit", "user_id": "x", "object_type": "x", "object_id": "x"}'), ('list_audit', 'north.admin', 'admin', '{"limit": 5, "after": "1.1"}'),
+    ('audit_verify', 'north.admin', 'admin', '{"since": 0, "head": {"number": 1, "hash": "x"}}'), ('platform_audit_verify', 'platform', 'service_role', '{"tenant": "south", "since": 0}'),
+    ('platform_set_audit', 'platform', 'service_role', '{"client_header": "x-real-ip", "edge_key_sha256": "0000000000000000000000000000000000000000000000000000000000000000"}'),
     ('platform_create_tenant', 'platform', 'service_role', '{"slug": "fuzz", "name": "Fuzz"}'), ('platform_add_member', 'platform', 'service_role', '{"tenant": "south", "user_id": "u", "role": "viewer"}'),
     ('platform_set_limits', 'platform', 'service_role', '{"tenant": "south", "max_running": 5, "timeout_seconds": 5, "max_retries": 5, "max_artifact_bytes": 5, "validation_policy": "off"}'),
     ('platform_grant', 'platform', 'service_role', '{"tenant": "south", "kind": "model", "name": "m"}'), ('platform_allow_callbacks', 'platform', 'service_role', '{"tenant": "south", "cidr": "10.0.0.0/8"}'),

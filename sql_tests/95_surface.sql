@@ -48,7 +48,13 @@ $q$, $list$
     artifact.open_version(uuid, text, text, text, bigint, text, text, text, bigint, bigint, integer) | app_owner | app_system
     artifact.ready_version(uuid, uuid, integer) | app_owner | app_system
     artifact.refuse_final_change() | app_owner
-    audit.append(uuid, text, text, text, jsonb) | app_owner | app_system
+    audit.append(uuid, text, text, text, jsonb, text) | app_owner | app_system
+    audit.head(uuid) | app_owner | authenticated app_system
+    audit.judge_head(jsonb, uuid, jsonb) | app_owner | authenticated app_system
+    audit.link(audit.seals) | app_owner | authenticated app_system
+    audit.origin() | app_owner | app_system
+    audit.seal(integer) | app_owner | app_system
+    audit.verify(uuid, bigint, integer) | app_owner | authenticated app_system
     callback.after_failure(callback.deliveries) | app_owner | app_system
     callback.allowed(uuid) | app_owner | app_system
     callback.announce(uuid[], bigint[]) | app_owner | app_system
@@ -101,9 +107,12 @@ $q$, $list$
     door.list_tokens(jsonb) | app_owner definer | authenticated
     door.platform_add_member(jsonb) | app_system definer | service_role
     door.platform_allow_callbacks(jsonb) | app_system definer | service_role
+    door.platform_audit_heads(jsonb) | app_system definer | service_role
+    door.platform_audit_verify(jsonb) | app_system definer | service_role
     door.platform_create_tenant(jsonb) | app_system definer | service_role
     door.platform_grant(jsonb, boolean) | app_system definer | service_role
     door.platform_remove_member(jsonb) | app_system definer | service_role
+    door.platform_set_audit(jsonb) | app_system definer | service_role
     door.platform_set_limits(jsonb) | app_system definer | service_role
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
@@ -155,6 +164,8 @@ $q$, $list$
     public.attempt_artifact(jsonb) | app_owner | anon
     public.attempt_input(jsonb) | app_owner | anon
     public.attempt_report(jsonb) | app_owner | anon
+    public.audit_head(jsonb) | app_owner | authenticated
+    public.audit_verify(jsonb) | app_owner | authenticated
     public.cancel_run(jsonb) | app_owner | authenticated
     public.check_bytes(jsonb) | app_owner | anon
     public.column_lineage(text, integer) | app_owner | authenticated
@@ -175,6 +186,7 @@ $q$, $list$
     public.lineage_graph(text, text, integer, timestamp with time zone, text[], integer, text) | app_owner | authenticated
     public.lineage_ingest(jsonb) | app_owner | authenticated
     public.list_artifacts(jsonb) | app_owner | authenticated
+    public.list_audit(jsonb) | app_owner | authenticated
     public.list_deliveries(jsonb) | app_owner | authenticated
     public.list_endpoints(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
@@ -182,10 +194,13 @@ $q$, $list$
     public.list_tokens(jsonb) | app_owner | authenticated
     public.platform_add_member(jsonb) | app_owner | service_role
     public.platform_allow_callbacks(jsonb) | app_owner | service_role
+    public.platform_audit_heads(jsonb) | app_owner | service_role
+    public.platform_audit_verify(jsonb) | app_owner | service_role
     public.platform_create_tenant(jsonb) | app_owner | service_role
     public.platform_grant(jsonb) | app_owner | service_role
     public.platform_remove_member(jsonb) | app_owner | service_role
     public.platform_revoke(jsonb) | app_owner | service_role
+    public.platform_set_audit(jsonb) | app_owner | service_role
     public.platform_set_limits(jsonb) | app_owner | service_role
     public.read_table(jsonb) | app_owner | authenticated
     public.redeliver_delivery(jsonb) | app_owner | authenticated
@@ -248,6 +263,7 @@ $q$, $list$
     worker.release_attempts(uuid, jsonb) | app_system definer | runner
     worker.renew_leases(uuid, jsonb) | app_system definer | runner
     worker.report(jsonb) | app_system definer | runner
+    worker.seal() | app_system definer | runner
     worker.settle_attempts(uuid, jsonb) | app_system definer | runner
     worker.settle_deliveries(jsonb) | app_system definer | runner
     worker.settle_one(jsonb) | app_system
@@ -271,6 +287,9 @@ $q$, $list$
     table artifact.tags | app_owner | authenticated select
     table artifact.versions | app_owner | app_system insert select update | authenticated select of tenant_id artifact_id version state size sha256 content_type path run_id attempt_id findings created_by created_at uploaded_at finished_at
     table audit.entries | app_owner | app_system insert select; authenticated select
+    table audit.seals | app_owner | app_system insert select; authenticated select
+    table audit.settings | app_owner | app_system select update
+    table audit.unsealed | app_owner | app_system delete insert select; authenticated select
     table callback.allowed_networks | app_owner | app_system delete insert select; authenticated select
     table callback.deliveries | app_owner | app_system insert select update; authenticated select
     table callback.endpoints | app_owner | app_system insert select update; authenticated select
@@ -306,6 +325,7 @@ $q$, $list$
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
     table tenancy.members | app_owner | app_system delete insert select update; authenticated select
     table tenancy.tenants | app_owner | app_system insert select update; authenticated select
+    view audit.leaves | app_owner | app_system select; authenticated select
     view public.artifacts | app_owner | authenticated select
     view public.assets | app_owner | authenticated select
     view public.datasets | app_owner | authenticated select
@@ -350,8 +370,17 @@ $q$, $list$
     artifact.versions | select | authenticated | members see their versions | own tenant
     audit.entries | insert | app_owner | doors append for the caller | claimed tenant
     audit.entries | insert | app_system | the platform appends | all
+    audit.entries | select | app_owner | doors see what they append | claimed tenant
     audit.entries | select | app_system | the platform reads | all
     audit.entries | select | authenticated | admins read their audit | own tenant, admins
+    audit.seals | insert | app_system | the sealer appends | all
+    audit.seals | select | app_system | the sealer reads | all
+    audit.seals | select | authenticated | admins read their seals | own tenant, admins
+    audit.settings | all | app_system | the platform says whom to believe | all
+    audit.settings | select | app_owner | doors read whom to believe | all
+    audit.unsealed | all | app_system | the sealer takes what waits | all
+    audit.unsealed | insert | app_owner | doors append for the caller | claimed tenant
+    audit.unsealed | select | authenticated | admins see what waits for its seal | own tenant, admins
     callback.allowed_networks | all | app_system | the platform keeps its bounds | all
     callback.allowed_networks | select | app_owner | doors see what the caller and the platform allow | ((tenant_id = ( select ground.claimed_tenant_id())) or (tenant_id is null))
     callback.allowed_networks | select | authenticated | admins see what is allowed | own tenant, admins
@@ -457,6 +486,8 @@ $q$, $list$
     artifact.versions | versions_are_never_truncated | A
     audit.entries | entries_are_append_only | A
     audit.entries | entries_are_never_truncated | A
+    audit.seals | seals_are_append_only | A
+    audit.seals | seals_are_never_truncated | A
     callback.events | events_are_append_only | A
     callback.events | events_are_never_truncated | A
     job.versions | versions_are_immutable | A

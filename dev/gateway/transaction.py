@@ -55,12 +55,20 @@ def frame(
         identity=identity,
         method=request.method,
         path=path,
-        headers=_encode(request.headers),
+        headers=_encode({**request.headers, "x-forwarded-for": _forwarded_for(request)}),
         cookies=b"{}" if cookie is None else _encode(_cookies(cookie)),
         schema=schema,
         read_only=read_only,
         settings=settings,
     )
+
+
+def _forwarded_for(request: Request) -> str:
+    """As Kong and the hosted front write it: what the caller claims, then where it really came from."""
+    client = request.scope.get("client")
+    address = client[0] if client else "127.0.0.1"
+    claimed = request.headers.get("x-forwarded-for")
+    return f"{claimed}, {address}" if claimed else address
 
 
 def _encode(value: dict[str, str]) -> bytes:

@@ -6,6 +6,7 @@ change is made under the stack's lock and written down at once, so that an inter
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import signal
 import time
@@ -133,6 +134,8 @@ def _up_database(server: Server, say: Say) -> None:
         with server.connect() as connection:
             postgres.set_passwords(connection, server.secrets)
         _allow_loopback_callbacks(server)
+        edge_key = hashlib.sha256(server.secrets.edge_key().encode()).hexdigest()
+        tenants.call(server, "platform_set_audit", {"edge_key_sha256": edge_key})
     seeded = migrate.seed(server.dsn("postgres"))
     if applied or seeded:
         _say_started(say, "database", began, f"{len(applied)} migrations applied")

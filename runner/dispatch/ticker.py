@@ -20,10 +20,17 @@ SHORTEST_SECONDS = 0.2
 class Ticker:
     """Calls `tick` every `period` seconds, and sooner when something comes due sooner."""
 
-    def __init__(self, store: Store, period: float, due: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        period: float,
+        due: Callable[[], None],
+        unsealed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._period = period
         self._due = due
+        self._unsealed = unsealed
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
@@ -44,6 +51,8 @@ class Ticker:
             else:
                 if tick.reaped:
                     log.info("reaped", extra={"count": tick.reaped})
+                if tick.unsealed:
+                    self._unsealed()
                 if waiting or tick.reaped:
                     self._due()
                 waiting = tick.due_in_ms is not None and (tick.due_in_ms > 0 or tick.depth > 0)

@@ -81,6 +81,13 @@ class Tick(Form):
     reaped: int = 0
     due_in_ms: int | None = None
     depth: int = 0
+    unsealed: bool = False
+
+
+class Tidied(Form):
+    """What tidying did this time; `more` asks for another time at once."""
+
+    more: bool = False
 
 
 class StagedInput(Form):

@@ -136,6 +136,14 @@ class Store(Protocol):
         """Move the clock: reap, deadlines, schedules."""
         ...
 
+    async def seal(self) -> int:
+        """Chain the audit entries that wait for it; how many they were."""
+        ...
+
+    async def tidy(self) -> bool:
+        """Drop a bounded part of what is past its keeping; true when there is more."""
+        ...
+
     async def claim_uploads(self, limit: int) -> list[Upload]:
         """People's uploads to verify."""
         ...

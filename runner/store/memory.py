@@ -63,6 +63,7 @@ class MemoryStore:
         self.rows: dict[int, Row] = {}
         self.uploads: list[Upload] = []
         self.verdicts: list[Verdict] = []
+        self.unsealed: list[int] = []
         self.deliveries: list[Delivery] = []
         self.delivered: list[DeliveryResult] = []
         self.calls: list[str] = []
@@ -172,6 +173,16 @@ class MemoryStore:
         ]
         due = None if not later else int((min(later) - now) * 1000)
         return Tick(reaped=len(over), due_in_ms=due)
+
+    async def seal(self) -> int:
+        """What the test put into `unsealed`, batch by batch."""
+        self._enter("seal")
+        return self.unsealed.pop(0) if self.unsealed else 0
+
+    async def tidy(self) -> bool:
+        """There is nothing to tidy here."""
+        self._enter("tidy")
+        return False
 
     async def claim_uploads(self, limit: int) -> list[Upload]:
         """Each is handed out once."""

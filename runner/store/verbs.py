@@ -129,6 +129,15 @@ class Verbs:
             wire.Tick, await self._custody.value("select worker.tick(%s::uuid)", [self._instance])
         )
 
+    async def seal(self) -> int:
+        """worker.seal"""
+        return int(await self._errands.value("select worker.seal()", []))
+
+    async def tidy(self) -> bool:
+        """worker.tidy"""
+        answer = await self._errands.value("select worker.tidy()", [])
+        return wire.read_one(wire.Tidied, answer).more
+
     async def claim_uploads(self, limit: int) -> list[wire.Upload]:
         """worker.claim_uploads"""
         rows = await self._errands.rows(

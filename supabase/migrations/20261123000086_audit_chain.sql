@@ -6,7 +6,6 @@ grant app_owner, app_system to postgres;
 set role app_owner;
 
 create table audit.seals (
-    id bigint not null generated always as identity primary key,
     tenant_id uuid references tenancy.tenants,
     -- a chain for each tenant, and one of the platform's acts on no single tenant
     chain uuid not null generated always as (coalesce(tenant_id, '00000000-0000-0000-0000-000000000000')) stored,
@@ -18,10 +17,10 @@ create table audit.seals (
     total bigint not null,         -- entries of the chain so far
     previous bytea not null check (length(previous) = 32),
     hash bytea not null check (length(hash) = 32),
+    primary key (chain, number),
     constraint one_leaf_per_entry check (length(leaves) = 32 * cardinality(entry_ids))
 );
-create unique index seals_follow_each_other on audit.seals (chain, number);
-create index seals_of_tenant on audit.seals (tenant_id, id);
+create index seals_of_tenant on audit.seals (tenant_id, number);
 
 alter table audit.seals enable row level security;
 alter table audit.seals force row level security;
@@ -72,7 +71,7 @@ begin
         from taken t left join audit.leaves l on l.id = t.entry_id
         group by t.tenant_id
     ), made as (
-        select (null, b.tenant_id, c.chain, coalesce(p.number, 0) + 1, clock_timestamp(), b.entry_ids, b.leaves,
+        select (b.tenant_id, c.chain, coalesce(p.number, 0) + 1, clock_timestamp(), b.entry_ids, b.leaves,
                 greatest(p.highest_id, b.highest_id), coalesce(p.total, 0) + b.n, coalesce(p.hash, decode(repeat('00', 32), 'hex')), null)::audit.seals as s
         from batch b
         cross join lateral (select coalesce(b.tenant_id, '00000000-0000-0000-0000-000000000000') as chain) c

@@ -346,6 +346,7 @@ begin
     update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
     return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'runs_admitted', v_admitted, 'deliveries_reaped', v_deliveries,
+        'unsealed', exists (select from audit.unsealed),
         'depth', (select count(*) from (select from queue.live_attempts a where a.state = 'QUEUED' limit 1000) x),  -- 1000: or more
         'due_in_ms', (  -- null: nothing is due
             select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end

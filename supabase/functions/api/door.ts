@@ -3,6 +3,7 @@ import { database, Trace } from "../_shared/database.ts";
 import { Refusal, refuse } from "../_shared/errors.ts";
 import { Caller, Identity } from "../_shared/identity.ts";
 import { JsonText } from "../_shared/json_text.ts";
+import { origin } from "../_shared/origin.ts";
 import { readParameter } from "../_shared/parameter.ts";
 import { Call, Route, Surroundings } from "../_shared/route.ts";
 import { Match, router } from "../_shared/router.ts";
@@ -13,7 +14,7 @@ import { storage } from "../_shared/storage.ts";
 const noBody: Body = { text: "{}", value: {} };
 const version = "/api/v1/";
 const requestIdForm = /^[\w.:-]{1,128}$/;
-const traced = ["traceparent", "x-forwarded-for", "x-client-info"] as const;
+const passedOn = ["traceparent", "x-forwarded-for", "x-client-info"] as const;
 
 /** The whole API as one function from request to response: find, recognise, read, call, answer. */
 export function door(routes: readonly Route[], settings: Settings, identity: Identity) {
@@ -25,6 +26,7 @@ export function door(routes: readonly Route[], settings: Settings, identity: Ide
     storage: storage(settings),
   };
   const way = router(routes);
+  const where = origin(settings.masterKey);
 
   async function answer(request: Request, id: string): Promise<Response> {
     const url = new URL(request.url);
@@ -37,7 +39,8 @@ export function door(routes: readonly Route[], settings: Settings, identity: Ide
     const body = route.body === undefined
       ? noBody
       : await readBody(request, route.body.kind, route.body.required ?? true, route.body.limit ?? bodyLimit);
-    return await route.handle(new Call(around, request, caller, parameters, query, body, trace(request, id)));
+    const traced = { ...trace(request, id), ...await where.of(request) };
+    return await route.handle(new Call(around, request, caller, parameters, query, body, traced));
   }
 
   return async (request: Request): Promise<Response> => {
@@ -100,7 +103,7 @@ function readQuery(schemas: Route["query"], query: URLSearchParams): Record<stri
 
 function trace(request: Request, id: string): Trace {
   const headers: Record<string, string> = { "x-request-id": id };
-  for (const name of traced) {
+  for (const name of passedOn) {
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }

@@ -35,6 +35,8 @@ import { route as replayDeliveries } from "./deliveries/replay_deliveries.ts";
 import { route as attemptInput } from "./attempts/attempt_input.ts";
 import { route as createAttemptArtifact } from "./attempts/create_attempt_artifact.ts";
 import { route as reportAttempt } from "./attempts/report_attempt.ts";
+import { route as auditVerify } from "./audit/audit_verify.ts";
+import { route as listAudit } from "./audit/list_audit.ts";
 import { route as uploadBytes } from "./uploads/upload_bytes.ts";
 import { route as createToken } from "./tokens/create_token.ts";
 import { route as listTokens } from "./tokens/list_tokens.ts";
@@ -81,6 +83,8 @@ export const routes: readonly Route[] = [
   attemptInput,
   createAttemptArtifact,
   reportAttempt,
+  auditVerify,
+  listAudit,
   uploadBytes,
   createToken,
   listTokens,
