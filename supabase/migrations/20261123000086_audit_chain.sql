@@ -123,13 +123,14 @@ begin
                                     when p.previous <> p.hash_before then 'link_broken' end as fault) f
     where f.fault is not null;
     -- what they cover: seal by seal, and only in a broken one entry by entry
+    with covered as materialized (  -- materialized: else the entries are read once for each seal
+        select s.number, i.id, i.place from audit.seals s cross join lateral unnest(s.entry_ids) with ordinality i (id, place)
+        where s.chain = v_chain and s.number = any (v_numbers)
+    )
     select array_agg(s.number) into v_broken
-    from (select s.number, string_agg(coalesce(l.leaf, v_void), '' order by i.place) as leaves, bool_or(l.id is null) as gaps
-          from audit.seals s
-          cross join lateral unnest(s.entry_ids) with ordinality i (id, place)
-          left join (select x.id, x.leaf from audit.leaves x where x.id between v_lowest and v_highest) l on l.id = i.id
-          where s.chain = v_chain and s.number = any (v_numbers)
-          group by s.number) y
+    from (select c.number, string_agg(coalesce(l.leaf, v_void), '' order by c.place) as leaves, bool_or(l.id is null) as gaps
+          from covered c left join (select x.id, x.leaf from audit.leaves x where x.id between v_lowest and v_highest) l on l.id = c.id
+          group by c.number) y
     join audit.seals s on s.chain = v_chain and s.number = y.number and (y.gaps or s.leaves <> y.leaves);
     select coalesce(v_faults, '{}') || array_agg(jsonb_build_object('seal', s.number, 'entry_id', i.id,
                                        'fault', case when l.id is null then 'missing' else 'changed' end) order by s.number, i.place) into v_faults
@@ -139,9 +140,12 @@ begin
     where s.chain = v_chain and s.number = any (v_broken[:11])
       and (l.id is null or l.leaf <> substring(s.leaves from 32 * (i.place - 1)::integer + 1 for 32));
     -- and what no seal covers: an id below the highest may have committed late, into a later seal
+    with covered as materialized (
+        select i.id from audit.seals s cross join lateral unnest(s.entry_ids) i (id) where s.chain = v_chain and s.number = any (v_numbers)
+    )
     select array_agg(x.id) into v_unknown from (
         select e.id from audit.entries e
-        left join (select i.id from audit.seals s cross join lateral unnest(s.entry_ids) i (id) where s.chain = v_chain and s.number = any (v_numbers)) k on k.id = e.id
+        left join covered k on k.id = e.id
         left join audit.unsealed u on u.entry_id = e.id
         where (e.tenant_id = p_tenant or (p_tenant is null and e.tenant_id is null))
           and e.id > coalesce(v_before.highest_id, 0) and e.id <= case when v_next is null then 9223372036854775807 else v_through end

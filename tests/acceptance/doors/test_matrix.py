@@ -79,6 +79,9 @@ MATRIX = [
     Door("POST /tokens", 201, 201, 201, 201, lambda _: {"name": "matrix"}),
     Door("GET /tokens", 200, 200, 200, 200),
     Door("DELETE /tokens/{token_id}", 404, 404, 200, 404),
+    Door("GET /audit", 403, 403, 200, 200),
+    Door("GET /audit?after=0", 403, 403, 200, 200),
+    Door("GET /audit/verify", 403, 403, 200, 200),
     Door("GET /slo", 200, 200, 200, 200),
     # these take other tokens than a member's
     Door("POST /attempts/{attempt_id}/report", 401, 401, 401, 401, lambda _: {"event": "progress"}),
