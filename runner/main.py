@@ -83,7 +83,7 @@ async def _run(chosen: Settings) -> int:
         log.info("swept", extra={"left_behind": swept})
     benches = _benches(chosen, made)
     instance = str(uuid.uuid4())
-    store = Verbs(chosen.database_url, instance)
+    store = _store(chosen, instance)
     registration = Registration(
         instance=instance,
         name=chosen.name,
@@ -114,6 +114,14 @@ async def _run(chosen: Settings) -> int:
         shutdown.unwatch()
     log.info("stopped")
     return 0
+
+
+def _store(chosen: Settings, instance: str) -> Verbs:
+    if not chosen.failpoints:
+        return Verbs(chosen.database_url, instance)
+    from runner.store import failpoint  # noqa: PLC0415 - a matter of crash tests alone
+
+    return failpoint.FallibleVerbs(chosen.database_url, instance, failpoint.read(chosen.failpoints))
 
 
 def _benches(chosen: Settings, made: Sandbox | NoSandbox) -> dict[str, Bench]:

@@ -43,6 +43,7 @@ class Settings:
     log_format: str
     log_level: str
     health_file: Path | None
+    failpoints: str
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -66,6 +67,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         log_format=_choice(environment, "CONTROL_ROOM_LOG_FORMAT", ("json", "text")),
         log_level=_choice(environment, "CONTROL_ROOM_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         health_file=_path(environment, "CONTROL_ROOM_HEALTH_FILE"),
+        failpoints=environment.get("CONTROL_ROOM_FAILPOINTS", ""),
         environment=environment,
     )
 

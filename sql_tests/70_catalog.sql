@@ -99,6 +99,15 @@ select is(tests.settle(:'claim1', jsonb_build_object('tables', jsonb_build_array
 select tests.settle(:'claim2', jsonb_build_object('tables', jsonb_build_array(jsonb_build_object('name', 't', 'staging', :'staging2'::text))));
 select is((select string_agg(a, ' ') from silver_north.fenced), 'from the lease that holds', 'the one that holds does');
 
+-- staging is unlogged: a crash of the database empties it, and nobody must take that for the output
+select tests.submit('north.operator', '{"outputs": [{"name": "t", "layer": "silver", "table": "emptied"}]}') as run \gset
+select tests.claim() as claim \gset
+select tests.as('runner', format('worker.open_output(%s, 1, ''t'', ''[{"name": "a", "type": "text"}]'')', :'claim'::jsonb ->> 'attempt_id')) #>> '{}' as staging \gset
+select is(tests.settle(:'claim', jsonb_build_object('tables', jsonb_build_array(jsonb_build_object('name', 't', 'staging', :'staging'::text, 'rows', 2)))) ->> 'reason', 'publish_failed', 'what was loaded and is not there is not published');
+select hasnt_table('silver_north', 'emptied', 'nor is an empty table');
+select is((select (number, state)::text from queue.live_attempts where run_id = :run), '(2,QUEUED)', 'the work is done again');
+select tests.as('north.operator', format('public.cancel_run(''{"run_id": %s}'')', :run));
+
 create function tests.misuse(p_tables jsonb)
 returns text language plpgsql as $$
 declare

@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         help='heavy things that are at hand, so that tests marked needs("NAME") run: spark, …',
     )
+    group.addoption("--seed", type=int, metavar="N", help="plays the chaos of that number again")
     group.addoption(
         "--chaos",
         type=float,

@@ -15,21 +15,24 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from psycopg import sql
 
-from dev.stack import keyring, migrate, postgres, state, tenants, tokens
+from dev.stack import keyring, migrate, postgres, process, state, tenants, tokens
 from dev.stack.keyring import Secrets
 from dev.stack.postgres import SUPERUSER, THROW_AWAY_SETTINGS, Server
-from dev.stack.state import Layout, home
+from dev.stack.state import Daemon, Layout, home
 from dev.stack.tokens import Role, Shape
 
 TEMPLATE = "template_control_room"
+# Survives a crash of the server; fsync guards against a crash of the machine, which no test brings about.
+DURABLE_SETTINGS: Mapping[str, str] = {**THROW_AWAY_SETTINGS, "synchronous_commit": "on", "autovacuum": "on"}
 KEPT_TEMPLATES = 4
 MEMORY_WANTED = 2 * 1024**3
 
@@ -134,9 +137,21 @@ class Database:
 class Cluster:
     """A running throw-away cluster."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, daemon: Daemon) -> None:
         self.server = server
+        self.daemon = daemon
         self._numbers = itertools.count(1)
+
+    def crash(self) -> None:
+        """An immediate shutdown, as if the power had gone, and the start of the recovery; returns at once.
+
+        What was committed survives where the cluster was started with DURABLE_SETTINGS.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.daemon.pid, signal.SIGQUIT)
+        if not process.wait_until(lambda: not process.alive(self.daemon), seconds=10):
+            process.stop(self.daemon, signal.SIGKILL, patience=10)
+        self.daemon = postgres.launch(self.server)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:
@@ -159,7 +174,7 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(major: int = 15) -> Iterator[Cluster]:
+def cluster(major: int = 15, settings: Mapping[str, str] = THROW_AWAY_SETTINGS) -> Iterator[Cluster]:
     """Starts a throw-away cluster; raises StackError where there is no such Postgres or a migration fails."""
     binaries = postgres.find_binaries(major)
     _sweep()
@@ -169,12 +184,12 @@ def cluster(major: int = 15) -> Iterator[Cluster]:
         place.make()
         secrets = _copy_prepared(major, binaries, place)
         port = state.choose_ports(place, {}, {})["postgres"]
-        server = Server(place, binaries, port, secrets, THROW_AWAY_SETTINGS, dies_with_parent=True)
-        daemon = postgres.start(server)
+        server = Server(place, binaries, port, secrets, settings, dies_with_parent=True)
+        started = Cluster(server, postgres.start(server))
         try:
-            yield Cluster(server)
+            yield started
         finally:
-            postgres.stop(daemon)
+            postgres.stop(started.daemon)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

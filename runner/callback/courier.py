@@ -36,6 +36,17 @@ class Courier:
         self._master_key = master_key
         self._total = total_seconds
         self._tls: ssl.SSLContext | None = None
+        self._lead: float | None = None
+
+    def set_clock(self, database_time: float, asked_at: float) -> None:
+        """What the database's clock said (Unix seconds) to a question of `asked_at` (monotonic).
+
+        Receivers refuse a timestamp that is minutes off, and this machine's clock may be.
+        """
+        self._lead = database_time - asked_at
+
+    def _now(self) -> float:
+        return time.time() if self._lead is None else time.monotonic() + self._lead
 
     async def carry(self, delivery: Delivery) -> DeliveryResult:
         """Send once. Never raises but for cancellation: every trouble is a result."""
@@ -76,7 +87,7 @@ class Courier:
             "user-agent": USER_AGENT,
             "accept-encoding": "identity",  # a small answer must not unpack into a large one
             "connection": "close",
-            **signature.headers(self._secrets(delivery), delivery.event_id, int(time.time()), body),
+            **signature.headers(self._secrets(delivery), delivery.event_id, int(self._now()), body),
         }
         place = f"[{checked}]" if ":" in checked else checked
         transport = httpx.AsyncHTTPTransport(
@@ -102,7 +113,7 @@ class Courier:
                         break
             finally:
                 await response.aclose()
-        return response.status_code, _retry_after(response)
+        return response.status_code, _retry_after(response, self._now())
 
     def _secrets(self, delivery: Delivery) -> list[bytes]:
         versions = [delivery.secret_version]
@@ -117,7 +128,7 @@ class Courier:
         return self._tls
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: httpx.Response, now: float) -> float | None:
     """Seconds to wait as the receiver asks for: a number or a date, clamped to 1 s … 1 h by the database
     too."""
     text = response.headers.get("retry-after", "").strip()
@@ -127,7 +138,7 @@ def _retry_after(response: httpx.Response) -> float | None:
         seconds = float(text[:9])
     else:
         try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
         except (ValueError, TypeError, OverflowError):
             return None
     return min(max(seconds, 1.0), _MAX_RETRY_AFTER)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 
@@ -99,6 +100,7 @@ class Outbox:
             claimed: list[Delivery] = []
             if room > 0:
                 try:
+                    asked_at = time.monotonic()
                     claimed = await self._store.claim_deliveries(room)
                     backoff.reset()
                 except (StoreUnavailable, StoreRefused) as error:
@@ -106,6 +108,8 @@ class Outbox:
                         log.warning("deliveries_not_claimed", extra={"reason": str(error)})
                     await backoff.pause()
                     continue
+            if claimed and claimed[0].now is not None:
+                self._courier.set_clock(claimed[0].now, asked_at)
             for delivery in claimed:
                 self._waiting[delivery.endpoint_id].append(delivery)
             self._start()

@@ -81,6 +81,7 @@ class Intake:
             [column["name"] for column in staged.columns],
             workspace.staged_tables / f"{each.name}.csv",
             MAX_TABLE_BYTES,
+            rows=staged.rows,
         )
 
     async def _open(self, attempt: Attempt, each: Input) -> StagedInput:

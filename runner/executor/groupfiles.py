@@ -26,13 +26,12 @@ def orphans(root: Path) -> list[str]:
 
 def remove_tree(folder: Path) -> None:
     """Kill and remove the groups in `folder`, then itself."""
-    if not folder.is_dir():
-        return
-    for child in folder.iterdir():
-        if child.is_dir():
-            kill_all(child)
-            remove(child)
-    remove(folder)
+    with contextlib.suppress(FileNotFoundError):  # another runner may be sweeping beside us
+        for child in folder.iterdir():
+            if child.is_dir():
+                kill_all(child)
+                remove(child)
+        remove(folder)
 
 
 def remove(folder: Path) -> None:

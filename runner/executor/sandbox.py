@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.executor import seccomp
+from runner.executor import ownership, seccomp
 from runner.executor.group import Groups
 from runner.model.command import Bind, Command
 from runner.model.workspace import JOB
@@ -150,7 +150,10 @@ async def probe(groups: Groups, folder: Path, *, share_network: bool = False) ->
         share_network=share_network,
     )
     command = Command(argv=("/usr/bin/true",))
-    with tempfile.TemporaryDirectory(dir=folder, prefix="probe-") as root:
+    mine = folder / ownership.own_name()  # where a sweep finds it if we are killed in the middle
+    mine.mkdir(exist_ok=True)
+    mine.chmod(0o711)
+    with tempfile.TemporaryDirectory(dir=mine, prefix="probe-") as root:
         if sandbox.owner:
             os.chown(root, *sandbox.owner)
         code, said = await _try(sandbox, Path(root), command)
@@ -225,8 +228,13 @@ def _write_etc(folder: Path) -> Path:
     }
     folder.chmod(0o755)
     for name, text in content.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o644)
+        place = folder / name
+        if not place.exists() or place.read_text() != text:
+            # whole or not at all: other runners share the folder, and sandboxes are being made of it
+            fresh = folder / f".{name}-{os.getpid()}"
+            fresh.write_text(text)
+            fresh.chmod(0o644)
+            fresh.replace(place)
     return folder
 
 

@@ -5,6 +5,7 @@ A script is a list of steps, one key each; without a script the attempt succeeds
 
     {"progress": 40, "message": "…"}    {"log": "a line", "stream": "stderr"}    {"sleep_ms": 250}
     {"values": {…}}  {"lineage": [{…}]} {"write": {"outputs/a.txt": "text"}}
+    {"sign": true}                      says in the values who did it: {"signed": {"attempt_id", "lease"}}
     {"exit": 3}      {"oom": true}      {"hang": true}      {"crash": true}
     {"fail": {"code": "INVALID_CODE", "message": "…", "retryable": false, "after_ms": 100}}
 
@@ -50,6 +51,9 @@ class _Play:
     async def run(self, attempt: Attempt, script: list[dict[str, Any]]) -> Outcome:
         for step in script:
             if attempt.number <= step.get("until", attempt.number):
+                if "sign" in step:
+                    self._values["signed"] = {"attempt_id": attempt.attempt_id, "lease": attempt.lease}
+                    continue
                 await self._do(step)
         usage = Usage(exit_code=0)
         self._reporter.usage(usage)

@@ -129,6 +129,7 @@ class Delivery(Form):
     try_number: int = Field(default=1, alias="try")
     allow: tuple[str, ...] = ()
     previous_secret_version: int | None = None
+    now: float | None = None  # Unix seconds by the clock of the database when it was claimed
 
 
 class DeliverySettlement(Form):

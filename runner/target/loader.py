@@ -58,12 +58,19 @@ class Loader:
             ) from error
 
     async def unload(
-        self, name: str, staging: str, columns: Sequence[str], target: Path, max_bytes: int
+        self,
+        name: str,
+        staging: str,
+        columns: Sequence[str],
+        target: Path,
+        max_bytes: int,
+        *,
+        rows: int | None,
     ) -> None:
         """Write a staging table to a CSV file.
 
         Raises Permanent(INPUT_UNAVAILABLE) when it is larger than `max_bytes`, Retryable when the database
-        is away.
+        is away, or has crashed since the table was staged: then it is empty and not what it was.
         """
         statement = sql.SQL(
             "copy (select {} from {}) to stdout (format csv, header true, encoding 'UTF8')"
@@ -81,6 +88,11 @@ class Loader:
                                     f"table input {name} is larger than {max_bytes} bytes",
                                 )
                             file.write(piece)
+                if rows is not None and cursor.rowcount != rows:
+                    raise Retryable(
+                        TerminationCode.INPUT_UNAVAILABLE,
+                        f"table input {name} was lost while the database recovered",
+                    )
         except psycopg.OperationalError as error:
             raise Retryable(
                 TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"

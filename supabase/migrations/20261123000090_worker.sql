@@ -153,6 +153,7 @@ declare
     a queue.live_attempts := queue.hold((p_item ->> 'attempt_id')::bigint, (p_item ->> 'lease')::integer);
     x jsonb;
     v_slug text;
+    v_rows bigint;
 begin
     if a.id is null then
         return false;
@@ -161,13 +162,15 @@ begin
         select t.slug into v_slug from tenancy.tenants t where t.id = a.tenant_id;
         for x in select * from jsonb_array_elements(coalesce(o -> 'tables', '[]')) loop
             -- the layer and table come from what was submitted, never from what was run
-            perform catalog.publish(a.tenant_id, v_slug, replace(x ->> 'staging', 'staging.', ''), d ->> 'layer', d ->> 'table',
-                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id)
+            select catalog.publish(a.tenant_id, v_slug, replace(x ->> 'staging', 'staging.', ''), d ->> 'layer', d ->> 'table',
+                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id) into v_rows
             from queue.payloads p cross join jsonb_array_elements(p.outputs) d
             where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id and d ->> 'name' = x ->> 'name' and d ? 'table'
               and replace(x ->> 'staging', 'staging.', '') like format('o%s\_%s\_%%', a.id, a.lease);
             if not found then
                 raise exception using errcode = '22023', message = format('%s is no output table that this lease has loaded', left(x ->> 'name', 128));
+            elsif v_rows <> (x ->> 'rows')::bigint then  -- staging is unlogged: a crash of the database empties it
+                raise exception using errcode = 'CRSTG', message = format('%s had %s rows when it was loaded and has %s now', left(x ->> 'name', 128), x ->> 'rows', v_rows);
             end if;
         end loop;
     end if;
@@ -253,7 +256,7 @@ begin
             when others then
                 v_answer := v_answer || jsonb_build_array(worker.settle_one(jsonb_build_object(
                     'attempt_id', i -> 'attempt_id', 'lease', i -> 'lease',
-                    'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', false,
+                    'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', sqlstate = 'CRSTG',
                         'message', 'the outcome could not be recorded: ' || left(sqlerrm, 500),
                         'exit_code', i #> '{outcome,exit_code}', 'peak_memory_bytes', i #> '{outcome,peak_memory_bytes}',
                         'cpu_ms', i #> '{outcome,cpu_ms}')))
@@ -421,7 +424,7 @@ begin
     select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
         'secret_version', n.secret_version, 'previous_secret_version', case when n.rotated_at > clock_timestamp() - interval '1 day' then n.secret_version - 1 end,
         'event_id', e.id, 'type', e.type, 'try', d.tries,
-        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text,
+        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text, 'now', extract(epoch from clock_timestamp()),
         'allow', (select coalesce(jsonb_agg(n), '[]') from unnest(callback.allowed(d.tenant_id)) n))
     from jsonb_to_recordset(v_claimed) d (id bigint, lease integer, tenant_id uuid, endpoint_id uuid, url text, event_id text, tries integer,
         next_at timestamptz)

@@ -75,7 +75,12 @@ async def receiver(play: Handler | bytes, tls: ssl.SSLContext | None = None) -> 
 
 
 async def send(
-    url: str, *, seconds: float = 2.0, resolve: dict[str, str] | None = None, **changes: object
+    url: str,
+    *,
+    seconds: float = 2.0,
+    resolve: dict[str, str] | None = None,
+    courier: Courier | None = None,
+    **changes: object,
 ) -> DeliveryResult:
     async def look_up(host: str, _port: int) -> list[str]:
         return [(resolve or {}).get(host, host)]
@@ -97,12 +102,25 @@ async def send(
             **changes,
         }
     )
-    return await Courier(guard, "master", total_seconds=seconds).carry(delivery)
+    return await (courier or Courier(guard, "master", total_seconds=seconds)).carry(delivery)
 
 
 def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
     lines = [f"HTTP/1.1 {status}", *headers, f"content-length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+async def test_the_timestamp_is_the_databases_when_the_runners_clock_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    true_time = time.time()
+    monkeypatch.setattr(time, "time", lambda: true_time + 600)
+    courier = Courier(Guard([ipaddress.ip_network("127.0.0.0/8")]), "master")
+    courier.set_clock(true_time, time.monotonic())
+    async with receiver(answer("200 OK")) as there:
+        await send(there.url, courier=courier)
+
+    assert abs(int(there.requests[0][1]["webhook-timestamp"]) - true_time) < 10
 
 
 async def test_the_official_verifier_accepts_what_arrives() -> None:
