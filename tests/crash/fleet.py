@@ -50,9 +50,9 @@ class Place:
     def instance(self) -> str | None:
         """Under which name the database knows the runner that stands here now."""
         with contextlib.suppress(FileNotFoundError):
-            said = re.findall(r'"event": "started".*?"instance": "([^"]+)"', self.log.read_text())
-            if len(said) == self.starts:
-                return said[-1]
+            words = self.log.read_text(errors="replace").rpartition("about_to_start")[2]
+            said = re.search(r'"event": "started".*?"instance": "([^"]+)"', words)
+            return said and said[1]
         return None
 
     def signal(self, which: signal.Signals) -> bool:

@@ -113,7 +113,7 @@ def _fault(rng: random.Random, kinds: Mapping[str, int], pace: float, runners: i
 
 def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool) -> Order:
     key = f"{seed}-{n}"
-    tenant = rng.choice(list(TENANTS))
+    tenant = rng.choices(list(TENANTS), [min(limit, 5) for limit in TENANTS.values()])[0]
     kinds = {
         "plain": 30,
         "quick": 20,
@@ -135,29 +135,29 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
     cancel_after = None
     attempts: int | None = 1
     states: tuple[str, ...] = ("SUCCEEDED",)
-    body: dict[str, Any] = _scripted([{"progress": 20}, {"log": f"run {key}"}, sleep, SIGN, _seen(key)])
+    body: dict[str, Any] = scripted([{"progress": 20}, {"log": f"run {key}"}, sleep, SIGN, _seen(key)])
     match kind:
         case "quick":
-            body = _scripted([SIGN, _seen(key)])
+            body = scripted([SIGN, _seen(key)])
         case "retried":
-            body = _scripted([{"exit": 3, "until": 1}, sleep, SIGN, _seen(key)], max_retries=1)
+            body = scripted([{"exit": 3, "until": 1}, sleep, SIGN, _seen(key)], max_retries=1)
             attempts = 2
         case "failing":
-            body = _scripted([sleep, {"exit": 3}], max_retries=1)
+            body = scripted([sleep, {"exit": 3}], max_retries=1)
             attempts, states = 2, ("FAILED",)
         case "refused":
-            body = _scripted([sleep, {"fail": {"code": "INVALID_CODE", "message": "no"}}], max_retries=3)
+            body = scripted([sleep, {"fail": {"code": "INVALID_CODE", "message": "no"}}], max_retries=3)
             states = ("FAILED",)
         case "overdue":
-            body = _scripted([{"hang": True}], timeout_seconds=1, max_retries=0)
+            body = scripted([{"hang": True}], timeout_seconds=1, max_retries=0)
             states = ("TIMED_OUT",)
         case "canceled":
-            body = _scripted([{"sleep_ms": rng.randint(300, 3000)}, SIGN, _seen(key)])
+            body = scripted([{"sleep_ms": rng.randint(300, 3000)}, SIGN, _seen(key)])
             states, cancel_after = ("SUCCEEDED", "CANCELED"), rng.uniform(0, 2)
         case "graph":
             body = {"params": {"nap": sleep["sleep_ms"]}}
         case "told":
-            body = _scripted(
+            body = scripted(
                 [step for p in (10, 40, 70) for step in ({"progress": p}, {"sleep_ms": 150})]
                 + [SIGN, _seen(key)]
             )
@@ -174,7 +174,7 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
     return Order(key, tenant, kind, states, after, body, attempts, cancel_after, table)
 
 
-def _scripted(script: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
+def scripted(script: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
     return {
         "job_type": "code_validation",
         "spec": "play the script",
