@@ -28,7 +28,7 @@ select is_empty(
     $$ select distinct n.nspname || '.' || p.proname || ': ' || m.found[1]
        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        cross join lateral regexp_matches(p.prosrc, '''([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)''', 'g') m (found)
-       where n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'worker', 'door', 'public')
+       where n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'worker', 'door', 'public')
          and p.prosrc ~ ('ground\.fail\([^;]*''' || m.found[1] || '''')
          and not exists (select from ground.error_codes c where c.code = m.found[1]) $$,
     'every code that a function raises is listed');

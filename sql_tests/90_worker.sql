@@ -6,13 +6,13 @@ select no_plan();
 -- ------------------------------------------------------------------------------------------ the roles
 
 select is(has_function_privilege('runner', p.oid, 'execute'), p.proname = any (array['register', 'farewell', 'claim_attempts', 'renew_leases', 'report', 'open_output', 'open_input',
-    'settle_attempts', 'release_attempts', 'tick', 'claim_uploads', 'judge_uploads', 'claim_deliveries', 'settle_deliveries', 'canary', 'seal', 'tidy']), 'worker.' || p.proname || ' is the runner''s, or inner')
+    'settle_attempts', 'release_attempts', 'tick', 'claim_uploads', 'judge_uploads', 'claim_deliveries', 'settle_deliveries', 'canary', 'seal', 'tidy', 'fire']), 'worker.' || p.proname || ' is the runner''s, or inner')
 from pg_proc p where p.pronamespace = 'worker'::regnamespace order by p.proname;
 select is(array(select n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-                where n.nspname in ('tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'door', 'public') and has_function_privilege('runner', p.oid, 'execute')),
+                where n.nspname in ('tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'door', 'public') and has_function_privilege('runner', p.oid, 'execute')),
     '{}', 'the runner executes nothing of any other room');
 select is(array(select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                where n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'public', 'bronze_north', 'silver_north', 'gold_north') and c.relkind in ('r', 'p', 'v', 'm')
+                where n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'public', 'bronze_north', 'silver_north', 'gold_north') and c.relkind in ('r', 'p', 'v', 'm')
                   and (has_table_privilege(r, c.oid, 'select,insert,update,delete,truncate,references,trigger') or has_any_column_privilege(r, c.oid, 'select,insert,update,references'))),
     '{}', r || ' has no right on any table') from unnest(array['runner', 'loader']) r;
 select is(tests.error('loader', v) ->> 'code', '42501', 'loader calls no verb: ' || v) from unnest(array['worker.tick(null)', 'worker.report(null)', 'public.run_job(''{}'')', 'door.health()']) v;
@@ -44,7 +44,7 @@ declare
     v text := '';
 begin
     for r in select c.oid::regclass as name from pg_class c join pg_namespace s on s.oid = c.relnamespace
-             where c.relkind in ('r', 'p') and s.nspname in ('tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'staging') order by 1 loop
+             where c.relkind in ('r', 'p') and s.nspname in ('tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'staging') order by 1 loop
         execute 'select count(*) from ' || r.name into n;
         v := v || r.name || ' ' || n || E'\n';
     end loop;
@@ -143,7 +143,7 @@ select is((select (state, termination_code, termination_message)::text from queu
 
 -- ---------------------------------------------------------------------------------------- housekeeping
 
-select is(tests.as('runner', format('worker.tick(%L)', tests.runner())) - 'due_in_ms' - 'unsealed', '{"reaped": 0, "runs_stopped": 0, "runs_admitted": 0, "deliveries_reaped": 0, "depth": 0}', 'a tick with nothing to do does nothing');
+select is(tests.as('runner', format('worker.tick(%L)', tests.runner())) - 'due_in_ms' - 'unsealed', '{"reaped": 0, "runs_stopped": 0, "runs_admitted": 0, "jobs_due": false, "deliveries_reaped": 0, "depth": 0}', 'a tick with nothing to do does nothing');
 select tests.submit('north.operator');
 select c as claim from tests.claim() c \gset
 select tests.submit('north.operator') from generate_series(1, 3);

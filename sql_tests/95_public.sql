@@ -33,6 +33,10 @@ select tests.submit('north.operator', '{"name": "SENTINEL waits too"}') as unsea
 select tests.claims('north.removed') as removed_claims \gset
 select tests.as('platform', $$ public.platform_remove_member('{"tenant": "north", "user_id": "north.removed"}') $$);
 
+select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL clock', 'trigger', '{"datasets": ["gold.sentinel"]}'::jsonb, 'tasks', jsonb_build_array(tests.submission('{"task_key": "t"}'))))) ->> 'job_id') as clock \gset
+select schedule.mark(tests.tenant('north'), 'control-room://north', 'gold.sentinel', null);
+insert into schedule.fires (tenant_id, job_id, scheduled_at, kind, run_id) values (tests.tenant('north'), :clock, now(), 'dataset', :run);
+
 -- ------------------------------------------------------------------------- not yours = not there
 
 create function tests.oracle(p_function text, p_ours jsonb, p_nowhere jsonb, p_code text, p_who text default 'south.admin')
@@ -48,6 +52,7 @@ $$;
 select tests.oracle(f, jsonb_build_object('run_id', :run), '{"run_id": 987654321}', 'RUN_NOT_FOUND') from unnest(array['get_run', 'cancel_run', 'run_logs', 'run_events', 'run_lineage']) f;
 select tests.oracle('cancel_run', jsonb_build_object('run_id', :waiting), '{"run_id": 987654321}', 'RUN_NOT_FOUND');
 select tests.oracle(f, jsonb_build_object('job_id', :job), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['get_job', 'update_job', 'delete_job', 'run_job']) f;
+select tests.oracle(f, jsonb_build_object('job_id', :clock), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['pause_job', 'resume_job', 'job_schedule']) f;
 select tests.oracle(f, jsonb_build_object('artifact_id', :'artifact'::text), '{"artifact_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ARTIFACT_NOT_FOUND') from unnest(array['get_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact']) f;
 select tests.oracle(f, jsonb_build_object('endpoint_id', :'endpoint'::text), '{"endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ENDPOINT_NOT_FOUND') from unnest(array['get_endpoint', 'rotate_endpoint', 'delete_endpoint']) f;
 select tests.oracle('get_endpoint', '{"url": "https://sentinel.example/all"}', '{"url": "https://nowhere.example/"}', 'ENDPOINT_NOT_FOUND');
@@ -103,7 +108,7 @@ select n.nspname || '.' || c.relname as name, n.nspname as room, c.relkind = 'v'
        case when exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id') then 'tenant_id' when c.oid = 'tenancy.tenants'::regclass then 'id' end as tenant_column
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v') and not c.relispartition
-  and n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'public', 'gold_north', 'gold_south');
+  and n.nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'public', 'gold_north', 'gold_south');
 grant select on everything to public;
 
 -- tables of north's that have no row prove nothing: each must hold at least one

@@ -14,7 +14,7 @@ returns text language sql as $$
 $$;
 create view tests.rooms as
 select oid, nspname as name from pg_namespace
-where nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'worker', 'door', 'public', 'staging');
+where nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'worker', 'door', 'public', 'staging');
 
 select tests.exactly($q$
     select concat_ws(' | ', n.nspname, pg_get_userbyid(n.nspowner), (select string_agg(g, '; ' order by g) from (
@@ -32,6 +32,7 @@ $q$, $list$
     lineage | app_owner | app_system usage; authenticated usage; service_role usage
     public | pg_database_owner | anon usage; authenticated usage; public usage; service_role usage
     queue | app_owner | app_system usage; authenticated usage; service_role usage
+    schedule | app_owner | app_system usage; authenticated usage; service_role usage
     staging | app_system | loader usage
     tenancy | app_owner | anon usage; app_system usage; authenticated usage; service_role usage; supabase_auth_admin usage
     worker | app_system | runner usage
@@ -98,6 +99,7 @@ $q$, $list$
     door.get_run(jsonb) | app_owner definer | authenticated
     door.health() | app_system definer | anon authenticated service_role
     door.held_attempt(text) | app_system
+    door.job_schedule(jsonb) | app_owner definer | authenticated
     door.lineage_ingest(jsonb) | app_owner definer | authenticated
     door.list_artifacts(jsonb) | app_owner definer | authenticated
     door.list_deliveries(jsonb) | app_owner definer | authenticated
@@ -105,6 +107,7 @@ $q$, $list$
     door.list_jobs(jsonb) | app_owner definer | authenticated
     door.list_runs(jsonb) | app_owner definer | authenticated
     door.list_tokens(jsonb) | app_owner definer | authenticated
+    door.pause_job(jsonb, boolean) | app_owner definer | authenticated
     door.platform_add_member(jsonb) | app_system definer | service_role
     door.platform_allow_callbacks(jsonb) | app_system definer | service_role
     door.platform_audit_heads(jsonb) | app_system definer | service_role
@@ -123,6 +126,7 @@ $q$, $list$
     door.run_job(jsonb) | app_owner definer | authenticated
     door.run_logs(jsonb) | app_owner definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
+    door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
     door.submit(tenancy.membership, jsonb) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
@@ -148,9 +152,19 @@ $q$, $list$
     job.check_object(jsonb, text, text) | app_owner
     job.check_outputs(jsonb, text) | app_owner
     job.check_queue(jsonb, boolean) | app_owner
+    job.check_periodic(jsonb) | app_owner
+    job.check_schedule(jsonb) | app_owner
+    job.check_start(uuid, jsonb, jsonb) | app_owner
     job.check_submission(uuid, jsonb) | app_owner
     job.check_task(uuid, jsonb, text) | app_owner
     job.check_tasks(uuid, jsonb, text) | app_owner
+    job.check_trigger(uuid, jsonb, jsonb) | app_owner
+    job.cron_field(text, text, integer, integer, text[], text) | app_owner | app_system
+    job.dataset_node(text, text) | app_owner | app_system
+    job.is_time_zone(text) | app_owner | app_system
+    job.next_wall(job.cron, timestamp without time zone) | app_owner | app_system
+    job.read_cron(text, text) | app_owner | app_system
+    job.refuse_cron(text, text) | app_owner | app_system
     lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
     lineage.find_dataset(text) | app_owner | authenticated
@@ -183,6 +197,7 @@ $q$, $list$
     public.get_job(jsonb) | app_owner | authenticated
     public.get_run(jsonb) | app_owner | authenticated
     public.health(jsonb) | app_owner | anon authenticated service_role
+    public.job_schedule(jsonb) | app_owner | authenticated
     public.lineage_graph(text, text, integer, timestamp with time zone, text[], integer, text) | app_owner | authenticated
     public.lineage_ingest(jsonb) | app_owner | authenticated
     public.list_artifacts(jsonb) | app_owner | authenticated
@@ -192,6 +207,7 @@ $q$, $list$
     public.list_jobs(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
+    public.pause_job(jsonb) | app_owner | authenticated
     public.platform_add_member(jsonb) | app_owner | service_role
     public.platform_allow_callbacks(jsonb) | app_owner | service_role
     public.platform_audit_heads(jsonb) | app_owner | service_role
@@ -205,6 +221,7 @@ $q$, $list$
     public.read_table(jsonb) | app_owner | authenticated
     public.redeliver_delivery(jsonb) | app_owner | authenticated
     public.replay_deliveries(jsonb) | app_owner | authenticated
+    public.resume_job(jsonb) | app_owner | authenticated
     public.revoke_token(jsonb) | app_owner | authenticated
     public.rotate_endpoint(jsonb) | app_owner | authenticated
     public.run_events(jsonb) | app_owner | authenticated
@@ -237,6 +254,24 @@ $q$, $list$
     queue.settle(jsonb) | app_owner | app_system
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb) | app_owner | app_system
+    schedule.cause(uuid, bigint) | app_owner
+    schedule.due(integer) | app_owner | app_system
+    schedule.first_instant(timestamp without time zone, text) | app_owner | app_system
+    schedule.following(schedule.triggers, timestamp with time zone) | app_owner | app_system
+    schedule.gather() | app_owner | app_system
+    schedule.last_fire(job.cron, text, timestamp with time zone, timestamp with time zone) | app_owner | app_system
+    schedule.mark(uuid, text, text, bigint) | app_owner | app_system
+    schedule.mark_event(uuid, jsonb, bigint) | app_owner | app_system
+    schedule.next_due() | app_owner | app_system
+    schedule.next_fire(job.cron, text, timestamp with time zone) | app_owner | app_system
+    schedule.next_fire(text, text, timestamp with time zone) | app_owner | app_system
+    schedule.owed(schedule.triggers, timestamp with time zone) | app_owner | app_system
+    schedule.place(uuid, bigint, jsonb) | app_owner
+    schedule.remove(uuid, bigint) | app_owner
+    schedule.settle(schedule.triggers, bigint, jsonb) | app_owner | app_system
+    schedule.state(uuid, bigint) | app_owner
+    schedule.transition(text, timestamp with time zone, timestamp with time zone) | app_owner | app_system
+    schedule.upcoming(schedule.triggers, integer) | app_owner
     tenancy.create_tenant(text, text) | app_system
     tenancy.custom_access_token_hook(jsonb) | app_system definer | supabase_auth_admin
     tenancy.find_tenant(text) | app_system
@@ -254,6 +289,7 @@ $q$, $list$
     worker.claim_uploads(uuid, integer) | app_system definer | runner
     worker.conclude(jsonb) | app_system
     worker.farewell(uuid) | app_system definer | runner
+    worker.fire(integer) | app_system definer | runner
     worker.judge_uploads(jsonb) | app_system definer | runner
     worker.open_input(bigint, integer, text) | app_system definer | runner
     worker.open_output(bigint, integer, text, jsonb) | app_system definer | runner
@@ -320,6 +356,10 @@ $q$, $list$
     table queue.slots | app_owner | app_system insert select update
     table queue.task_runs | app_owner | app_system insert select update; authenticated select
     table queue.termination_codes | app_owner | app_system select; authenticated select
+    table schedule.fires | app_owner | app_system select; authenticated select
+    table schedule.marks | app_owner | app_system delete insert select
+    table schedule.triggers | app_owner | app_system select update; authenticated select
+    table schedule.watches | app_owner | app_system select; authenticated select
     table tenancy.access_tokens | app_owner | app_system insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
     table tenancy.grants | app_owner | app_system delete insert select update; authenticated select
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
@@ -459,6 +499,17 @@ $q$, $list$
     queue.task_runs | all | app_system | the worker keeps task runs | all
     queue.task_runs | select | authenticated | members see their task runs | own tenant
     queue.termination_codes | select | public | everyone reads the termination codes | all
+    schedule.fires | all | app_owner | doors keep what starts the caller's jobs | claimed tenant
+    schedule.fires | all | app_system | the clock keeps what starts jobs | all
+    schedule.fires | select | authenticated | members see what starts their jobs | own tenant
+    schedule.marks | all | app_owner | doors keep what starts the caller's jobs | claimed tenant
+    schedule.marks | all | app_system | the clock keeps what starts jobs | all
+    schedule.triggers | all | app_owner | doors keep what starts the caller's jobs | claimed tenant
+    schedule.triggers | all | app_system | the clock keeps what starts jobs | all
+    schedule.triggers | select | authenticated | members see what starts their jobs | own tenant
+    schedule.watches | all | app_owner | doors keep what starts the caller's jobs | claimed tenant
+    schedule.watches | all | app_system | the clock keeps what starts jobs | all
+    schedule.watches | select | authenticated | members see what starts their jobs | own tenant
     storage.objects | insert | authenticated | operators put the bytes of a pending version | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role) and (name in ( select v.path from artifact.versions v where (v.state = 'pending'::artifact.state))))
     storage.objects | select | authenticated | members read their tenant's bytes | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role))
     tenancy.access_tokens | all | app_owner | doors keep the caller's access tokens | claimed tenant

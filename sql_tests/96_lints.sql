@@ -12,7 +12,7 @@ reset role;
 
 create view tests.rooms as
 select oid, nspname as name from pg_namespace
-where nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'callback', 'audit', 'worker', 'door', 'public') or nspname ~ '^(bronze|silver|gold)_';
+where nspname in ('ground', 'tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'worker', 'door', 'public') or nspname ~ '^(bronze|silver|gold)_';
 create view tests.tables as
 select c.oid, r.name || '.' || c.relname as name, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity, r.name as room, c.relispartition,
        exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped) as has_tenant

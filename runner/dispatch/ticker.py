@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 #: A thing that is due and cannot be done must not make us spin.
 SHORTEST_SECONDS = 0.2
+#: Jobs whose time has come, started in one transaction.
+FIRE_AT_MOST = 200
 
 
 class Ticker:
@@ -53,9 +55,13 @@ class Ticker:
                     log.info("reaped", extra={"count": tick.reaped})
                 if tick.unsealed:
                     self._unsealed()
+                if tick.jobs_due:
+                    await self._fire()
                 if waiting or tick.reaped:
                     self._due()
-                waiting = tick.due_in_ms is not None and (tick.due_in_ms > 0 or tick.depth > 0)
+                waiting = tick.due_in_ms is not None and (
+                    tick.due_in_ms > 0 or tick.depth > 0 or tick.jobs_due
+                )
                 if waiting and tick.due_in_ms:
                     pause = min(pause, max(SHORTEST_SECONDS, tick.due_in_ms / 1000 + 0.005))
                     at_once = SHORTEST_SECONDS
@@ -69,3 +75,11 @@ class Ticker:
                 await asyncio.sleep(SHORTEST_SECONDS)  # several nudges are one tick
             except TimeoutError:
                 pass
+
+    async def _fire(self) -> None:
+        """A transaction of its own: what it waits for, or fails at, is no matter of the housekeeping."""
+        try:
+            while await self._store.fire(FIRE_AT_MOST) == FIRE_AT_MOST:
+                pass
+        except (StoreUnavailable, StoreRefused) as error:
+            log.warning("not_fired", extra={"reason": str(error)})

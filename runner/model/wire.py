@@ -76,12 +76,14 @@ class Settlement(Form):
 
 
 class Tick(Form):
-    """What the clock did: `due_in_ms` is when the next delayed thing comes due, None when nothing waits."""
+    """What the clock did: `due_in_ms` is when the next delayed thing comes due, None when nothing waits;
+    `jobs_due` says that the time of some job has come."""
 
     reaped: int = 0
     due_in_ms: int | None = None
     depth: int = 0
     unsealed: bool = False
+    jobs_due: bool = False
 
 
 class Tidied(Form):

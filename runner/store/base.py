@@ -133,7 +133,11 @@ class Store(Protocol):
         ...
 
     async def tick(self) -> Tick:
-        """Move the clock: reap, deadlines, schedules."""
+        """Move the clock: reap, deadlines."""
+        ...
+
+    async def fire(self, limit: int) -> int:
+        """Start the jobs whose time has come; how many were looked after."""
         ...
 
     async def seal(self) -> int:

@@ -138,6 +138,10 @@ class Verbs:
         answer = await self._errands.value("select worker.tidy()", [])
         return wire.read_one(wire.Tidied, answer).more
 
+    async def fire(self, limit: int) -> int:
+        """worker.fire"""
+        return int(await self._errands.value("select worker.fire(%s::int)", [limit]))
+
     async def claim_uploads(self, limit: int) -> list[wire.Upload]:
         """worker.claim_uploads"""
         rows = await self._errands.rows(

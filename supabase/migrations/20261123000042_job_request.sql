@@ -349,22 +349,26 @@ revoke all on function job.check_submission(uuid, jsonb) from public;
 -- POST /jobs: the definition with its defaults, or the first fault.
 create function job.check_definition(p_tenant uuid, p jsonb)
 returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v_tasks jsonb;
 begin
     perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags', 'run_timeout_seconds',
-        'max_concurrent_runs', 'queue']);
+        'max_concurrent_runs', 'queue', 'schedule', 'periodic', 'trigger']);
     if coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
         perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
     end if;
+    v_tasks := job.check_tasks(p_tenant, p -> 'tasks');
     return jsonb_build_object(
         'name', p ->> 'name', 'description', p ->> 'description',
-        'tasks', job.check_tasks(p_tenant, p -> 'tasks'),
+        'tasks', v_tasks,
         'parameters', job.check_object(p, 'parameters', '$'),
         'callbacks', job.check_object(p, 'callbacks', '$'),
         'tags', job.check_object(p, 'tags', '$'),
         'max_concurrent_runs', job.check_integer(p, 'max_concurrent_runs', '$', 1, 1000, null),
         'queue', jsonb_build_object('enabled', job.check_queue(p, true)),
         'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, null, 'TIMEOUT_OUT_OF_RANGE'),
-        'priority', job.check_integer(p, 'priority', '$', -100, 100, 0));
+        'priority', job.check_integer(p, 'priority', '$', -100, 100, 0))
+        || job.check_start(p_tenant, p, v_tasks);
 end
 $$;
 revoke all on function job.check_definition(uuid, jsonb) from public;

@@ -154,6 +154,7 @@ declare
     x jsonb;
     v_slug text;
     v_rows bigint;
+    v_table text;
 begin
     if a.id is null then
         return false;
@@ -163,7 +164,7 @@ begin
         for x in select * from jsonb_array_elements(coalesce(o -> 'tables', '[]')) loop
             -- the layer and table come from what was submitted, never from what was run
             select catalog.publish(a.tenant_id, v_slug, replace(x ->> 'staging', 'staging.', ''), d ->> 'layer', d ->> 'table',
-                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id) into v_rows
+                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id), (d ->> 'layer') || '.' || (d ->> 'table') into v_rows, v_table
             from queue.payloads p cross join jsonb_array_elements(p.outputs) d
             where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id and d ->> 'name' = x ->> 'name' and d ? 'table'
               and replace(x ->> 'staging', 'staging.', '') like format('o%s\_%s\_%%', a.id, a.lease);
@@ -172,6 +173,7 @@ begin
             elsif v_rows <> (x ->> 'rows')::bigint then  -- staging is unlogged: a crash of the database empties it
                 raise exception using errcode = 'CRSTG', message = format('%s had %s rows when it was loaded and has %s now', left(x ->> 'name', 128), x ->> 'rows', v_rows);
             end if;
+            perform schedule.mark(a.tenant_id, 'control-room://' || v_slug, v_table, a.run_id);
         end loop;
     end if;
     for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
@@ -183,6 +185,7 @@ begin
     end loop;
     for x in select * from jsonb_array_elements(coalesce(o -> 'lineage', '[]')) loop
         perform lineage.record(a.tenant_id, x, a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql'));
+        perform schedule.mark_event(a.tenant_id, x, a.run_id);
     end loop;
     return true;
 end
@@ -350,10 +353,12 @@ begin
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
     return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'runs_admitted', v_admitted, 'deliveries_reaped', v_deliveries,
         'unsealed', exists (select from audit.unsealed),
+        'jobs_due', coalesce(schedule.next_due() <= clock_timestamp(), false),  -- then: worker.fire()
         'depth', (select count(*) from (select from queue.live_attempts a where a.state = 'QUEUED' limit 1000) x),  -- 1000: or more
         'due_in_ms', (  -- null: nothing is due
             select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end
             from (select least(
+                schedule.next_due(),
                 (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
                 (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.number > 1 and a.ready_at > clock_timestamp()),
                 (select min(r.deadline_at) from queue.runs r where r.deadline_at is not null and r.cancel_requested_at is null and r.finished_at is null),

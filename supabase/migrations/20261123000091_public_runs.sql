@@ -126,6 +126,7 @@ begin
         'queue_reason', why.reason, 'queue_reason_code', why.code,
         'databricks_state', queue.databricks_state(r.state, r.termination_code, r.cancel_requested_at is not null),
         'run_timeout_seconds', r.timeout_seconds, 'deadline_at', r.deadline_at,
+        'trigger', schedule.cause(r.tenant_id, r.id),
         'priority', r.priority, 'idempotency_key', r.idempotency_key, 'created_by', r.created_by, 'cancel_requested_at', r.cancel_requested_at,
         'times', jsonb_build_object('created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
             'queue_ms', (extract(epoch from coalesce(r.started_at, r.finished_at, clock_timestamp()) - r.created_at) * 1000)::bigint,

@@ -20,6 +20,9 @@ begin
     for e in select * from jsonb_array_elements(v_events) loop
         begin
             v_fault := lineage.record(v_member.tenant_id, e);
+            if v_fault is null then
+                perform schedule.mark_event(v_member.tenant_id, e);
+            end if;
         exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
             v_fault := '$: ' || left(sqlerrm, 200);
         end;

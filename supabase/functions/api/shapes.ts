@@ -120,6 +120,64 @@ const submissionFields: Readonly<Record<string, Schema>> = {
   },
 };
 
+const paused: Schema = { type: "boolean", default: false };
+
+/** At most one of these three starts a job by itself. */
+const schedule: Schema = {
+  type: ["object", "null"],
+  required: ["cron"],
+  properties: {
+    cron: {
+      type: "string",
+      description:
+        "minute hour day-of-month month day-of-week, or @hourly, @daily, @weekly, @monthly, @yearly",
+      examples: ["0 5 * * 1-5"],
+    },
+    timezone: { type: "string", default: "UTC", examples: ["Europe/Berlin"] },
+    missed: {
+      type: "string",
+      enum: ["skip", "once", "all"],
+      default: "once",
+      description: "after an outage: none, the last, or each of the times that were missed (at most 100)",
+    },
+    paused,
+  },
+};
+const periodic: Schema = {
+  type: ["object", "null"],
+  required: ["every_seconds"],
+  properties: { every_seconds: { type: "integer", minimum: 10, maximum: 31536000 }, paused },
+};
+const trigger: Schema = {
+  type: ["object", "null"],
+  required: ["datasets"],
+  properties: {
+    datasets: {
+      type: "array",
+      items: { type: "string" },
+      description: "any of 1 to 100, by <layer>.<table> or dataset:{namespace}:{name}",
+      examples: [["gold.orders"]],
+    },
+    debounce_seconds: { type: "integer", minimum: 0, maximum: 86400, default: 10 },
+    max_wait_seconds: {
+      type: "integer",
+      minimum: 0,
+      maximum: 604800,
+      description: "after the first update, however many follow; ten times debounce_seconds unless given",
+    },
+    paused,
+  },
+};
+const clock = {
+  next_fire_at: time,
+  last_fired_at: time,
+  last_run_id: { type: ["integer", "null"], format: "int64" },
+  last_error: {
+    type: ["object", "null"],
+    description: "why it could not be started the last time: code, message, details, hint, at",
+  },
+} as const satisfies Record<string, Schema>;
+
 export const shapes = {
   Error: {
     type: "object",
@@ -204,6 +262,17 @@ export const shapes = {
       },
       progress,
       created_by: text,
+      trigger: {
+        type: "object",
+        required: ["type"],
+        properties: {
+          type: { type: "string", enum: ["manual", "schedule", "periodic", "dataset"] },
+          scheduled_at: time,
+          fired_at: time,
+          datasets: { type: "array", items: { type: "string" }, description: "what was updated" },
+          runs: { type: "array", items: bigint, description: "the runs that updated it" },
+        },
+      },
       times: {
         type: "object",
         properties: {
@@ -247,8 +316,28 @@ export const shapes = {
       max_concurrent_runs: { type: ["integer", "null"], minimum: 1, maximum: 1000 },
       queue,
       run_timeout_seconds: { ...runTimeout, type: ["integer", "null"] },
-      schedule: { type: ["object", "string", "null"] },
+      schedule,
+      periodic,
+      trigger,
+      ...clock,
       parameters: { type: ["object", "array", "null"] },
+    },
+  },
+  Paused: {
+    type: "object",
+    required: ["job_id", "version", "paused"],
+    properties: { job_id: bigint, version: { type: "integer" }, paused: { type: "boolean" }, ...clock },
+  },
+  Clock: {
+    type: "object",
+    required: ["job_id", "type", "paused", "upcoming"],
+    properties: {
+      job_id: bigint,
+      type: { type: "string", enum: ["schedule", "periodic", "dataset"] },
+      paused: { type: "boolean" },
+      definition: { type: "object" },
+      upcoming: { type: "array", items: { type: "string", format: "date-time" } },
+      ...clock,
     },
   },
   LogLine: {

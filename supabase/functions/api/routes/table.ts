@@ -2,7 +2,10 @@ import { Route } from "../../_shared/route.ts";
 import { route as createJob } from "./jobs/create_job.ts";
 import { route as deleteJob } from "./jobs/delete_job.ts";
 import { route as getJob } from "./jobs/get_job.ts";
+import { route as jobSchedule } from "./jobs/job_schedule.ts";
 import { route as listJobs } from "./jobs/list_jobs.ts";
+import { route as pauseJob } from "./jobs/pause_job.ts";
+import { route as resumeJob } from "./jobs/resume_job.ts";
 import { route as runJob } from "./jobs/run_job.ts";
 import { route as updateJob } from "./jobs/update_job.ts";
 import { route as cancelRun } from "./runs/cancel_run.ts";
@@ -50,7 +53,10 @@ export const routes: readonly Route[] = [
   createJob,
   deleteJob,
   getJob,
+  jobSchedule,
   listJobs,
+  pauseJob,
+  resumeJob,
   runJob,
   updateJob,
   cancelRun,
