@@ -33,6 +33,9 @@ select is(tests.audited('north.operator', $$ public.submit_runs(jsonb_build_arra
 select is(tests.audited('north.operator', $$ public.create_job(jsonb_build_object('name', 'j', 'tasks', jsonb_build_array(tests.submission()))) $$), 'north north.operator operator job.create job', 'making a job');
 select (select max(id) from job.jobs) as job \gset
 select is(tests.audited('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.update job', 'changing it');
+select tests.as('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'periodic', '{"every_seconds": 60}'::jsonb)));
+select is(tests.audited('north.operator', format('public.pause_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.pause job', 'pausing it');
+select is(tests.audited('north.operator', format('public.resume_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.resume job', 'resuming it');
 select is(tests.audited('north.operator', format('public.delete_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.delete job', 'deleting it');
 select is(tests.audited('north.operator', $$ public.create_artifact('{"name": "a", "kind": "data", "size": 1}') $$), 'north north.operator operator artifact.create artifact', 'making an artifact');
 select id as artifact from artifact.artifacts \gset
