@@ -149,6 +149,31 @@ class AsyncJobs:
     async def delete(self, job_id: int) -> None:
         await self._line.hold(jobs.delete(job_id))
 
+    async def backfill(
+        self,
+        job_id: int,
+        parameter: str,
+        *,
+        values: Sequence[Any] | None = None,
+        range: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        max_concurrent: int | None = None,
+    ) -> model.Backfill:
+        """One run for each value, or each of `range` {from, to, step}. Asked twice, each is run once."""
+        asked = {"values": values, "range": range, "params": params, "max_concurrent": max_concurrent}
+        return await self._line.hold(jobs.backfill(job_id, parameter, **asked))
+
+    async def backfills(
+        self, job_id: int, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Backfill]:
+        return await self._line.hold(jobs.backfills(job_id, limit, cursor))
+
+    async def get_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
+        return await self._line.hold(jobs.get_backfill(job_id, backfill_id))
+
+    async def cancel_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
+        return await self._line.hold(jobs.cancel_backfill(job_id, backfill_id))
+
 
 class AsyncArtifacts:
     def __init__(self, line: _Line) -> None:

@@ -146,6 +146,31 @@ class Jobs:
     def delete(self, job_id: int) -> None:
         self._line.hold(jobs.delete(job_id))
 
+    def backfill(
+        self,
+        job_id: int,
+        parameter: str,
+        *,
+        values: Sequence[Any] | None = None,
+        range: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        max_concurrent: int | None = None,
+    ) -> model.Backfill:
+        """One run for each value, or each of `range` {from, to, step}. Asked twice, each is run once."""
+        asked = {"values": values, "range": range, "params": params, "max_concurrent": max_concurrent}
+        return self._line.hold(jobs.backfill(job_id, parameter, **asked))
+
+    def backfills(
+        self, job_id: int, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Backfill]:
+        return self._line.hold(jobs.backfills(job_id, limit, cursor))
+
+    def get_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
+        return self._line.hold(jobs.get_backfill(job_id, backfill_id))
+
+    def cancel_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
+        return self._line.hold(jobs.cancel_backfill(job_id, backfill_id))
+
 
 class Artifacts:
     def __init__(self, line: _Line) -> None:

@@ -179,6 +179,29 @@ class Job(Word):
     updated_at: datetime | None = None
 
 
+class BackfillRun(Word):
+    run_id: int
+    state: State
+    termination_code: str | None = None
+    value: Any = None
+
+
+class Backfill(Word):
+    """One run of a job for each value of a parameter; `started` are those that the very request made."""
+
+    backfill_id: int
+    job_id: int | None = None
+    parameter: str | None = None
+    max_concurrent: int | None = None
+    started: int | None = None
+    canceled: int | None = None
+    total: int = 0
+    states: dict[str, int] = Field(default_factory=dict)
+    runs: list[BackfillRun] = Field(default_factory=list)
+    created_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+
+
 class ArtifactVersion(Word):
     version: int
     state: ArtifactState

@@ -18,6 +18,8 @@ select tests.settle(:'claim', jsonb_build_object('tables', jsonb_build_array(jso
     'lineage', '[{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "n", "name": "SENTINEL"}, "inputs": [{"namespace": "n", "name": "in"}],
         "outputs": [{"namespace": "n", "name": "out", "facets": {"columnLineage": {"fields": {"a": {"inputFields": [{"namespace": "n", "name": "in", "field": "SENTINEL"}]}}}}}]}]'::jsonb));
 select tests.submit('north.operator', '{"name": "SENTINEL waits"}') as waiting \gset
+select tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL fill', 'parameters', '{"p": 1}'::jsonb, 'tasks', jsonb_build_array(tests.submission('{"job_type": "diagram_export", "code": null}'))))) ->> 'job_id' as filled \gset
+select tests.as('north.operator', format('public.backfill_job(%L::jsonb)', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '["SENTINEL value"]'::jsonb))) ->> 'backfill_id' as backfill \gset
 select tests.as('north.admin', $$ public.create_endpoint('{"url": "https://sentinel.example/all", "description": "SENTINEL"}') $$) ->> 'endpoint_id' as endpoint \gset
 select tests.as('north.admin', $$ public.create_token('{"name": "SENTINEL"}') $$) ->> 'token_id' as token \gset
 select max(id) as delivery from callback.deliveries \gset
@@ -51,7 +53,9 @@ end
 $$;
 select tests.oracle(f, jsonb_build_object('run_id', :run), '{"run_id": 987654321}', 'RUN_NOT_FOUND') from unnest(array['get_run', 'cancel_run', 'run_logs', 'run_events', 'run_lineage']) f;
 select tests.oracle('cancel_run', jsonb_build_object('run_id', :waiting), '{"run_id": 987654321}', 'RUN_NOT_FOUND');
-select tests.oracle(f, jsonb_build_object('job_id', :job), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['get_job', 'update_job', 'delete_job', 'run_job']) f;
+select tests.oracle(f, jsonb_build_object('job_id', :job), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['get_job', 'update_job', 'delete_job', 'run_job', 'list_backfills']) f;
+select tests.oracle('backfill_job', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '[1]'::jsonb), '{"job_id": 987654321, "parameter": "p", "values": [1]}', 'JOB_NOT_FOUND');
+select tests.oracle(f, jsonb_build_object('job_id', :filled, 'backfill_id', :backfill), jsonb_build_object('job_id', :filled, 'backfill_id', 987654321), 'BACKFILL_NOT_FOUND') from unnest(array['get_backfill', 'cancel_backfill']) f;
 select tests.oracle(f, jsonb_build_object('job_id', :clock), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['pause_job', 'resume_job', 'job_schedule']) f;
 select tests.oracle(f, jsonb_build_object('artifact_id', :'artifact'::text), '{"artifact_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ARTIFACT_NOT_FOUND') from unnest(array['get_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact']) f;
 select tests.oracle(f, jsonb_build_object('endpoint_id', :'endpoint'::text), '{"endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ENDPOINT_NOT_FOUND') from unnest(array['get_endpoint', 'rotate_endpoint', 'delete_endpoint']) f;
@@ -190,11 +194,11 @@ select is(tests.code('admin', (tests.claims('north.admin')::jsonb || jsonb_build
 select is(tests.code('service_role', '{"role": "service_role"}', d.call), '42501', 'service_role is refused at the members'' ' || d.name) from doors d where d.for_members and not d.for_platform;
 select is(tests.code('admin', tests.claims('north.admin'), d.call), '42501', 'an admin is refused at the platform''s ' || d.name) from doors d where not d.for_members and d.for_platform;
 select is(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer is refused at ' || d.name) from doors d
-where d.name in ('run_job', 'submit_runs', 'cancel_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest',
+where d.name in ('run_job', 'submit_runs', 'cancel_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest',
                  'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries', 'list_audit', 'audit_verify', 'audit_head');
 select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'create_endpoint', 'get_endpoint', 'rotate_endpoint', 'delete_endpoint', 'list_audit', 'audit_verify', 'audit_head');
 select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
-where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'run_lineage', 'read_table', 'list_endpoints', 'list_deliveries', 'list_tokens', 'create_token', 'slo');
+where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_backfills', 'get_backfill', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'run_lineage', 'read_table', 'list_endpoints', 'list_deliveries', 'list_tokens', 'create_token', 'slo');
 -- whatever is sent, the answer is one of ours: no SQLSTATE of a cast or a constraint, which may carry a row
 select is(tests.code('admin', tests.claims('north.admin'), format('public.%I(%L::jsonb)', d.name, b)) ~ '^(opened|[A-Z][A-Z_]+)$', true, format('%s answers %s in our words', d.name, b))
 from doors d, unnest(array['null', '[]', '[null]', '7', '"x"', 'true', '{"run_id": "x"}', '{"limit": "x"}', '{"limit": 5, "cursor": "x"}', '{"run_id": 1, "after": -1}', '{"version": "x", "artifact_id": "x"}', '{"state": "x"}', '{"name": [1], "kind": {}}', '{"endpoint_id": 1, "delivery_id": "x"}', '{"window_hours": "x"}', '{"token": {}, "event": 1}']) b
@@ -219,6 +223,10 @@ select b.name, 'north.admin', 'admin', b.body from (values
 insert into bodies values
     ('update_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'name', 'SENTINEL job', 'priority', 1, 'tasks', jsonb_build_array(tests.submission()))),
     ('run_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'params', '{}'::jsonb, 'idempotency_key', 'k2', 'callbacks', '{}'::jsonb, 'priority', 0, 'queue', '{"enabled": true}'::jsonb, 'run_timeout_seconds', 9)),
+    ('backfill_job', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '[1]'::jsonb, 'params', '{}'::jsonb, 'max_concurrent', 1, 'priority', 0)),
+    ('backfill_job', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'range', '{"from": 1, "to": 2, "step": 1}'::jsonb)),
+    ('list_backfills', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'limit', 5, 'cursor', 9)), ('get_backfill', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'backfill_id', :backfill)),
+    ('cancel_backfill', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'backfill_id', :backfill)),
     ('run_logs', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5, 'task_key', 't')), ('run_events', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5)),
     ('get_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text)), ('complete_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
     ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),

@@ -83,6 +83,8 @@ $q$, $list$
     door.attempt_artifact(jsonb) | app_system definer | anon
     door.attempt_input(jsonb) | app_system definer | anon
     door.attempt_report(jsonb) | app_system definer | anon
+    door.backfill_job(jsonb) | app_owner definer | authenticated
+    door.cancel_backfill(jsonb) | app_owner definer | authenticated
     door.cancel_run(jsonb) | app_owner definer | authenticated
     door.check_bytes(jsonb) | app_system definer | anon
     door.complete_artifact(jsonb) | app_owner definer | authenticated
@@ -93,7 +95,9 @@ $q$, $list$
     door.delete_endpoint(jsonb) | app_owner definer | authenticated
     door.delete_job(jsonb) | app_owner definer | authenticated
     door.exchange_token(jsonb) | app_system definer | anon
+    door.find_backfill(uuid, jsonb) | app_owner
     door.get_artifact(jsonb) | app_owner definer | authenticated
+    door.get_backfill(jsonb) | app_owner definer | authenticated
     door.get_endpoint(jsonb) | app_owner definer | authenticated
     door.get_job(jsonb) | app_owner definer | authenticated
     door.get_run(jsonb) | app_owner definer | authenticated
@@ -102,6 +106,7 @@ $q$, $list$
     door.job_schedule(jsonb) | app_owner definer | authenticated
     door.lineage_ingest(jsonb) | app_owner definer | authenticated
     door.list_artifacts(jsonb) | app_owner definer | authenticated
+    door.list_backfills(jsonb) | app_owner definer | authenticated
     door.list_deliveries(jsonb) | app_owner definer | authenticated
     door.list_endpoints(jsonb) | app_owner definer | authenticated
     door.list_jobs(jsonb) | app_owner definer | authenticated
@@ -127,7 +132,7 @@ $q$, $list$
     door.run_logs(jsonb) | app_owner definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
-    door.submit(tenancy.membership, jsonb) | app_owner
+    door.submit(tenancy.membership, jsonb, bigint) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
@@ -180,6 +185,8 @@ $q$, $list$
     public.attempt_report(jsonb) | app_owner | anon
     public.audit_head(jsonb) | app_owner | authenticated
     public.audit_verify(jsonb) | app_owner | authenticated
+    public.backfill_job(jsonb) | app_owner | authenticated
+    public.cancel_backfill(jsonb) | app_owner | authenticated
     public.cancel_run(jsonb) | app_owner | authenticated
     public.check_bytes(jsonb) | app_owner | anon
     public.column_lineage(text, integer) | app_owner | authenticated
@@ -193,6 +200,7 @@ $q$, $list$
     public.delete_job(jsonb) | app_owner | authenticated
     public.exchange_token(jsonb) | app_owner | anon
     public.get_artifact(jsonb) | app_owner | authenticated
+    public.get_backfill(jsonb) | app_owner | authenticated
     public.get_endpoint(jsonb) | app_owner | authenticated
     public.get_job(jsonb) | app_owner | authenticated
     public.get_run(jsonb) | app_owner | authenticated
@@ -202,6 +210,7 @@ $q$, $list$
     public.lineage_ingest(jsonb) | app_owner | authenticated
     public.list_artifacts(jsonb) | app_owner | authenticated
     public.list_audit(jsonb) | app_owner | authenticated
+    public.list_backfills(jsonb) | app_owner | authenticated
     public.list_deliveries(jsonb) | app_owner | authenticated
     public.list_endpoints(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
@@ -234,6 +243,8 @@ $q$, $list$
     queue.admit(uuid, bigint) | app_owner | app_system
     queue.admit_all() | app_owner | app_system
     queue.advance(uuid, bigint) | app_owner | app_system
+    queue.backfill_counts(uuid, bigint) | app_owner
+    queue.backfill_values(jsonb) | app_owner
     queue.backoff(integer) | app_owner | app_system
     queue.cancel(uuid, bigint, text) | app_owner | app_system
     queue.claim(uuid, text[], integer) | app_owner | app_system
@@ -242,6 +253,7 @@ $q$, $list$
     queue.free_places(uuid, bigint) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
+    queue.open_lane(uuid, bigint) | app_owner
     queue.overdue(integer) | app_owner | app_system
     queue.pass_on(uuid[], bigint[]) | app_owner | app_system
     queue.pass_on_after(bigint[]) | app_owner | app_system
@@ -344,6 +356,8 @@ $q$, $list$
     table lineage.jobs | app_owner | app_system insert select; authenticated select
     table lineage.observations | app_owner | app_system insert select; authenticated select
     table lineage.observations_rest | app_owner | app_system insert select
+    table queue.backfill_runs | app_owner | app_system select
+    table queue.backfills | app_owner | app_system select
     table queue.lanes | app_owner | app_system select update
     table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
     table queue.logs | app_owner | app_system insert select; authenticated select
@@ -471,6 +485,10 @@ $q$, $list$
     lineage.observations_rest | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.observations_rest | all | app_system | the worker keeps lineage | all
     lineage.observations_rest | select | authenticated | members see their lineage | own tenant
+    queue.backfill_runs | all | app_owner | doors keep the caller's backfill runs | claimed tenant
+    queue.backfill_runs | select | app_system | the worker sees backfill runs | all
+    queue.backfills | all | app_owner | doors keep the caller's backfills | claimed tenant
+    queue.backfills | select | app_system | the worker sees backfills | all
     queue.lanes | all | app_owner | doors keep the caller's lanes | claimed tenant
     queue.lanes | all | app_system | the worker keeps lanes | all
     queue.live_attempts | all | app_owner | doors keep the caller's attempts | claimed tenant

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from control_room.cli.desk import Desk, Json, Limit
+from control_room.cli.desk import Desk, Json, Limit, Usage, pairs, value
 from control_room.view import figures
 
 app = typer.Typer(no_args_is_help=True)
@@ -30,3 +30,69 @@ def show(
     with desk.client() as client:
         found = client.jobs.get(job)
     desk.show(found, figures.job(found))
+
+
+JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+BackfillId = Annotated[int, typer.Argument(metavar="BACKFILL", help="The backfill's number.")]
+
+
+@app.command()
+def backfill(  # noqa: PLR0917  options of a command, given by name
+    job: JobId,
+    parameter: Annotated[str, typer.Argument(metavar="PARAMETER", help="The parameter that is filled in.")],
+    given: Annotated[list[str] | None, typer.Argument(metavar="VALUE…", help="Its values.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="The first: a number, or a date or time.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="The last.")] = None,
+    step: Annotated[str | None, typer.Option(help='1 for numbers, "1 day" for times unless set.')] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Another parameter.")
+    ] = None,
+    max_concurrent: Annotated[int | None, typer.Option(help="How many may be under way at once.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a job once for each value of a parameter; asked twice, each value is still run once."""
+    desk = Desk(json)
+    if bool(given) == (from_ is not None):
+        raise Usage("give either values, or --from and --to", "see control-room jobs backfill --help")
+    span: dict[str, Any] = {"from": from_, "to": to, "step": step}
+    span = {name: value(text) for name, text in span.items() if text is not None}
+    with desk.client() as client:
+        made = client.jobs.backfill(
+            job,
+            parameter,
+            values=[value(it) for it in given] if given else None,
+            range=None if given else span,
+            params={key: value(text) for key, text in pairs("--param", param or [], "KEY=VALUE")} or None,
+            max_concurrent=max_concurrent,
+        )
+    desk.show(made, figures.backfill(made))
+    desk.say(f"how it stands: control-room jobs backfills {job} {made.backfill_id}")
+
+
+@app.command()
+def backfills(
+    job: JobId,
+    backfill: Annotated[int | None, typer.Argument(metavar="[BACKFILL]", help="One of them.")] = None,
+    limit: Limit = 20,
+    json: Json = False,
+) -> None:
+    """List the backfills of a job, or show one with its runs."""
+    desk = Desk(json)
+    with desk.client() as client:
+        if backfill is not None:
+            found = client.jobs.get_backfill(job, backfill)
+            desk.show(found, figures.backfill(found))
+            return
+        page = client.jobs.backfills(job, limit=limit)
+    desk.show_page(page, figures.backfills(page.items))
+
+
+@app.command("cancel-backfill")
+def cancel_backfill(job: JobId, backfill: BackfillId, json: Json = False) -> None:
+    """Cancel every run of a backfill that has not ended."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.jobs.cancel_backfill(job, backfill)
+    desk.show(found, figures.backfill(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from control_room.model import Job, Page
+from control_room.model import Backfill, Job, Page
 from control_room.talk import Ask, Talk, ask_word, exchange, query
 
 
@@ -31,3 +31,27 @@ def list_(
 
 def delete(job_id: int) -> Talk[None]:
     yield from exchange(Ask("DELETE", f"/jobs/{job_id}"))
+
+
+def backfill(job_id: int, parameter: str, **asked: Any) -> Talk[Backfill]:
+    """One run for each value: values or range, params, max_concurrent. Asked twice, each is run once."""
+    body = {"parameter": parameter, **{name: it for name, it in asked.items() if it is not None}}
+    return (
+        yield from ask_word(Backfill, Ask("POST", f"/jobs/{job_id}/backfill", body=body, repeatable=True))
+    )
+
+
+def backfills(job_id: int, limit: int | None = None, cursor: str | int | None = None) -> Talk[Page[Backfill]]:
+    asked = query(limit=limit, cursor=cursor)
+    ask = Ask("GET", f"/jobs/{job_id}/backfills", query=asked, repeatable=True)
+    return (yield from ask_word(Page[Backfill], ask))
+
+
+def get_backfill(job_id: int, backfill_id: int) -> Talk[Backfill]:
+    ask = Ask("GET", f"/jobs/{job_id}/backfills/{backfill_id}", repeatable=True)
+    return (yield from ask_word(Backfill, ask))
+
+
+def cancel_backfill(job_id: int, backfill_id: int) -> Talk[Backfill]:
+    ask = Ask("POST", f"/jobs/{job_id}/backfills/{backfill_id}/cancel", body={}, repeatable=True)
+    return (yield from ask_word(Backfill, ask))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from control_room.model import Delivery, Endpoint, Health, Job, Slo, Table
+from control_room.model import Backfill, Delivery, Endpoint, Health, Job, Slo, Table
 from control_room.view import ink
 
 #: figure, what it says, unit, whether more is better
@@ -131,6 +132,34 @@ def job(found: Job) -> RenderableType:
             after,
             Text(str(task.get("spec") or ""), style="quiet"),
         )
+    return Group(head, table)
+
+
+def _standing(found: Backfill) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
+
+
+def backfills(found: Sequence[Backfill]) -> RenderableType:
+    if not found:
+        return Text("no backfills", style="quiet")
+    table = ink.table("backfill", "parameter", "runs", "", "made", right=("backfill", "runs"))
+    for it in found:
+        table.add_row(
+            str(it.backfill_id), it.parameter or "", str(it.total), _standing(it), ink.when(it.created_at)
+        )
+    return table
+
+
+def backfill(found: Backfill) -> RenderableType:
+    head = Text.assemble(
+        (f"backfill {found.backfill_id}", "name"), f"  {found.total} runs: {_standing(found)}"
+    )
+    if not found.runs:
+        return head
+    table = ink.table("value", "run", "state", right=("run",))
+    for it in found.runs:
+        said = "" if it.value is None else it.value if isinstance(it.value, str) else json.dumps(it.value)
+        table.add_row(said, str(it.run_id), ink.state(it.state))
     return Group(head, table)
 
 

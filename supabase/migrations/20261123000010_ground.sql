@@ -99,6 +99,8 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('RUN_NOT_FOUND', 404, 'The tenant has no such run.', 'Check run_id; GET /api/v1/runs lists yours.'),
 ('RUN_FINISHED', 409, 'The run has already ended.', 'Nothing is to be done; submit a new run to run again.'),
 ('JOB_NOT_FOUND', 404, 'The tenant has no such job.', 'Check job_id; GET /api/v1/jobs lists yours.'),
+('BACKFILL_NOT_FOUND', 404, 'The job has no such backfill.', 'Check backfill_id; GET /api/v1/jobs/{job_id}/backfills lists them.'),
+('BACKFILL_TOO_LARGE', 400, 'A backfill has 1 to 1000 values.', 'Correct the range, or split it.'),
 ('JOB_NAME_TAKEN', 409, 'A job of that name exists.', 'Choose another name or PATCH the job that has it.'),
 ('JOB_GRAPH_INVALID', 400, 'The tasks do not form a graph without cycles.', 'Correct depends_on at the path in details.'),
 ('TRIGGER_LOOP', 400, 'The job writes a dataset that would start it again.', 'Take the dataset out of trigger.datasets, or let another job write it.'),

@@ -52,6 +52,7 @@ create table queue.runs (
     task_count integer not null default 1,
     created_by text not null,
     created_at timestamptz not null default clock_timestamp(),
+    backfill_id bigint,  -- that made it
     waits_since timestamptz,  -- for a place among the runs of its job
     started_at timestamptz,
     finished_at timestamptz,

@@ -24,11 +24,12 @@ begin
         where r.tenant_id = p_tenant and r.idempotency_key = p ->> 'idempotency_key';
         return;
     end if;
-    if v_job is not null and queue.free_places(p_tenant, v_job) < 0 then  -- it is counted itself
-        state := case when coalesce((p ->> 'queue')::boolean, (select l.queues from queue.lanes l where l.tenant_id = p_tenant and l.job_id = v_job))
+    -- a run of a backfill waits for queue.admit; another counts itself among those that are under way
+    if (p ->> 'backfill_id') is not null or v_job is not null and queue.free_places(p_tenant, v_job) < 0 then
+        state := case when (p ->> 'backfill_id') is not null or coalesce((p ->> 'queue')::boolean, (select l.queues from queue.lanes l where l.tenant_id = p_tenant and l.job_id = v_job))
                       then 'BLOCKED' else 'SKIPPED' end;
         update queue.runs r
-        set state = submit.state, waits_since = case submit.state when 'BLOCKED' then r.created_at end,
+        set state = submit.state, backfill_id = (p ->> 'backfill_id')::bigint, waits_since = case submit.state when 'BLOCKED' then r.created_at end,
             finished_at = case submit.state when 'SKIPPED' then clock_timestamp() end,
             termination_code = case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end,
             event_seq = r.event_seq + (submit.state = 'SKIPPED')::integer

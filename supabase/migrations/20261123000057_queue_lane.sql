@@ -9,7 +9,7 @@ set role app_owner;
 create table queue.lanes (
     tenant_id uuid not null,
     job_id bigint not null,
-    max_runs integer check (max_runs between 1 and 1000),  -- null: no limit any more
+    max_runs integer check (max_runs between 1 and 1000),  -- null: no limit any more, or only one of backfills
     queues boolean not null default true,
     primary key (tenant_id, job_id),
     foreign key (tenant_id, job_id) references job.jobs (tenant_id, id)
@@ -48,10 +48,20 @@ declare
     v_run bigint;
     n integer := 0;
 begin
+    if v_free <= 0 then
+        return 0;
+    end if;
     for v_run in
-        select r.id from queue.runs r
-        where r.job_id = p_job and r.tenant_id = p_tenant and r.waits_since is not null
-        order by r.priority desc, r.id limit case when v_free is not null then greatest(v_free, 0) end for update skip locked
+        select r.id
+        from (select x.id, x.backfill_id, row_number() over (partition by x.backfill_id order by x.priority desc, x.id) as place
+              from queue.runs x where x.job_id = p_job and x.tenant_id = p_tenant and x.waits_since is not null) w
+        join queue.runs r on r.tenant_id = p_tenant and r.id = w.id and r.waits_since is not null
+        left join queue.backfills b on b.tenant_id = p_tenant and b.id = w.backfill_id
+        left join (select y.backfill_id, count(*) as n from queue.runs y
+                   where y.job_id = p_job and y.tenant_id = p_tenant and y.finished_at is null and y.waits_since is null and y.backfill_id is not null
+                   group by y.backfill_id) u on u.backfill_id = w.backfill_id
+        where b.max_concurrent is null or w.place <= b.max_concurrent - coalesce(u.n, 0)
+        order by r.priority desc, r.id limit v_free for update of r skip locked
     loop
         update queue.runs r set state = 'QUEUED', waits_since = null where r.tenant_id = p_tenant and r.id = v_run;
         perform queue.advance(p_tenant, v_run);
@@ -109,6 +119,13 @@ returns integer language sql volatile set search_path = '' as $$
 $$;
 revoke all on function queue.admit_all() from public;
 grant execute on function queue.admit_all() to app_system;
+
+-- A lane to wait in, where there is none: that of a job without a limit.
+create function queue.open_lane(p_tenant uuid, p_job bigint)
+returns void language sql volatile set search_path = '' as $$
+    insert into queue.lanes (tenant_id, job_id) values (p_tenant, p_job) on conflict do nothing
+$$;
+revoke all on function queue.open_lane(uuid, bigint) from public;
 
 -- A job's version says how many; those for whom there is now a place begin.
 create function queue.set_lane(p_tenant uuid, p_job bigint, p_max integer, p_queues boolean)

@@ -10,14 +10,14 @@ grant usage on schema door to anon, authenticated, service_role;
 grant usage, create on schema door to app_system;
 
 -- check everything -> queue.submit -> callback.subscribe -> audit: one transaction, nothing half-written
-create function door.submit(p_member tenancy.membership, p jsonb)
+create function door.submit(p_member tenancy.membership, p jsonb, p_backfill bigint default null)
 returns jsonb language plpgsql set search_path = '' as $$
 declare
     v jsonb := job.check_submission(p_member.tenant_id, p);
     s record;
 begin
     perform callback.check_callbacks(p_member.tenant_id, v -> 'callbacks');
-    select * into s from queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('traceparent',
+    select * into s from queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('backfill_id', p_backfill, 'traceparent',
         left(nullif(current_setting('request.headers', true), '')::jsonb ->> 'traceparent', 128)));
     if s.fresh then
         if v -> 'callbacks' <> '{}' then
@@ -32,7 +32,7 @@ begin
     return jsonb_build_object('run_id', s.run_id, 'state', s.state, 'url', '/functions/v1/api/v1/runs/' || s.run_id, 'fresh', s.fresh);
 end
 $$;
-revoke all on function door.submit(tenancy.membership, jsonb) from public;
+revoke all on function door.submit(tenancy.membership, jsonb, bigint) from public;
 
 create function door.run_job(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$

@@ -45,7 +45,8 @@ const runTimeout: Schema = {
 const queueReason: Schema = {
   type: ["string", "null"],
   description:
-    "why it waits: NO_RUNNER, RETRY, TENANT_LIMIT, FREE_RUNNER, UPSTREAM, MAX_CONCURRENT_RUNS; queue_reason says it in words",
+    "why it waits: NO_RUNNER, RETRY, TENANT_LIMIT, FREE_RUNNER, UPSTREAM, MAX_CONCURRENT_RUNS, MAX_CONCURRENT_BACKFILL; " +
+    "queue_reason says it in words",
 };
 const queue: Schema = {
   type: "object",
@@ -550,12 +551,52 @@ export const shapes = {
       role: { type: "string", enum: ["viewer", "operator", "admin"] },
     },
   },
+  BackfillOrder: {
+    type: "object",
+    required: ["parameter"],
+    description: "either values or a range, 1 to 1000 values in all",
+    properties: {
+      parameter: { type: "string", description: "a parameter of the job" },
+      values: { type: "array", maxItems: 1000 },
+      range: {
+        type: "object",
+        required: ["from", "to"],
+        properties: {
+          from: { type: ["integer", "string"], description: "a whole number, or an ISO 8601 date or time" },
+          to: { type: ["integer", "string"], description: "the last value, if the step meets it" },
+          step: { type: ["integer", "string"], description: 'of numbers 1, of times "1 day" unless set' },
+        },
+      },
+      params: { type: "object", description: "other parameters, the same for all" },
+      max_concurrent: { type: ["integer", "null"], minimum: 1, maximum: 1000 },
+      priority: { type: "integer" },
+    },
+  },
+  Backfill: {
+    type: "object",
+    required: ["backfill_id"],
+    properties: {
+      backfill_id: bigint,
+      job_id: bigint,
+      parameter: text,
+      max_concurrent: { type: ["integer", "null"] },
+      started: { type: "integer", description: "runs that this very request started" },
+      canceled: { type: "integer" },
+      total: { type: "integer" },
+      states: { type: "object", additionalProperties: { type: "integer" } },
+      runs: { type: "array", items: { type: "object" } },
+      created_by: text,
+      created_at: time,
+      cancel_requested_at: time,
+    },
+  },
   Thing: { type: "object" },
 } as const satisfies Record<string, Schema>;
 
 /** Parameters that many paths have. */
 export const runId: Schema = { ...bigint, description: "the run" };
 export const jobId: Schema = { ...bigint, description: "the job" };
+export const backfillId: Schema = { ...bigint, description: "the backfill" };
 export const attemptId: Schema = { ...bigint, description: "the attempt" };
 export const deliveryId: Schema = { ...bigint, description: "the delivery" };
 export const artifactId: Schema = { type: "string", format: "uuid", description: "the artifact" };

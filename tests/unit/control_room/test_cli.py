@@ -281,3 +281,36 @@ def test_a_spec_is_given_or_read_or_found(tmp_path: Path) -> None:
     assert spec_of("Given.", "spark_etl", [job]) == "Given."
     assert spec_of(f"@{tmp_path / 'spec.md'}", "spark_etl", [job]) == "From a file."
     assert spec_of(None, "spark_etl", [job]) == "spark_etl of job.py"
+
+
+def test_a_backfill_is_asked_for_in_the_words_of_the_api(
+    stub: Any, control_room: Callable[..., Ended]
+) -> None:
+    said = {"backfill_id": 3, "job_id": 5, "started": 2, "total": 2, "states": {"QUEUED": 1, "BLOCKED": 1}}
+    stub.on("POST", "/jobs/5/backfill", said, 202)
+    ended = control_room(
+        "jobs", "backfill", "5", "day", "--from", "2026-01-01", "--to", "2026-01-02", "-p", "mode=delta"
+    )
+
+    assert ended.code == 0
+    assert "1 BLOCKED, 1 QUEUED" in ended.out
+    assert stub.asked("POST", "/jobs/5/backfill")[0].json == {
+        "parameter": "day",
+        "range": {"from": "2026-01-01", "to": "2026-01-02"},
+        "params": {"mode": "delta"},
+    }
+
+
+def test_a_backfill_has_either_values_or_a_range(control_room: Callable[..., Ended]) -> None:
+    assert control_room("jobs", "backfill", "5", "day", "1", "2", "--from", "1").code == 2
+    assert control_room("jobs", "backfill", "5", "day").code == 2
+
+
+def test_the_runs_of_a_backfill_are_shown_by_value(stub: Any, control_room: Callable[..., Ended]) -> None:
+    runs = [{"run_id": 7, "state": "SUCCEEDED", "value": "2026-01-01"}]
+    found = {"backfill_id": 3, "total": 1, "states": {"SUCCEEDED": 1}, "runs": runs}
+    stub.on("GET", "/jobs/5/backfills/3", found).on("POST", "/jobs/5/backfills/3/cancel", found, 202)
+    ended = control_room("jobs", "backfills", "5", "3")
+
+    assert "2026-01-01" in ended.out
+    assert control_room("jobs", "cancel-backfill", "5", "3").code == 0

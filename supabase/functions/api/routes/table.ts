@@ -1,8 +1,12 @@
 import { Route } from "../../_shared/route.ts";
+import { route as backfillJob } from "./jobs/backfill_job.ts";
+import { route as cancelBackfill } from "./jobs/cancel_backfill.ts";
 import { route as createJob } from "./jobs/create_job.ts";
 import { route as deleteJob } from "./jobs/delete_job.ts";
+import { route as getBackfill } from "./jobs/get_backfill.ts";
 import { route as getJob } from "./jobs/get_job.ts";
 import { route as jobSchedule } from "./jobs/job_schedule.ts";
+import { route as listBackfills } from "./jobs/list_backfills.ts";
 import { route as listJobs } from "./jobs/list_jobs.ts";
 import { route as pauseJob } from "./jobs/pause_job.ts";
 import { route as resumeJob } from "./jobs/resume_job.ts";
@@ -50,10 +54,14 @@ import { route as slo } from "./slo.ts";
 
 /** Every verb of the API. The router, the OpenAPI document and the tests read nothing else. */
 export const routes: readonly Route[] = [
+  backfillJob,
+  cancelBackfill,
   createJob,
   deleteJob,
+  getBackfill,
   getJob,
   jobSchedule,
+  listBackfills,
   listJobs,
   pauseJob,
   resumeJob,
