@@ -36,6 +36,11 @@ select is(tests.audited('north.operator', format('public.update_job(%L::jsonb)',
 select tests.as('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'periodic', '{"every_seconds": 60}'::jsonb)));
 select is(tests.audited('north.operator', format('public.pause_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.pause job', 'pausing it');
 select is(tests.audited('north.operator', format('public.resume_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.resume job', 'resuming it');
+select tests.as('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'parameters', '{"day": 1}'::jsonb)));
+select is(tests.audited('north.operator', format('public.backfill_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'parameter', 'day', 'values', '[1, 2]'::jsonb))),
+    'north north.operator operator run.submit run, north north.operator operator run.submit run, north north.operator operator backfill.create job', 'filling it in, each run and the whole');
+select is(tests.audited('north.operator', format('public.backfill_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'parameter', 'day', 'values', '[1, 2]'::jsonb))), null, 'not again');
+select is(tests.audited('north.operator', format('public.cancel_backfill(%L::jsonb)', jsonb_build_object('job_id', :job, 'backfill_id', (select max(id) from queue.backfills)))), 'north north.operator operator backfill.cancel job', 'canceling that');
 select is(tests.audited('north.operator', format('public.delete_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.delete job', 'deleting it');
 select is(tests.audited('north.operator', $$ public.create_artifact('{"name": "a", "kind": "data", "size": 1}') $$), 'north north.operator operator artifact.create artifact', 'making an artifact');
 select id as artifact from artifact.artifacts \gset
