@@ -130,7 +130,7 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
         kinds["sandbox"] = 10
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     after = rng.uniform(0.2, 1.8) * pace
-    sleep = {"sleep_ms": rng.randint(20, 700)}
+    sleep = {"sleep_ms": rng.randint(20, 1200)}
     table = None
     cancel_after = None
     attempts: int | None = 1

@@ -22,7 +22,7 @@ from tests.crash.plan import Order
 from tests.crash.stage import Stage
 
 FAULTS = 210
-ORDERS = 240
+ORDERS = 320
 SECONDS = 85.0
 PATIENCE = 45.0
 
