@@ -111,6 +111,15 @@ select is((select (state, termination_code)::text from queue.past_attempts where
 select is((select (state, termination_code)::text from queue.runs where id = :run), '(FAILED,RUNNER_LOST)', 'beyond it the run fails by the platform''s fault');
 select tests.settings();
 
+-- in the place it had: what came after it waits on
+select tests.submit('north.operator') as run \gset
+select tests.claim() as claim \gset
+select tests.submit('north.operator') as later \gset
+select tests.lose(:'claim');
+select is((select c -> 'run_id' from tests.claim() c), to_jsonb(:run::bigint), 'what lost its runner goes before what came later');
+select tests.as('north.operator', format('public.cancel_run(''{"run_id": %s}'')', :later));
+select tests.settle((select jsonb_build_object('attempt_id', id, 'lease', lease) from queue.live_attempts where run_id = :run));
+
 -- given back on purpose: neither a retry nor a loss
 select tests.submit('north.operator') as run \gset
 select tests.claim() as claim \gset

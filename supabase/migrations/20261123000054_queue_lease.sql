@@ -319,7 +319,8 @@ grant execute on function queue.settle(jsonb) to app_system;
 
 -- --------------------------------------------------------------------------------- release and reap
 
--- A lease that is given back (drain) or has run out: the same attempt waits again, its next claim has a higher lease.
+-- A lease that is given back (drain) or has run out: the same attempt waits again, its next claim has a higher lease. It keeps
+-- its place (ready_at): what lost its runner does not go to the end of a long queue.
 create function queue.requeue(p_attempt bigint, p_lease integer, p_lost boolean)
 returns boolean language plpgsql set search_path = '' as $$
 declare
@@ -327,7 +328,7 @@ declare
     v_task bigint;
 begin
     update queue.live_attempts a
-    set state = 'QUEUED', ready_at = clock_timestamp(), runner = null, lease_expires_at = null, token_hash = null,
+    set state = 'QUEUED', runner = null, lease_expires_at = null, token_hash = null,
         lost = a.lost + p_lost::integer
     where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING'
     returning a.tenant_id, a.task_run_id into v_tenant, v_task;

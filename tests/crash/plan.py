@@ -123,6 +123,7 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
         "overdue": 4,
         "canceled": 8,
         "graph": 6,
+        "laned": 6,
         "told": 8,
         "gone": 2,
     }
@@ -156,6 +157,8 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
             states, cancel_after = ("SUCCEEDED", "CANCELED"), rng.uniform(0, 2)
         case "graph":
             body = {"params": {"nap": sleep["sleep_ms"]}}
+        case "laned":
+            body = {}
         case "told":
             body = scripted(
                 [step for p in (10, 40, 70) for step in ({"progress": p}, {"sleep_ms": 150})]

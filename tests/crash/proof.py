@@ -61,7 +61,20 @@ LAWS = {
         group by a.key, a.run_id having count(r.id) <> 1 or min(r.id) <> a.run_id""",
     "no run was not asked for": """
         select r.id, r.idempotency_key from queue.runs r
-        where not exists (select from asked a where a.key = r.idempotency_key)""",
+        where not exists (select from asked a where a.key = r.idempotency_key)
+          and 1 <> (select count(*) from schedule.fires f where f.tenant_id = r.tenant_id and f.run_id = r.id)""",
+    "a job starts once for each time": """
+        select f.job_id, f.scheduled_at, f.run_id, r.state from schedule.fires f
+        left join queue.runs r on r.tenant_id = f.tenant_id and r.id = f.run_id
+        where r.state is distinct from 'SUCCEEDED'
+           or 1 < (select count(*) from schedule.fires x where x.job_id = f.job_id and abs(extract(epoch from x.scheduled_at - f.scheduled_at)) < 0.9)""",
+    "every run is on record once": """
+        select r.id, count(e.id) from queue.runs r
+        left join audit.entries e on e.tenant_id = r.tenant_id and e.action = 'run.submit' and e.object_id = r.id::text
+        group by r.id having count(e.id) <> 1""",
+    "the record holds": """
+        select n.slug, v from tenancy.tenants n cross join lateral audit.verify(n.id) v where not (v ->> 'ok')::boolean
+        union all select 'waits for its seal', to_jsonb(u) from audit.unsealed u""",
     "every run ended as it may": """
         select id, kind, state, termination_code, termination_message from run
         where state::text <> all (states) or finished_at is null""",
@@ -117,6 +130,14 @@ LAWS = {
     "history shows no tenant beyond its limit": OVERLAP.format(
         start="claimed_at", end="finished_at", held="queue.past_attempts"
     ),
+    "runs of a job keep to their lane": """
+        select * from (
+            select m.job_id, m.at, sum(m.step) over (partition by m.job_id order by m.at, m.step) as under_way
+            from (select r.job_id, r.started_at as at, 1 as step from queue.runs r join queue.lanes l on l.job_id = r.job_id and l.tenant_id = r.tenant_id
+                  union all
+                  select r.job_id, r.finished_at, -1 from queue.runs r join queue.lanes l on l.job_id = r.job_id and l.tenant_id = r.tenant_id) m) o
+        join queue.lanes l on l.job_id = o.job_id
+        where o.under_way > l.max_runs""",
     "no slot leaked": """
         select s.tenant_id, s.running from queue.slots s
         where s.running <> (select count(*) from queue.live_attempts a where a.tenant_id = s.tenant_id and a.state = 'RUNNING') or s.running <> 0""",

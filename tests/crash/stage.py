@@ -48,6 +48,8 @@ CLOCKWORK = (
         "array_fill('0.3 seconds'::text, array[9])",
     ),
 )  # fmt: skip
+#: A job that starts by itself, as often as the clock allows; the stage makes it every second.
+CLOCKED = "clocked"
 GRAPH = [
     {"task_key": "a", "depends_on": []},
     {"task_key": "b", "depends_on": ["a"]},
@@ -67,7 +69,7 @@ class Stage:
     receiver: Receiver
     fleet: Fleet
     tenants: dict[str, Tenant]
-    graphs: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, dict[str, int]] = field(default_factory=dict)  # by tenant and name
     runs: dict[str, int] = field(default_factory=dict)  # by the key of the order
     faults: Counter[str] = field(default_factory=Counter)
     kills: list[tuple[float, str]] = field(default_factory=list)  # when, and which instance
@@ -115,8 +117,8 @@ class Stage:
     async def order(self, order: Order) -> None:
         """Asks for the run; the same key as often as it takes."""
         body: dict[str, Any] = {**order.body, "idempotency_key": order.key}
-        if order.kind == "graph":
-            body["job_id"] = self.graphs[order.tenant]
+        if order.kind in ("graph", "laned"):
+            body["job_id"] = self.jobs[order.tenant][order.kind]
         if order.kind == "told":
             body["callbacks"] = {"on_progress": self.receiver.url(f"/{order.tenant}/progress")}
         if order.kind == "gone":
@@ -192,17 +194,22 @@ class Stage:
         """The faults are over. True when everything came to its end in time."""
         self.receiver.mood = "well"
         self.fleet.arms = lambda _: ""
+        for tenant, jobs in self.jobs.items():
+            if CLOCKED in jobs:
+                await self.call(tenant, "delete_job", {"job_id": jobs.pop(CLOCKED)})
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             open_ends = await self.ask(
                 "select (select count(*) from queue.runs where finished_at is null)"
                 " + (select count(*) from callback.deliveries where finished_at is null)"
                 " + (select count(*) from pg_class where relnamespace = 'staging'::regnamespace and relkind = 'r')"
+                " + (select count(*) from audit.unsealed), (select count(*) from callback.deliveries where state = 'DEAD')"
             )
             if len(self.runs) == orders and open_ends[0][0] == 0:
-                replayed = [await self.call(it, "replay_deliveries", {}) for it in self.tenants]
-                if not any(it["replayed"] for it in replayed):
+                if open_ends[0][1] == 0:
                     return True
+                for tenant in self.tenants:  # what was given up is sent again when somebody asks for it
+                    self.faults["replayed"] += (await self.call(tenant, "replay_deliveries", {}))["replayed"]
             for place in self.fleet.places:
                 place.signal(signal.SIGCONT)  # one that a failpoint froze
             await asyncio.sleep(0.1)
@@ -316,18 +323,32 @@ async def _furnish(made: Stage) -> None:
             key = signature.derive(made.database.secrets.master_key, endpoint["endpoint_id"], 1)
             made.receiver.secrets[path] = signature.shown(key)
         made.receiver.gone.add(f"/{slug}/gone")
-        script = [{"progress": 50}, {"sleep_ms": 60}, plan.SIGN]
-        tasks = [
-            {
-                **it,
-                "job_type": "code_validation",
-                "spec": "a step",
-                "code": {"files": {"job.py": "pass"}},
-                "params": {"script": script},
-            }
-            for it in GRAPH
-        ]
-        made.graphs[slug] = (await made.call(slug, "create_job", {"name": "graph", "tasks": tasks}))["job_id"]
+        task = {"job_type": "code_validation", "spec": "a step", "code": {"files": {"job.py": "pass"}},
+                "params": {"script": [{"progress": 50}, {"sleep_ms": 60}, plan.SIGN]}}  # fmt: skip
+        made.jobs[slug] = {
+            name: (await made.call(slug, "create_job", {"name": name, **definition}))["job_id"]
+            for name, definition in {
+                "graph": {"tasks": [{**it, **task} for it in GRAPH]},
+                "laned": {"tasks": [{"task_key": "alone", **task}], "max_concurrent_runs": 1},
+            }.items()
+        }
+
+
+async def start_the_clock(made: Stage) -> None:
+    """From now on a job starts by itself every second, until it is calm."""
+    task = {
+        "task_key": "tick",
+        "job_type": "code_validation",
+        "spec": "a tick",
+        "code": {"files": {"job.py": "pass"}},
+    }
+    job = await made.call(
+        "ten", "create_job", {"name": CLOCKED, "tasks": [task], "periodic": {"every_seconds": 10}}
+    )
+    made.jobs["ten"][CLOCKED] = job["job_id"]
+    await made.ask(
+        "update schedule.triggers set definition = definition || '{\"every_seconds\": 1}', next_fire_at = clock_timestamp()"
+    )
 
 
 def arms(made: Stage) -> None:

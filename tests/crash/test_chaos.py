@@ -50,6 +50,7 @@ async def round_of(cluster: Cluster, seed: int) -> str:
         async with stage.stage(cluster, database, seed=seed) as made:
             began = time.monotonic()
             stage.arms(made)
+            await stage.start_the_clock(made)
             keepers = [asyncio.create_task(made.fleet.keep(place)) for place in made.fleet.places]
             await made.play(drawn)
             played = time.monotonic() - began
@@ -64,6 +65,7 @@ async def round_of(cluster: Cluster, seed: int) -> str:
 def judge(made: Stage, orders: Sequence[Order], left: list[str], seed: int, times: dict[str, Any]) -> str:
     """Raises with everything that is broken; else says how much there was."""
     proof = made.prove(orders)
+    replayed = made.faults.pop("replayed", 0)
     faults = made.faults.total() + made.fleet.deaths["killed"] - made.faults["kill"]
     said = {
         **times,
@@ -71,6 +73,7 @@ def judge(made: Stage, orders: Sequence[Order], left: list[str], seed: int, time
         "of": dict(made.faults),
         "deaths": dict(made.fleet.deaths),
         "stale": made.fleet.said("stale"),
+        "replayed": replayed,
         "sightings": made.receiver.seen.total(),
         **proof["counts"],
     }
