@@ -53,6 +53,10 @@ select (select id from callback.endpoints) as endpoint \gset
 select is(tests.audited('north.admin', format('public.get_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), null, 'looking at it is not');
 select is(tests.audited('north.admin', format('public.get_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'secret'))), 'north north.admin admin endpoint.read_secret endpoint', 'reading its secret is');
 select is(tests.audited('north.admin', format('public.rotate_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), 'north north.admin admin endpoint.rotate endpoint', 'rotating its secret');
+select is(tests.audited('north.admin', format('public.update_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text, 'enabled', false))), 'north north.admin admin endpoint.update endpoint', 'switching it off');
+select tests.as('platform', $$ public.platform_allow_callbacks('{"cidr": "10.0.0.0/8"}') $$);
+select is(tests.audited('north.admin', $$ public.allow_network('{"cidr": "10.1.0.0/16"}') $$), 'north north.admin admin callback.allow network', 'opening a network');
+select is(tests.audited('north.admin', format('public.disallow_network(%L::jsonb)', jsonb_build_object('network_id', (select max(id) from callback.allowed_networks)))), 'north north.admin admin callback.disallow network', 'closing it');
 select is(tests.audited('north.admin', format('public.delete_endpoint(%L::jsonb)', jsonb_build_object('endpoint_id', :'endpoint'::text))), 'north north.admin admin endpoint.delete endpoint', 'deleting it');
 select c as claim from tests.claim() c \gset
 select is(tests.audited('anon', format('public.attempt_report(%L::jsonb)', jsonb_build_object('token', :'claim'::jsonb ->> 'token', 'event', 'progress', 'percent', 5))), null, 'progress of an attempt is told by its run');

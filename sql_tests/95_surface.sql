@@ -56,20 +56,31 @@ $q$, $list$
     audit.origin() | app_owner | app_system
     audit.seal(integer) | app_owner | app_system
     audit.verify(uuid, bigint, integer) | app_owner | authenticated app_system
+    callback.abandon(uuid, uuid, text) | app_owner | app_system
     callback.after_failure(callback.deliveries) | app_owner | app_system
     callback.allowed(uuid) | app_owner | app_system
     callback.announce(uuid[], bigint[]) | app_owner | app_system
     callback.announce_progress(uuid, bigint) | app_owner | app_system
     callback.check_callbacks(uuid, jsonb, text) | app_owner | app_system
     callback.check_url(uuid, text, text) | app_owner | app_system
-    callback.claim(uuid, integer, interval) | app_owner | app_system
+    callback.claim(uuid, integer) | app_owner | app_system
     callback.delay(integer, numeric) | app_owner | app_system
+    callback.disable(uuid, uuid, text) | app_owner | app_system
+    callback.due() | app_owner | app_system
     callback.emit(uuid, bigint, text, jsonb) | app_owner | app_system
     callback.endpoint_for(uuid, text, text) | app_owner | app_system
+    callback.hold_back(callback.deliveries) | app_owner | app_system
+    callback.is_next(callback.deliveries) | app_owner | app_system
     callback.is_special(inet) | app_owner | app_system
+    callback.lanes() | app_owner | app_system
     callback.literal_address(text) | app_owner | app_system
+    callback.merge_progress(uuid, bigint, bigint, uuid) | app_owner | app_system
+    callback.never_opened(cidr) | app_owner | app_system
+    callback.note_health(uuid, uuid, boolean, integer, numeric) | app_owner | app_system
     callback.reap() | app_owner | app_system
-    callback.settle(bigint, integer, jsonb) | app_owner | app_system
+    callback.room(callback.endpoints) | app_owner | app_system
+    callback.settle(jsonb) | app_owner | app_system
+    callback.settle_one(uuid, bigint, integer, jsonb) | app_owner | app_system
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
@@ -79,6 +90,7 @@ $q$, $list$
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
     catalog.schema_of(text, text) | app_system | authenticated
     catalog.stage_input(text, text, text, text) | app_system
+    door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
     door.attempt_artifact(jsonb) | app_system definer | anon
     door.attempt_input(jsonb) | app_system definer | anon
@@ -87,6 +99,8 @@ $q$, $list$
     door.cancel_backfill(jsonb) | app_owner definer | authenticated
     door.cancel_run(jsonb) | app_owner definer | authenticated
     door.check_bytes(jsonb) | app_system definer | anon
+    door.check_description(jsonb, text) | app_owner
+    door.check_events(jsonb, text[]) | app_owner
     door.complete_artifact(jsonb) | app_owner definer | authenticated
     door.create_artifact(jsonb) | app_owner definer | authenticated
     door.create_endpoint(jsonb) | app_owner definer | authenticated
@@ -94,6 +108,8 @@ $q$, $list$
     door.delete_artifact(jsonb) | app_owner definer | authenticated
     door.delete_endpoint(jsonb) | app_owner definer | authenticated
     door.delete_job(jsonb) | app_owner definer | authenticated
+    door.disallow_network(jsonb) | app_owner definer | authenticated
+    door.endpoint_form(callback.endpoints) | app_owner
     door.exchange_token(jsonb) | app_system definer | anon
     door.find_backfill(uuid, jsonb) | app_owner
     door.get_artifact(jsonb) | app_owner definer | authenticated
@@ -109,7 +125,9 @@ $q$, $list$
     door.list_backfills(jsonb) | app_owner definer | authenticated
     door.list_deliveries(jsonb) | app_owner definer | authenticated
     door.list_endpoints(jsonb) | app_owner definer | authenticated
+    door.list_events(jsonb) | app_owner definer | authenticated
     door.list_jobs(jsonb) | app_owner definer | authenticated
+    door.list_networks(jsonb) | app_owner definer | authenticated
     door.list_runs(jsonb) | app_owner definer | authenticated
     door.list_tokens(jsonb) | app_owner definer | authenticated
     door.pause_job(jsonb, boolean) | app_owner definer | authenticated
@@ -134,6 +152,7 @@ $q$, $list$
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
     door.submit(tenancy.membership, jsonb, bigint) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
+    door.update_endpoint(jsonb) | app_owner definer | authenticated
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
     ground.claimed_role() | app_owner | anon authenticated service_role app_system
@@ -179,6 +198,7 @@ $q$, $list$
     lineage.record(uuid, jsonb, bigint, text) | app_owner | app_system
     lineage.refuse_rewrite() | app_owner
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
+    public.allow_network(jsonb) | app_owner | authenticated
     public.artifact_download(jsonb) | app_owner | authenticated
     public.attempt_artifact(jsonb) | app_owner | anon
     public.attempt_input(jsonb) | app_owner | anon
@@ -198,6 +218,7 @@ $q$, $list$
     public.delete_artifact(jsonb) | app_owner | authenticated
     public.delete_endpoint(jsonb) | app_owner | authenticated
     public.delete_job(jsonb) | app_owner | authenticated
+    public.disallow_network(jsonb) | app_owner | authenticated
     public.exchange_token(jsonb) | app_owner | anon
     public.get_artifact(jsonb) | app_owner | authenticated
     public.get_backfill(jsonb) | app_owner | authenticated
@@ -213,7 +234,9 @@ $q$, $list$
     public.list_backfills(jsonb) | app_owner | authenticated
     public.list_deliveries(jsonb) | app_owner | authenticated
     public.list_endpoints(jsonb) | app_owner | authenticated
+    public.list_events(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
+    public.list_networks(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
     public.pause_job(jsonb) | app_owner | authenticated
@@ -239,6 +262,7 @@ $q$, $list$
     public.run_logs(jsonb) | app_owner | authenticated
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
+    public.update_endpoint(jsonb) | app_owner | authenticated
     public.update_job(jsonb) | app_owner | authenticated
     queue.admit(uuid, bigint) | app_owner | app_system
     queue.admit_all() | app_owner | app_system
@@ -342,6 +366,7 @@ $q$, $list$
     table callback.deliveries | app_owner | app_system insert select update; authenticated select
     table callback.endpoints | app_owner | app_system insert select update; authenticated select
     table callback.events | app_owner | app_system insert select; authenticated select
+    table callback.settings | app_owner | app_system insert select update
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
     table catalog.assets | app_owner | app_system insert select update; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
@@ -436,6 +461,8 @@ $q$, $list$
     audit.unsealed | insert | app_owner | doors append for the caller | claimed tenant
     audit.unsealed | select | authenticated | admins see what waits for its seal | own tenant, admins
     callback.allowed_networks | all | app_system | the platform keeps its bounds | all
+    callback.allowed_networks | delete | app_owner | doors remove what the caller allows | claimed tenant
+    callback.allowed_networks | insert | app_owner | doors add what the caller allows | claimed tenant
     callback.allowed_networks | select | app_owner | doors see what the caller and the platform allow | ((tenant_id = ( select ground.claimed_tenant_id())) or (tenant_id is null))
     callback.allowed_networks | select | authenticated | admins see what is allowed | own tenant, admins
     callback.deliveries | all | app_owner | doors keep the caller's callbacks | claimed tenant
@@ -447,6 +474,8 @@ $q$, $list$
     callback.events | all | app_owner | doors keep the caller's callbacks | claimed tenant
     callback.events | all | app_system | the worker keeps callbacks | all
     callback.events | select | authenticated | members see their callbacks | own tenant
+    callback.settings | all | app_system | the worker reads settings | all
+    callback.settings | select | app_owner | doors read settings | all
     callback.subscriptions | all | app_owner | doors keep the caller's callbacks | claimed tenant
     callback.subscriptions | all | app_system | the worker keeps callbacks | all
     callback.subscriptions | select | authenticated | members see their callbacks | own tenant

@@ -1,10 +1,10 @@
 """The outbox: claim deliveries, send them, settle the results. At least once, never blocked by one bad
 receiver.
 
-Two bounds: how many tries run at once, and how many of them to one endpoint. What has been claimed for an
-endpoint that is at its bound waits in a queue of its own; results are settled in batches while sending goes
-on. When the database is away, results wait: an unsettled delivery is claimed again after its lease, which
-is a duplicate and never a loss.
+The database hands out no more of an endpoint than it may have under way over all senders, so everything that
+was claimed is sent at once; results are settled in batches while sending goes on. When the database is
+away, results wait: an unsettled delivery is claimed again after its lease, which is a duplicate and never a
+loss.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 
 from runner.callback.courier import Courier
@@ -24,11 +24,7 @@ from runner.store.vigil import Vigil
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 128
-PER_ENDPOINT = 4
-#: What waits behind an endpoint that is at its bound is sent within two rounds: a delivery's lease is 60 s,
-#: and waiting must not outlive it. More than that goes out at once.
-WAIT_PER_ENDPOINT = 8
+AT_ONCE = 256
 SETTLE_AT_MOST = 100
 MAX_UNSETTLED = 1000
 
@@ -49,8 +45,6 @@ class Outbox:
         self._put_off = put_off
         self._vigil = Vigil(lambda: poll_seconds)
         self._settle_wake = asyncio.Event()
-        self._waiting: dict[str, deque[Delivery]] = defaultdict(deque)
-        self._sending: dict[str, int] = defaultdict(int)
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: deque[DeliveryResult] = deque()
         self._settling = 0
@@ -74,7 +68,7 @@ class Outbox:
     @property
     def outstanding(self) -> int:
         """Claimed and not yet settled."""
-        return sum(map(len, self._waiting.values())) + len(self._tasks) + len(self._results) + self._settling
+        return len(self._tasks) + len(self._results) + self._settling
 
     async def quiet(self) -> None:
         """Wait until everything is sent and settled after `stop`."""
@@ -111,35 +105,20 @@ class Outbox:
             if claimed and claimed[0].now is not None:
                 self._courier.set_clock(claimed[0].now, asked_at)
             for delivery in claimed:
-                self._waiting[delivery.endpoint_id].append(delivery)
-            self._start()
+                task = asyncio.create_task(self._send(delivery))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             if claimed:
                 self._vigil.found()
             if len(claimed) == room > 0:
                 continue
             await self._vigil.rest()
         while self._tasks:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            self._start()
+            await asyncio.wait(self._tasks)
         self._settle_wake.set()
 
-    def _start(self) -> None:
-        for endpoint, queue in list(self._waiting.items()):
-            while queue and (self._sending[endpoint] < PER_ENDPOINT or len(queue) > WAIT_PER_ENDPOINT):
-                self._sending[endpoint] += 1
-                task = asyncio.create_task(self._send(queue.popleft()))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            if not queue:
-                del self._waiting[endpoint]
-
     async def _send(self, delivery: Delivery) -> None:
-        try:
-            result = await self._courier.carry(delivery)
-        finally:
-            self._sending[delivery.endpoint_id] -= 1
-            if not self._sending[delivery.endpoint_id]:
-                del self._sending[delivery.endpoint_id]
+        result = await self._courier.carry(delivery)
         log.info(
             "callback_sent" if result.result == "delivered" else "callback_failed",
             extra={
@@ -153,8 +132,6 @@ class Outbox:
         )
         self._results.append(result)
         self._settle_wake.set()
-        # This task still counts until it is done; the next look at the queues comes right after.
-        asyncio.get_running_loop().call_soon(self._start)
 
     async def _settle(self) -> None:
         backoff = Backoff()
@@ -167,6 +144,7 @@ class Outbox:
                 try:
                     await self._store.settle_deliveries(batch)
                     backoff.reset()
+                    self._vigil.nudge()  # an endpoint has room again
                     if any(each.result == "failed" for each in batch):
                         self._put_off()
                 except StoreUnavailable as error:
@@ -182,6 +160,5 @@ class Outbox:
                     log.error("deliveries_refused", extra={"reason": str(error), "count": len(batch)})
                 finally:
                     self._settling = 0
-            self._vigil.nudge()
-            if self._stopping and not self._tasks and not any(self._waiting.values()):
+            if self._stopping and not self._tasks:
                 return

@@ -132,6 +132,8 @@ class Delivery(Form):
     allow: tuple[str, ...] = ()
     previous_secret_version: int | None = None
     now: float | None = None  # Unix seconds by the clock of the database when it was claimed
+    ed25519: bool = False
+    timeout_seconds: float = 15.0
 
 
 class DeliverySettlement(Form):

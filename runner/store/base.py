@@ -86,6 +86,7 @@ class Verdict:
 class DeliveryResult:
     """How one try of a callback ended: delivered, failed, or gone (the endpoint answered 410)."""
 
+    tenant_id: str
     delivery_id: int
     lease: int
     result: str

@@ -35,6 +35,9 @@ class Verbs:
         self._settles = Lane(conninfo, "settles")
         self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS)
         self._errands = Lane(conninfo, "errands")
+        # claimed while others are settled: one waits for the other only in the database
+        self._deliveries = Lane(conninfo, "deliveries")
+        self._receipts = Lane(conninfo, "receipts")
 
     @property
     def instance(self) -> str:
@@ -43,7 +46,14 @@ class Verbs:
 
     async def close(self) -> None:
         """Close every lane."""
-        for lane in (self._claims, self._settles, self._custody, self._errands):
+        for lane in (
+            self._claims,
+            self._settles,
+            self._custody,
+            self._errands,
+            self._deliveries,
+            self._receipts,
+        ):
             await lane.close()
 
     async def register(self, registration: Registration) -> wire.Terms:
@@ -168,7 +178,7 @@ class Verbs:
 
     async def claim_deliveries(self, limit: int) -> list[wire.Delivery]:
         """worker.claim_deliveries"""
-        rows = await self._errands.rows(
+        rows = await self._deliveries.rows(
             "select c from worker.claim_deliveries(%s::uuid, %s::int) c", [self._instance, limit]
         )
         return wire.read_rows(wire.Delivery, rows)
@@ -176,7 +186,7 @@ class Verbs:
     async def settle_deliveries(self, results: Sequence[DeliveryResult]) -> list[wire.DeliverySettlement]:
         """worker.settle_deliveries"""
         items = [{k: v for k, v in asdict(each).items() if v is not None} for each in results]
-        answer = await self._errands.value("select worker.settle_deliveries(%s::jsonb)", [wire.dump(items)])
+        answer = await self._receipts.value("select worker.settle_deliveries(%s::jsonb)", [wire.dump(items)])
         return wire.read_list(wire.DeliverySettlement, answer)
 
     async def farewell(self) -> None:

@@ -11,8 +11,28 @@ create type callback.delivery_state as enum (
     'RUNNING',     -- PENDING -> RUNNING: a sender holds it under a lease
     'DELIVERED',   -- final: the receiver said 2xx
     'DEAD',        -- final: every try failed; can be replayed
-    'GONE'         -- final: the endpoint said 410, or was deleted
+    'GONE',        -- final: the endpoint said 410, failed for days, or was deleted
+    'MERGED'       -- final, only where the endpoint asked for it: a later progress of the run tells it as well
 );
+
+create table callback.settings (
+    one boolean primary key default true check (one),
+    -- Standard Webhooks' example schedule: one try more than pauses, 10 over about 75 h
+    pauses interval[] not null default '{5 seconds, 5 minutes, 30 minutes, 2 hours, 5 hours, 10 hours, 14 hours, 20 hours, 24 hours}' check (cardinality(pauses) > 0),
+    retry_after_least interval not null default '1 second',
+    retry_after_most interval not null default '1 hour',
+    timeout_seconds numeric not null default 15 check (timeout_seconds > 0),  -- of one try, all of it
+    lease_seconds numeric not null default 60,  -- of the sender
+    breaker_failures integer not null default 5 check (breaker_failures > 0),  -- one after the other: the circuit opens
+    breaker_pause interval not null default '30 seconds',  -- doubles with every opening
+    breaker_pause_most interval not null default '10 minutes',
+    disable_after interval not null default '5 days',  -- of failures and no success
+    merge_for interval not null default '2 seconds',  -- progress waits so long for newer progress, where the endpoint asked for it
+    rotation_overlap interval not null default '1 day',  -- after a rotation
+    check (timeout_seconds < lease_seconds)
+);
+insert into callback.settings default values;
+comment on table callback.settings is 'Internal: the clockwork of the senders; tests compress it.';
 
 create table callback.allowed_networks (
     id bigint not null generated always as identity primary key,
@@ -29,16 +49,25 @@ create table callback.endpoints (
     tenant_id uuid not null references tenancy.tenants,
     id uuid not null default gen_random_uuid(),
     url text not null check (length(url) between 8 and 2048),
-    events text[] not null default '{}' check (events <@ array['run.completed', 'run.failed', 'run.progress']),  -- empty: only runs that name it
+    events text[] not null default '{}' check (events <@ array['run.completed', 'run.failed', 'run.progress', 'endpoint.disabled']),  -- empty: only runs that name it
     description text check (length(description) <= 500),
+    max_concurrency smallint not null default 16 check (max_concurrency between 1 and 100),  -- tries under way at once, over all senders
+    ordered boolean not null default false,  -- of one run, the next is sent after the one before it has ended
+    merge_progress boolean not null default false,  -- of waiting progress only the newest is sent
+    ed25519 boolean not null default false,  -- signs with ed25519 (v1a) beside the shared secret
     secret_version integer not null default 1,
     rotated_at timestamptz,  -- for a day after it both versions sign
+    failures integer not null default 0,  -- since the last success
+    failing_since timestamptz,
+    openings integer not null default 0,  -- of the circuit, since the last success
+    open_until timestamptz,  -- no try before then; after it a single one as a probe, until one succeeds
     created_by text not null,
     created_at timestamptz not null default now(),
     disabled_at timestamptz,
     disabled_reason text,
     deleted_at timestamptz,
-    primary key (tenant_id, id)
+    primary key (tenant_id, id),
+    constraint failing_iff_failures check ((failures > 0) = (failing_since is not null))
 );
 create unique index endpoints_have_one_url on callback.endpoints (tenant_id, md5(url)) where deleted_at is null;
 
@@ -57,15 +86,20 @@ create index subscriptions_of_endpoint on callback.subscriptions (endpoint_id, t
 create table callback.events (
     tenant_id uuid not null,
     id text not null default 'evt_' || replace(gen_random_uuid()::text, '-', ''),
-    run_id bigint not null,
-    seq bigint not null check (seq > 0),
-    type text not null check (type in ('run.completed', 'run.failed', 'run.progress')),
+    run_id bigint,  -- null: the tenant's own
+    seq bigint check (seq > 0),
+    type text not null check (type in ('run.completed', 'run.failed', 'run.progress', 'endpoint.disabled')),
     at timestamptz not null default clock_timestamp(),
     data jsonb not null,
-    primary key (tenant_id, id),
+    -- the order of catching up: who reads only what transactions below all running ones wrote, misses nothing that commits late
+    written_by xid8 not null default pg_current_xact_id(),
+    position bigint not null generated always as identity,
+    primary key (id, tenant_id),
     unique (run_id, tenant_id, seq),
-    foreign key (tenant_id, run_id) references queue.runs (tenant_id, id)
+    foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
+    constraint numbered_iff_of_a_run check ((run_id is null) = (seq is null) and (type like 'run.%') = (run_id is not null))
 );
+create index events_in_order on callback.events (tenant_id, written_by, position);
 create unique index one_terminal_event_per_run on callback.events (run_id, tenant_id) where type in ('run.completed', 'run.failed');
 
 create table callback.deliveries (
@@ -89,10 +123,11 @@ create table callback.deliveries (
     unique (event_id, tenant_id, endpoint_id),
     foreign key (tenant_id, event_id) references callback.events (tenant_id, id),
     foreign key (tenant_id, endpoint_id) references callback.endpoints (tenant_id, id),
-    constraint finished_iff_finished_at check ((state in ('DELIVERED', 'DEAD', 'GONE')) = (finished_at is not null))
+    constraint finished_iff_finished_at check ((state in ('DELIVERED', 'DEAD', 'GONE', 'MERGED')) = (finished_at is not null))
 ) with (fillfactor = 70);
-create index deliveries_due on callback.deliveries (next_at) where state = 'PENDING';
-create index deliveries_leased on callback.deliveries (lease_expires_at) where state = 'RUNNING';
+create index deliveries_due on callback.deliveries (endpoint_id, next_at) where state = 'PENDING';
+create index deliveries_under_way on callback.deliveries (endpoint_id) where state = 'RUNNING';
+create index deliveries_missed on callback.deliveries (endpoint_id, id) where state in ('DEAD', 'GONE');
 create index deliveries_of_endpoint on callback.deliveries (endpoint_id, tenant_id, id);
 
 do $rls$
@@ -113,12 +148,21 @@ begin
 end
 $rls$;
 revoke update on callback.events, callback.subscriptions from app_system;
+alter table callback.settings enable row level security;
+alter table callback.settings force row level security;
+create policy "doors read settings" on callback.settings for select to app_owner using (true);
+create policy "the worker reads settings" on callback.settings for all to app_system using (true) with check (true);
+grant select, insert, update on callback.settings to app_system;
 alter table callback.allowed_networks enable row level security;
 alter table callback.allowed_networks force row level security;
 create policy "admins see what is allowed" on callback.allowed_networks for select to authenticated
     using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.role()) = 'admin');
 create policy "doors see what the caller and the platform allow" on callback.allowed_networks for select to app_owner
     using (tenant_id = (select ground.claimed_tenant_id()) or tenant_id is null);
+create policy "doors add what the caller allows" on callback.allowed_networks for insert to app_owner
+    with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors remove what the caller allows" on callback.allowed_networks for delete to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()));
 create policy "the platform keeps its bounds" on callback.allowed_networks for all to app_system using (true) with check (true);
 grant select on callback.allowed_networks to authenticated;
 grant select, insert, delete on callback.allowed_networks to app_system;
@@ -201,16 +245,28 @@ grant execute on function callback.literal_address(text) to app_system;
 
 -- An admin's network counts only inside the platform's; platform rows open nothing by themselves except loopback (local stack).
 create function callback.allowed(p_tenant uuid)
-returns cidr[] language sql stable set search_path = '' as $$
-    select coalesce(array_agg(distinct n), '{}') from (
+returns cidr[] language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(array_agg(distinct n), '{}') from (
         select b.network as n from callback.allowed_networks b where b.tenant_id is null and b.network <<= any (array['127.0.0.0/8', '::1/128']::cidr[])
         union
         select a.network from callback.allowed_networks a
         where a.tenant_id = p_tenant
-          and exists (select from callback.allowed_networks b where b.tenant_id is null and a.network <<= b.network)) x
+          and exists (select from callback.allowed_networks b where b.tenant_id is null and a.network <<= b.network)) x);
+end
 $$;
 revoke all on function callback.allowed(uuid) from public;
 grant execute on function callback.allowed(uuid) to app_system;
+
+-- What nobody opens, not even the platform: link local with the metadata of every cloud, broadcast, multicast, the unspecified;
+-- loopback is the local stack's.
+create function callback.never_opened(p cidr)
+returns boolean language sql immutable parallel safe set search_path = '' as $$
+    select p && any (array['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4', '::/128', '::ffff:0:0/96', 'fe80::/10', 'fec0::/10', 'ff00::/8']::cidr[])
+        or (p && any (array['127.0.0.0/8', '::1/128']::cidr[]) and not p <<= any (array['127.0.0.0/8', '::1/128']::cidr[]))
+$$;
+revoke all on function callback.never_opened(cidr) from public;
+grant execute on function callback.never_opened(cidr) to app_system;
 
 create function callback.check_url(p_tenant uuid, p_url text, p_path text)
 returns text language plpgsql stable set search_path = '' as $$
@@ -287,6 +343,26 @@ $$;
 revoke all on function callback.subscribe(uuid, text, bigint, jsonb) from public;
 grant execute on function callback.subscribe(uuid, text, bigint, jsonb) to app_system;
 
+-- Of waiting progress only the newest is sent: what no sender has tried yet ends as MERGED, and the new one takes its time, so
+-- that a flood of progress does not put it off for ever.
+create function callback.merge_progress(p_tenant uuid, p_run bigint, p_seq bigint, p_endpoint uuid)
+returns timestamptz language plpgsql set search_path = '' as $$
+declare
+    v_at timestamptz;
+begin
+    update callback.deliveries d set state = 'MERGED', finished_at = clock_timestamp()
+    where d.tenant_id = p_tenant and d.id = (
+        select x.id from (select e.id, e.type from callback.events e
+                          where e.tenant_id = p_tenant and e.run_id = p_run and e.seq < p_seq order by e.seq desc limit 1) last
+        join callback.deliveries x on x.event_id = last.id and x.tenant_id = p_tenant and x.endpoint_id = p_endpoint
+        where last.type = 'run.progress' and x.state = 'PENDING' and x.tries = 0 for update of x skip locked)  -- a sender has it: too late
+    returning d.next_at into v_at;
+    return coalesce(v_at, clock_timestamp() + (select s.merge_for from callback.settings s));
+end
+$$;
+revoke all on function callback.merge_progress(uuid, bigint, bigint, uuid) from public;
+grant execute on function callback.merge_progress(uuid, bigint, bigint, uuid) to app_system;
+
 -- One event of a run with its per-run seq, and one delivery for each endpoint that wants it.
 create function callback.emit(p_tenant uuid, p_run bigint, p_type text, p_data jsonb)
 returns text language plpgsql set search_path = '' as $$
@@ -298,10 +374,12 @@ begin
     insert into callback.events as e (tenant_id, run_id, seq, type, data)
     values (p_tenant, p_run, v_seq, p_type, p_data || jsonb_build_object('seq', v_seq))
     returning e.id into v_event;
-    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, state, finished_at)
+    insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, state, finished_at, next_at)
     select p_tenant, v_event, e.id, e.url,
            case when e.disabled_at is null then 'PENDING' else 'GONE' end::callback.delivery_state,
-           case when e.disabled_at is not null then clock_timestamp() end
+           case when e.disabled_at is not null then clock_timestamp() end,
+           case when e.merge_progress and e.disabled_at is null and p_type = 'run.progress' then callback.merge_progress(p_tenant, p_run, v_seq, e.id)
+                else clock_timestamp() end
     from callback.endpoints e
     where e.tenant_id = p_tenant and e.deleted_at is null
       and (p_type = any (e.events)
@@ -371,89 +449,6 @@ end
 $$;
 revoke all on function callback.announce_progress(uuid, bigint) from public;
 grant execute on function callback.announce_progress(uuid, bigint) to app_system;
-
--- -------------------------------------------------------------------------------------- the senders
-
-create function callback.claim(p_instance uuid, p_limit integer, p_lease interval)
-returns setof callback.deliveries language sql volatile rows 10 set search_path = '' as $$
-    with due as materialized (
-        select d.tenant_id, d.id from callback.deliveries d
-        where d.state = 'PENDING' and d.next_at <= clock_timestamp()
-        order by d.next_at limit p_limit for update skip locked
-    )
-    update callback.deliveries d
-    set state = 'RUNNING', lease = d.lease + 1, tries = d.tries + 1, runner = p_instance, lease_expires_at = clock_timestamp() + p_lease,
-        first_tried_at = coalesce(d.first_tried_at, clock_timestamp())
-    where d.id = any (array(select due.id from due))  -- a join would read the whole index of a deep history
-    returning d.*
-$$;
-revoke all on function callback.claim(uuid, integer, interval) from public;
-grant execute on function callback.claim(uuid, integer, interval) to app_system;
-
--- Standard Webhooks' example schedule: 10 tries over about 75 h, with up to 10 % of jitter; Retry-After replaces it (1 s … 1 h).
-create function callback.delay(p_tries integer, p_retry_after numeric)
-returns interval language sql volatile set search_path = '' as $$
-    select case when p_retry_after is not null then make_interval(secs => least(greatest(p_retry_after, 1), 3600))
-                else (array['5 seconds', '5 minutes', '30 minutes', '2 hours', '5 hours', '10 hours', '14 hours', '20 hours', '24 hours']::interval[])[least(p_tries, 9)]
-                     * (1 + random() * 0.1) end
-$$;
-revoke all on function callback.delay(integer, numeric) from public;
-grant execute on function callback.delay(integer, numeric) to app_system;
-
--- What a failed try leads to: another, or the end of it.
-create function callback.after_failure(d callback.deliveries)
-returns callback.delivery_state language sql stable set search_path = '' as $$
-    select case when exists (select from callback.endpoints e where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.disabled_at is not null) then 'GONE'
-                when d.tries >= 10 then 'DEAD' else 'PENDING' end::callback.delivery_state
-$$;
-revoke all on function callback.after_failure(callback.deliveries) from public;
-grant execute on function callback.after_failure(callback.deliveries) to app_system;
-
-create function callback.settle(p_delivery bigint, p_lease integer, p jsonb)
-returns jsonb language plpgsql set search_path = '' as $$
-declare
-    d callback.deliveries;
-    v_state callback.delivery_state;
-begin
-    select x.* into d from callback.deliveries x where x.id = p_delivery and x.lease = p_lease and x.state = 'RUNNING' for update;
-    if not found then
-        return jsonb_build_object('delivery_id', p_delivery, 'settled', false, 'reason', 'stale');
-    end if;
-    v_state := case p ->> 'result' when 'delivered' then 'DELIVERED' when 'gone' then 'GONE' else callback.after_failure(d) end::callback.delivery_state;
-    update callback.deliveries x
-    set state = v_state, last_status = (p ->> 'status')::integer, last_error = left(p ->> 'error', 500), lease_expires_at = null, runner = null,
-        next_at = case when v_state = 'PENDING' then clock_timestamp() + callback.delay(d.tries, (p ->> 'retry_after_seconds')::numeric) else x.next_at end,
-        finished_at = case when v_state <> 'PENDING' then clock_timestamp() end
-    where x.tenant_id = d.tenant_id and x.id = d.id;
-    if p ->> 'result' = 'gone' then
-        update callback.endpoints e set disabled_at = clock_timestamp(), disabled_reason = 'the endpoint answered 410 Gone'
-        where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and e.disabled_at is null;
-        update callback.deliveries x set state = 'GONE', finished_at = clock_timestamp()
-        where x.tenant_id = d.tenant_id and x.endpoint_id = d.endpoint_id and x.state = 'PENDING';
-    end if;
-    return jsonb_build_object('delivery_id', p_delivery, 'settled', true, 'state', v_state);
-end
-$$;
-revoke all on function callback.settle(bigint, integer, jsonb) from public;
-grant execute on function callback.settle(bigint, integer, jsonb) to app_system;
-create index deliveries_by_id on callback.deliveries (id);
-
--- A sender that died between sending and saying so: the try counts, the delivery waits again (a duplicate, never a loss).
-create function callback.reap()
-returns integer language plpgsql set search_path = '' as $$
-declare
-    n integer;
-begin
-    update callback.deliveries d
-    set state = callback.after_failure(d), finished_at = case when callback.after_failure(d) <> 'PENDING' then clock_timestamp() end,
-        next_at = clock_timestamp(), runner = null, lease_expires_at = null, last_error = 'the sender was lost'
-    where d.state = 'RUNNING' and d.lease_expires_at < clock_timestamp();
-    get diagnostics n = row_count;
-    return n;
-end
-$$;
-revoke all on function callback.reap() from public;
-grant execute on function callback.reap() to app_system;
 
 set role postgres;
 revoke app_owner, app_system from postgres;

@@ -362,7 +362,7 @@ begin
                 (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
                 (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.number > 1 and a.ready_at > clock_timestamp()),
                 (select min(r.deadline_at) from queue.runs r where r.deadline_at is not null and r.cancel_requested_at is null and r.finished_at is null),
-                (select min(d.next_at) from callback.deliveries d where d.state = 'PENDING')) as due) x)));
+                callback.due()) as due) x)));
 end
 $$;
 comment on function worker.tick(uuid) is 'Reaps lost leases and senders, clears staging; answers with when to come again.';
@@ -416,40 +416,6 @@ $$;
 comment on function worker.judge_uploads(jsonb) is 'PENDING -> READY | REFUSED with findings (line and rule, never the secret).';
 revoke all on function worker.judge_uploads(jsonb) from public;
 grant execute on function worker.judge_uploads(jsonb) to runner;
-
--- ---------------------------------------------------------------------------------------- deliveries
-
-create function worker.claim_deliveries(p_instance uuid, p_limit integer)
-returns setof jsonb language plpgsql security definer set search_path = '' as $$
-declare
-    -- a statement of its own, as in claim_attempts
-    v_claimed jsonb := (select jsonb_agg(to_jsonb(x)) from callback.claim(p_instance, p_limit, interval '60 seconds') x);
-begin
-    return query
-    select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
-        'secret_version', n.secret_version, 'previous_secret_version', case when n.rotated_at > clock_timestamp() - interval '1 day' then n.secret_version - 1 end,
-        'event_id', e.id, 'type', e.type, 'try', d.tries,
-        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text, 'now', extract(epoch from clock_timestamp()),
-        'allow', (select coalesce(jsonb_agg(n), '[]') from unnest(callback.allowed(d.tenant_id)) n))
-    from jsonb_to_recordset(v_claimed) d (id bigint, lease integer, tenant_id uuid, endpoint_id uuid, url text, event_id text, tries integer,
-        next_at timestamptz)
-    join callback.events e on e.tenant_id = d.tenant_id and e.id = d.event_id
-    join callback.endpoints n on n.tenant_id = d.tenant_id and n.id = d.endpoint_id
-    order by d.next_at, d.id;
-end
-$$;
-comment on function worker.claim_deliveries(uuid, integer) is 'Due deliveries, leased to this sender; body is signed and sent byte for byte.';
-revoke all on function worker.claim_deliveries(uuid, integer) from public;
-grant execute on function worker.claim_deliveries(uuid, integer) to runner;
-
-create function worker.settle_deliveries(p_items jsonb)
-returns jsonb language sql security definer set search_path = '' as $$
-    select coalesce(jsonb_agg(callback.settle((i ->> 'delivery_id')::bigint, (i ->> 'lease')::integer, i)), '[]')
-    from jsonb_array_elements(p_items) i
-$$;
-comment on function worker.settle_deliveries(jsonb) is 'What became of deliveries: delivered, failed (tried again later) or gone.';
-revoke all on function worker.settle_deliveries(jsonb) from public;
-grant execute on function worker.settle_deliveries(jsonb) to runner;
 
 -- RLS hides in silence: a runner proves at start that submit, claim and settle work, and leaves nothing behind.
 create function worker.canary(p_instance uuid)

@@ -406,6 +406,9 @@ begin
     exception when invalid_text_representation then
         perform ground.fail('FIELD_INVALID', '$.cidr', 'cidr is a network such as 10.1.0.0/16.');
     end;
+    if callback.never_opened(v_network) then
+        perform ground.fail('FIELD_INVALID', '$.cidr', 'link local, multicast and the unspecified are never opened, nor a network that holds them.');
+    end if;
     insert into callback.allowed_networks (tenant_id, network, created_by) values (v_tenant, v_network, 'platform') on conflict do nothing;
     perform audit.append(v_tenant, 'callback.allow', 'network', v_network::text);
     return jsonb_build_object('cidr', v_network, 'tenant', p -> 'tenant');

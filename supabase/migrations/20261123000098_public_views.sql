@@ -20,7 +20,8 @@ create view public.artifacts with (security_invoker = true) as
 select a.id as artifact_id, a.tenant_id, a.name, a.kind, a.description, w.version, w.state, w.size, w.sha256, w.content_type, w.run_id, w.created_by, w.created_at, w.finished_at
 from artifact.artifacts a join artifact.versions w on w.tenant_id = a.tenant_id and w.artifact_id = a.id where a.deleted_at is null;
 create view public.endpoints with (security_invoker = true) as
-select e.id as endpoint_id, e.tenant_id, e.url, e.events, e.description, e.secret_version, e.created_at, e.disabled_at, e.disabled_reason
+select e.id as endpoint_id, e.tenant_id, e.url, e.events, e.description, e.max_concurrency, e.ordered, e.merge_progress, e.ed25519, e.secret_version,
+       e.failures, e.failing_since, e.created_at, e.disabled_at, e.disabled_reason
 from callback.endpoints e where e.deleted_at is null;
 create view public.events with (security_invoker = true) as
 select e.id as event_id, e.tenant_id, e.run_id, e.seq, e.type, e.at, e.data from callback.events e;

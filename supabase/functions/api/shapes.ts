@@ -54,6 +54,33 @@ const queue: Schema = {
   properties: { enabled: { type: "boolean", default: true } },
 };
 
+export const deliveryState: Schema = {
+  type: "string",
+  enum: ["PENDING", "RUNNING", "DELIVERED", "DEAD", "GONE", "MERGED"],
+};
+
+/** What an admin decides about an endpoint. */
+export const endpointFields: Readonly<Record<string, Schema>> = {
+  events: {
+    type: "array",
+    items: { type: "string", enum: ["run.completed", "run.failed", "run.progress", "endpoint.disabled"] },
+    description: "empty: only runs that name the URL speak to it",
+  },
+  description: text,
+  max_concurrency: {
+    type: "integer",
+    minimum: 1,
+    maximum: 100,
+    description: "tries under way at once (default 16)",
+  },
+  ordered: {
+    type: "boolean",
+    description: "of one run, the next event is sent after the one before it has ended",
+  },
+  merge_progress: { type: "boolean", description: "of waiting progress only the newest is sent" },
+  ed25519: { type: "boolean", description: "also signs with v1a, whose public key is shown with the secret" },
+};
+
 const submissionFields: Readonly<Record<string, Schema>> = {
   job_type: jobType,
   engine: { type: "string", description: "duckdb (default) or spark for spark_etl; else default" },
@@ -355,9 +382,10 @@ export const shapes = {
   Event: {
     type: "object",
     properties: {
-      seq: bigint,
+      run_id: { type: ["integer", "null"], format: "int64" },
+      seq: { type: ["integer", "null"], format: "int64", description: "of the run" },
       event_id: { type: "string" },
-      type: { type: "string", enum: ["run.completed", "run.failed", "run.progress"] },
+      type: { type: "string", enum: ["run.completed", "run.failed", "run.progress", "endpoint.disabled"] },
       timestamp: { type: "string", format: "date-time" },
       data: { type: "object" },
     },
@@ -451,8 +479,30 @@ export const shapes = {
     properties: {
       endpoint_id: { type: "string", format: "uuid" },
       url,
-      state: { type: "string" },
+      ...endpointFields,
       secret_version: { type: "integer" },
+      failures: { type: "integer", description: "since the last success" },
+      failing_since: time,
+      disabled_at: time,
+      disabled_reason: text,
+      created_at: time,
+    },
+  },
+  Network: {
+    type: "object",
+    properties: {
+      network_id: bigint,
+      cidr: { type: "string" },
+      created_by: { type: "string" },
+      created_at: time,
+    },
+  },
+  Replay: {
+    type: "object",
+    required: ["replayed", "more"],
+    properties: {
+      replayed: { type: "integer" },
+      more: { type: "boolean", description: "10,000 at a time: call again for the rest" },
     },
   },
   Delivery: {
@@ -461,8 +511,18 @@ export const shapes = {
       delivery_id: bigint,
       endpoint_id: { type: "string", format: "uuid" },
       event_id: { type: "string" },
-      state: { type: "string" },
+      type: { type: "string" },
+      run_id: { type: ["integer", "null"], format: "int64" },
+      seq: { type: ["integer", "null"], format: "int64" },
+      url,
+      state: deliveryState,
       tries: { type: "integer" },
+      next_at: time,
+      last_status: { type: ["integer", "null"] },
+      last_error: text,
+      created_at: time,
+      first_tried_at: time,
+      finished_at: time,
     },
   },
   AuditEntry: {
@@ -601,6 +661,7 @@ export const attemptId: Schema = { ...bigint, description: "the attempt" };
 export const deliveryId: Schema = { ...bigint, description: "the delivery" };
 export const artifactId: Schema = { type: "string", format: "uuid", description: "the artifact" };
 export const endpointId: Schema = { type: "string", format: "uuid", description: "the endpoint" };
+export const networkId: Schema = { ...bigint, description: "the network" };
 export const runState = state;
 export const jobTypes = jobType;
 

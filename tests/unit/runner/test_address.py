@@ -66,7 +66,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
         each.close()
 
 
-def make_delivery(url: str, allow: tuple[str, ...] = ()) -> Delivery:
+def make_delivery(url: str, allow: tuple[str, ...] = (), seconds: float = 3) -> Delivery:
     return Delivery(
         delivery_id=1,
         lease=1,
@@ -78,6 +78,7 @@ def make_delivery(url: str, allow: tuple[str, ...] = ()) -> Delivery:
         type="run.completed",
         body="{}",
         allow=allow,
+        timeout_seconds=seconds,
     )
 
 
@@ -93,7 +94,7 @@ async def test_nothing_is_connected(watched: Watched, vector: dict[str, Any]) ->
 
     guard = Guard(resolve=resolve if "resolves" in vector else None)
     url = vector["url"].replace("{port}", str(watched.port))
-    result = await Courier(guard, "key", total_seconds=3).carry(make_delivery(url))
+    result = await Courier(guard, "key").carry(make_delivery(url))
 
     assert (result.result, result.status) == ("failed", None)
     assert (watched.tried, watched.knocks()) == ([], 0)
@@ -103,31 +104,37 @@ async def test_what_is_open_is_connected_so_the_watch_sees(watched: Watched) -> 
     """The control of the test above: the same sockets do see a connection that is allowed."""
     guard = Guard([ipaddress.ip_network("127.0.0.0/8")])
     url = f"http://127.0.0.1:{watched.port}/"
-    await Courier(guard, "key", total_seconds=0.3).carry(make_delivery(url, allow=("127.0.0.0/8",)))
+    await Courier(guard, "key").carry(make_delivery(url, allow=("127.0.0.0/8",), seconds=0.3))
 
     assert watched.tried == [("127.0.0.1", watched.port)]
     assert watched.knocks() == 1
 
 
 @pytest.mark.parametrize(
-    ("opened", "allowed", "admitted"),
+    ("where", "opened", "allowed", "admitted"),
     [
-        (["10.0.0.0/8"], ["10.1.0.0/16"], True),
-        (["10.1.0.0/16"], ["10.0.0.0/8"], True),
-        (["10.0.0.0/8"], [], False),
-        ([], ["10.0.0.0/8"], False),
-        (["10.2.0.0/16"], ["10.0.0.0/8"], False),
-        (["10.0.0.0/8"], ["192.168.0.0/16"], False),
-        (["::ffff:10.0.0.0/104"], ["10.0.0.0/8"], False),
+        ("10.1.2.3", [], ["10.1.0.0/16"], True),
+        ("10.1.2.3", [], [], False),
+        ("10.1.2.3", ["10.0.0.0/8"], [], False),
+        ("10.1.2.3", [], ["192.168.0.0/16"], False),
+        ("10.1.2.3", [], ["::ffff:10.0.0.0/104"], False),
+        ("fd00::1", [], ["fd00::/8"], True),
+        ("127.0.0.1", [], ["127.0.0.0/8"], False),
+        ("127.0.0.1", ["127.0.0.0/8"], [], False),
+        ("127.0.0.1", ["127.0.0.0/8"], ["127.0.0.0/8"], True),
+        ("::1", [], ["::/0"], False),
+        ("169.254.169.254", [], ["0.0.0.0/0"], False),
+        ("169.254.169.254", ["127.0.0.0/8"], ["169.254.0.0/16"], False),
+        ("fe80::1", [], ["::/0"], False),
     ],
 )
-async def test_an_address_must_be_open_here_and_allowed_there(
-    opened: list[str], allowed: list[str], admitted: bool
+async def test_a_private_address_must_be_allowed_and_this_machine_opened_here_as_well(
+    where: str, opened: list[str], allowed: list[str], admitted: bool
 ) -> None:
     guard = Guard(map(ipaddress.ip_network, opened))
-    target = address.parse("http://10.1.2.3/")
+    target = address.parse(f"http://[{where}]/" if ":" in where else f"http://{where}/")
     if admitted:
-        assert await guard.admit(target, allowed) == "10.1.2.3"
+        assert await guard.admit(target, allowed) == where
     else:
         with pytest.raises(Refused):
             await guard.admit(target, allowed)
@@ -152,8 +159,8 @@ async def test_a_name_that_changes_between_two_looks_is_looked_at_once(watched: 
         looks.append(host)
         return next(answers)
 
-    courier = Courier(Guard(resolve=resolve), "key", total_seconds=0.3)
-    await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/"))
+    courier = Courier(Guard(resolve=resolve), "key")
+    await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/", seconds=0.3))
 
     assert looks == ["rebind.example"]
     assert watched.tried in ([("93.184.216.34", watched.port)], [])

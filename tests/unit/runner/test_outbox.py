@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runner.callback import outbox
 from runner.callback.courier import Courier
 from runner.callback.outbox import Outbox
 from runner.model.wire import Delivery
@@ -44,7 +43,7 @@ class FakeCourier(Courier):
             await asyncio.sleep(0.005)
         finally:
             self.now[endpoint] -= 1
-        return DeliveryResult(delivery.delivery_id, delivery.lease, self.result)
+        return DeliveryResult(delivery.tenant_id, delivery.delivery_id, delivery.lease, self.result)
 
 
 @contextlib.asynccontextmanager
@@ -76,15 +75,6 @@ async def test_every_delivery_is_sent_and_settled_once() -> None:
 
     assert sorted(each.delivery_id for each in store.delivered) == list(range(300))
     assert store.calls.count("settle_deliveries") < 150
-
-
-async def test_one_endpoint_gets_few_at_once() -> None:
-    store, courier = MemoryStore(), FakeCourier()
-    store.deliveries = [make_delivery(i) for i in range(outbox.PER_ENDPOINT + outbox.WAIT_PER_ENDPOINT)]
-    async with running(store, courier):
-        await settled(store, len(store.deliveries))
-
-    assert courier.most["one"] == outbox.PER_ENDPOINT
 
 
 async def test_a_dead_endpoint_does_not_hold_the_others_up() -> None:

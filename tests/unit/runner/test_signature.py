@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import standardwebhooks
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from runner.callback import signature
 
@@ -20,6 +21,27 @@ def test_the_secret_is_the_one_of_the_vector(vector: dict[str, str]) -> None:
     derived = signature.derive(vector["master_key"], vector["endpoint_id"], int(vector["version"]))
 
     assert signature.shown(derived) == vector["secret"]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda each: f"{each['endpoint_id'][:8]} v{each['version']}")
+def test_the_public_key_is_the_one_of_the_vector(vector: dict[str, str]) -> None:
+    key = signature.derive_key(vector["master_key"], vector["endpoint_id"], int(vector["version"]))
+
+    assert signature.shown_public(key) == vector["public_key"]
+
+
+def test_the_public_key_verifies_v1a_and_official_verifiers_pass_it_over() -> None:
+    secret, key = signature.derive("master", "endpoint", 1), signature.derive_key("master", "endpoint", 1)
+    headers = signature.headers([secret], "evt_1", int(time.time()), b"{}", [key])
+    shared, asymmetric = headers["webhook-signature"].split()
+
+    public = base64.b64decode(signature.shown_public(key).removeprefix("whpk_"))
+    signed = f"evt_1.{headers['webhook-timestamp']}.{{}}".encode()
+    Ed25519PublicKey.from_public_bytes(public).verify(
+        base64.b64decode(asymmetric.removeprefix("v1a,")), signed
+    )
+    assert (shared[:3], asymmetric[:4]) == ("v1,", "v1a,")
+    standardwebhooks.Webhook(signature.shown(secret)).verify("{}", headers)
 
 
 def test_the_published_vector_of_standard_webhooks() -> None:

@@ -31,12 +31,18 @@ import { route as ingestEvent } from "./lineage/ingest_event.ts";
 import { route as lineageGraph } from "./lineage/lineage_graph.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
 import { route as readTable } from "./catalog/read_table.ts";
+import { route as allowNetwork } from "./endpoints/allow_network.ts";
 import { route as createEndpoint } from "./endpoints/create_endpoint.ts";
 import { route as deleteEndpoint } from "./endpoints/delete_endpoint.ts";
+import { route as disallowNetwork } from "./endpoints/disallow_network.ts";
 import { route as endpointSecret } from "./endpoints/endpoint_secret.ts";
 import { route as getEndpoint } from "./endpoints/get_endpoint.ts";
 import { route as listEndpoints } from "./endpoints/list_endpoints.ts";
+import { route as listNetworks } from "./endpoints/list_networks.ts";
+import { route as rotateEndpoint } from "./endpoints/rotate_endpoint.ts";
+import { route as updateEndpoint } from "./endpoints/update_endpoint.ts";
 import { route as listDeliveries } from "./deliveries/list_deliveries.ts";
+import { route as listEvents } from "./deliveries/list_events.ts";
 import { route as redeliverDelivery } from "./deliveries/redeliver_delivery.ts";
 import { route as replayDeliveries } from "./deliveries/replay_deliveries.ts";
 import { route as attemptInput } from "./attempts/attempt_input.ts";
@@ -86,12 +92,18 @@ export const routes: readonly Route[] = [
   lineageGraph,
   listTables,
   readTable,
+  allowNetwork,
   createEndpoint,
   deleteEndpoint,
+  disallowNetwork,
   endpointSecret,
   getEndpoint,
   listEndpoints,
+  listNetworks,
+  rotateEndpoint,
+  updateEndpoint,
   listDeliveries,
+  listEvents,
   redeliverDelivery,
   replayDeliveries,
   attemptInput,

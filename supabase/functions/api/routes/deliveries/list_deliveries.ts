@@ -1,5 +1,5 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { endpointId, page, paging, runId, to } from "../../shapes.ts";
+import { deliveryState, endpointId, page, paging, runId, to } from "../../shapes.ts";
 
 export const route: Route = {
   method: "GET",
@@ -10,7 +10,7 @@ export const route: Route = {
   query: {
     endpoint_id: endpointId,
     run_id: runId,
-    state: { type: "string", enum: ["PENDING", "DELIVERED", "DEAD", "GONE"] },
+    state: deliveryState,
     ...paging,
   },
   answers: { 200: { description: "Deliveries", schema: page(to("Delivery")) } },

@@ -1,5 +1,5 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { endpointFields, to } from "../../shapes.ts";
 
 export const route: Route = {
   method: "POST",
@@ -9,7 +9,11 @@ export const route: Route = {
   summary: "Creates an endpoint that events are delivered to",
   body: {
     kind: "object",
-    schema: { type: "object", required: ["url"], properties: { url: { type: "string", format: "uri" } } },
+    schema: {
+      type: "object",
+      required: ["url"],
+      properties: { url: { type: "string", format: "uri" }, ...endpointFields },
+    },
   },
   answers: { 201: { description: "The endpoint", schema: to("Endpoint") } },
   handle: forward("create_endpoint"),

@@ -1,0 +1,20 @@
+import { forward, Route } from "../../../_shared/route.ts";
+import { to } from "../../shapes.ts";
+
+export const route: Route = {
+  method: "POST",
+  path: "/callback-networks",
+  access: "member",
+  name: "allow_network",
+  summary: "Lets callbacks reach a private network, within the platform's bounds (admins; it is audited)",
+  body: {
+    kind: "object",
+    schema: {
+      type: "object",
+      required: ["cidr"],
+      properties: { cidr: { type: "string", description: "such as 10.1.0.0/16" } },
+    },
+  },
+  answers: { 201: { description: "The network", schema: to("Network") } },
+  handle: forward("allow_network"),
+};
