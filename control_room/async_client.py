@@ -149,6 +149,15 @@ class AsyncJobs:
     async def delete(self, job_id: int) -> None:
         await self._line.hold(jobs.delete(job_id))
 
+    async def pause(self, job_id: int) -> model.Paused:
+        return await self._line.hold(jobs.pause(job_id))
+
+    async def resume(self, job_id: int) -> model.Paused:
+        return await self._line.hold(jobs.resume(job_id))
+
+    async def schedule(self, job_id: int, *, count: int | None = None) -> model.Clock:
+        return await self._line.hold(jobs.schedule(job_id, count))
+
     async def backfill(
         self,
         job_id: int,

@@ -146,6 +146,15 @@ class Jobs:
     def delete(self, job_id: int) -> None:
         self._line.hold(jobs.delete(job_id))
 
+    def pause(self, job_id: int) -> model.Paused:
+        return self._line.hold(jobs.pause(job_id))
+
+    def resume(self, job_id: int) -> model.Paused:
+        return self._line.hold(jobs.resume(job_id))
+
+    def schedule(self, job_id: int, *, count: int | None = None) -> model.Clock:
+        return self._line.hold(jobs.schedule(job_id, count))
+
     def backfill(
         self,
         job_id: int,

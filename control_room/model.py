@@ -177,6 +177,30 @@ class Job(Word):
     tasks: list[JsonObject] = Field(default_factory=list)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    next_fire_at: datetime | None = None
+    last_fired_at: datetime | None = None
+    last_run_id: int | None = None
+    last_error: JsonObject | None = None
+
+
+class Clock(Word):
+    """What starts a job by itself, and when."""
+
+    job_id: int
+    type: str
+    paused: bool
+    definition: JsonObject = Field(default_factory=dict)
+    upcoming: list[datetime] = Field(default_factory=list)
+    last_fired_at: datetime | None = None
+    last_run_id: int | None = None
+    last_error: JsonObject | None = None
+
+
+class Paused(Word):
+    job_id: int
+    version: int
+    paused: bool
+    next_fire_at: datetime | None = None
 
 
 class BackfillRun(Word):

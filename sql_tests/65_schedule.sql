@@ -31,6 +31,8 @@ from (values
     ('*/30 * * * *', 'Europe/Berlin', '2026-10-24T23:45Z', '{10-25 00:00,10-25 00:30,10-25 01:00,10-25 01:30,10-25 02:00}', 'a star as hour follows the clock as it runs, twice'),
     ('0 * * * *', 'Europe/Berlin', '2026-03-29T00:00Z', '{03-29 01:00,03-29 02:00}', 'a star as hour has nothing to make up for'),
     ('0 */2 * * *', 'Europe/Berlin', '2026-03-28T23:30Z', '{03-29 02:00,03-29 04:00}', 'a star with a step: two o''clock is not there'),
+    ('*/30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00Z', '{03-29 01:00,03-30 00:00,03-30 00:30}', 'a star as minute is a fixed time all the same: skipped'),
+    ('*/30 2 * * *', 'Europe/Berlin', '2026-10-24T12:00Z', '{10-25 00:00,10-25 00:30,10-26 01:00}', 'and twice'),
     -- New York: 8 March 2026 02:00 -05 -> 03:00 -04; 1 November 02:00 -04 -> 01:00 -05
     ('30 2 8 3 *', 'America/New_York', '2026-01-01T00:00Z', '{03-08 07:00,03-08 07:30}', 'once a year, and that day it is skipped'),
     ('15 1 * * *', 'America/New_York', '2026-10-31T12:00Z', '{11-01 05:15,11-02 06:15}', 'a time that comes twice fires once'),

@@ -11,6 +11,8 @@ from control_room.view import figures
 
 app = typer.Typer(no_args_is_help=True)
 
+Number = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+
 
 @app.command("ls")
 def list_(limit: Limit = 20, json: Json = False) -> None:
@@ -22,9 +24,7 @@ def list_(limit: Limit = 20, json: Json = False) -> None:
 
 
 @app.command()
-def show(
-    job: Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")], json: Json = False
-) -> None:
+def show(job: Number, json: Json = False) -> None:
     """Show a job with its tasks."""
     desk = Desk(json)
     with desk.client() as client:
@@ -32,13 +32,43 @@ def show(
     desk.show(found, figures.job(found))
 
 
-JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+@app.command()
+def pause(job: Number, json: Json = False) -> None:
+    """Stop a job from starting by itself; it can still be run by hand."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.jobs.pause(job)
+    desk.show(found, figures.paused(found))
+
+
+@app.command()
+def resume(job: Number, json: Json = False) -> None:
+    """Let a job start by itself again, from its next time on."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.jobs.resume(job)
+    desk.show(found, figures.paused(found))
+
+
+@app.command()
+def schedule(
+    job: Number,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many times ahead.")] = 5,
+    json: Json = False,
+) -> None:
+    """Show what starts a job by itself, and when."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.jobs.schedule(job, count=count)
+    desk.show(found, figures.clock(found))
+
+
 BackfillId = Annotated[int, typer.Argument(metavar="BACKFILL", help="The backfill's number.")]
 
 
 @app.command()
 def backfill(  # noqa: PLR0917  options of a command, given by name
-    job: JobId,
+    job: Number,
     parameter: Annotated[str, typer.Argument(metavar="PARAMETER", help="The parameter that is filled in.")],
     given: Annotated[list[str] | None, typer.Argument(metavar="VALUE…", help="Its values.")] = None,
     from_: Annotated[
@@ -73,7 +103,7 @@ def backfill(  # noqa: PLR0917  options of a command, given by name
 
 @app.command()
 def backfills(
-    job: JobId,
+    job: Number,
     backfill: Annotated[int | None, typer.Argument(metavar="[BACKFILL]", help="One of them.")] = None,
     limit: Limit = 20,
     json: Json = False,
@@ -90,7 +120,7 @@ def backfills(
 
 
 @app.command("cancel-backfill")
-def cancel_backfill(job: JobId, backfill: BackfillId, json: Json = False) -> None:
+def cancel_backfill(job: Number, backfill: BackfillId, json: Json = False) -> None:
     """Cancel every run of a backfill that has not ended."""
     desk = Desk(json)
     with desk.client() as client:

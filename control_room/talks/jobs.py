@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from control_room.model import Backfill, Job, Page
+from control_room.model import Backfill, Clock, Job, Page, Paused
 from control_room.talk import Ask, Talk, ask_word, exchange, query
 
 
@@ -31,6 +31,19 @@ def list_(
 
 def delete(job_id: int) -> Talk[None]:
     yield from exchange(Ask("DELETE", f"/jobs/{job_id}"))
+
+
+def pause(job_id: int) -> Talk[Paused]:
+    return (yield from ask_word(Paused, Ask("POST", f"/jobs/{job_id}/pause", repeatable=True)))
+
+
+def resume(job_id: int) -> Talk[Paused]:
+    return (yield from ask_word(Paused, Ask("POST", f"/jobs/{job_id}/resume", repeatable=True)))
+
+
+def schedule(job_id: int, count: int | None = None) -> Talk[Clock]:
+    asked = query(count=count)
+    return (yield from ask_word(Clock, Ask("GET", f"/jobs/{job_id}/schedule", query=asked, repeatable=True)))
 
 
 def backfill(job_id: int, parameter: str, **asked: Any) -> Talk[Backfill]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from control_room.model import Backfill, Delivery, Endpoint, Health, Job, Slo, Table
+from control_room.model import Backfill, Clock, Delivery, Endpoint, Health, Job, Paused, Slo, Table
 from control_room.view import ink
 
 #: figure, what it says, unit, whether more is better
@@ -133,6 +133,31 @@ def job(found: Job) -> RenderableType:
             Text(str(task.get("spec") or ""), style="quiet"),
         )
     return Group(head, table)
+
+
+def paused(found: Paused) -> RenderableType:
+    state = "is paused" if found.paused else f"starts by itself: next {found.next_fire_at or 'when told'}"
+    return Text(f"job {found.job_id} {state}")
+
+
+def clock(found: Clock) -> RenderableType:
+    """The definition in one line, the next times below it, and what went wrong the last time."""
+    words = ", ".join(f"{name} {value}" for name, value in found.definition.items() if name != "paused")
+    lines: list[RenderableType] = [
+        Text.assemble((f"job {found.job_id}", "name"), f"  {found.type}  ", (words, "quiet"))
+    ]
+    if found.paused:
+        lines.append(Text("paused", style="quiet"))
+    lines += [Text(f"  {it.isoformat(sep=' ')}") for it in found.upcoming]
+    if found.last_run_id is not None:
+        lines.append(Text(f"last started {found.last_fired_at}: run {found.last_run_id}", style="quiet"))
+    if found.last_error is not None:
+        lines.append(
+            Text(
+                f"not started: {found.last_error.get('code')}: {found.last_error.get('message')}", style="bad"
+            )
+        )
+    return Group(*lines)
 
 
 def _standing(found: Backfill) -> str:

@@ -64,6 +64,7 @@ class MemoryStore:
         self.uploads: list[Upload] = []
         self.verdicts: list[Verdict] = []
         self.unsealed: list[int] = []
+        self.due: list[int] = []
         self.deliveries: list[Delivery] = []
         self.delivered: list[DeliveryResult] = []
         self.calls: list[str] = []
@@ -172,7 +173,7 @@ class MemoryStore:
             row.ready for row in self.rows.values() if not row.running and not row.final and row.ready > now
         ]
         due = None if not later else int((min(later) - now) * 1000)
-        return Tick(reaped=len(over), due_in_ms=due)
+        return Tick(reaped=len(over), due_in_ms=due, jobs_due=bool(self.due))
 
     async def seal(self) -> int:
         """What the test put into `unsealed`, batch by batch."""
@@ -185,9 +186,9 @@ class MemoryStore:
         return False
 
     async def fire(self, limit: int) -> int:
-        """No job starts by itself here."""
+        """What the test put into `due`, batch by batch."""
         self._enter("fire")
-        return 0
+        return self.due.pop(0) if self.due else 0
 
     async def claim_uploads(self, limit: int) -> list[Upload]:
         """Each is handed out once."""

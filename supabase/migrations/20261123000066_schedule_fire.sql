@@ -162,19 +162,26 @@ grant execute on function schedule.gather() to app_system;
 -- ------------------------------------------------------------------------------------------- what is owed
 
 create function schedule.due(p_limit integer)
-returns setof schedule.triggers language sql volatile set search_path = '' as $$
+returns setof schedule.triggers language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();  -- volatile: compared with it, a column's index is of no use
+begin
+    return query
     select t.* from (
-        select x.* from schedule.triggers x where x.next_fire_at <= clock_timestamp()
+        select x.* from schedule.triggers x where x.next_fire_at <= v_now
         order by x.next_fire_at limit p_limit for no key update skip locked) t
-    order by t.tenant_id, t.job_id  -- as lanes are locked
+    order by t.tenant_id, t.job_id;  -- as lanes are locked
+end
 $$;
 revoke all on function schedule.due(integer) from public;
 grant execute on function schedule.due(integer) to app_system;
 
 create function schedule.next_due()
-returns timestamptz language sql stable set search_path = '' as $$
-    select least((select min(t.next_fire_at) from schedule.triggers t where t.next_fire_at is not null),
-                 (select clock_timestamp() from schedule.marks limit 1))
+returns timestamptz language plpgsql stable set search_path = '' as $$
+begin
+    return least((select min(t.next_fire_at) from schedule.triggers t where t.next_fire_at is not null),
+                 (select clock_timestamp() from schedule.marks limit 1));
+end
 $$;
 revoke all on function schedule.next_due() from public;
 grant execute on function schedule.next_due() to app_system;

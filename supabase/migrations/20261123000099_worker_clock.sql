@@ -79,7 +79,7 @@ grant execute on function worker.fire(integer) to runner, postgres;
 
 set role postgres;
 
--- On Supabase: create extension pg_cron, then this migration or the same two lines by hand (docs/operations.md).
+-- Where pg_cron was installed first; where it comes later these two calls are made by hand.
 do $cron$
 begin
     if exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then

@@ -283,6 +283,28 @@ def test_a_spec_is_given_or_read_or_found(tmp_path: Path) -> None:
     assert spec_of(None, "spark_etl", [job]) == "spark_etl of job.py"
 
 
+def test_a_job_is_paused_and_its_next_times_are_shown(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on("POST", "/jobs/5/pause", {"job_id": 5, "version": 2, "paused": True, "next_fire_at": None})
+    stub.on(
+        "GET",
+        "/jobs/5/schedule",
+        {
+            "job_id": 5,
+            "type": "schedule",
+            "paused": False,
+            "definition": {"cron": "0 5 * * 1-5", "timezone": "Europe/Berlin", "paused": False},
+            "upcoming": ["2026-11-27T04:00:00+00:00"],
+        },
+    )
+
+    paused, shown = control_room("jobs", "pause", "5"), control_room("jobs", "schedule", "5", "--count", "1")
+
+    assert (paused.code, shown.code) == (0, 0)
+    assert "is paused" in paused.out
+    assert "cron 0 5 * * 1-5, timezone Europe/Berlin" in shown.out
+    assert "2026-11-27 04:00:00+00:00" in shown.out
+
+
 def test_a_backfill_is_asked_for_in_the_words_of_the_api(
     stub: Any, control_room: Callable[..., Ended]
 ) -> None:
