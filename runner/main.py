@@ -26,7 +26,7 @@ from runner.dispatch.ledger import Ledger
 from runner.dispatch.loop import Dispatcher
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
-from runner.dispatch.upkeep import Sealer
+from runner.dispatch.upkeep import Sealer, Tidier
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
@@ -266,6 +266,7 @@ async def _work(
             "ledger": ledger.run,
             "ticker": ticker.run,
             "sealer": sealer.run,
+            "tidier": Tidier(store).run,
             "outbox": outbox.run,
             "verification": verification.run,
             "health": health.run,

@@ -23,6 +23,7 @@ select tests.as('north.operator', format('public.backfill_job(%L::jsonb)', jsonb
 select tests.as('north.admin', $$ public.create_endpoint('{"url": "https://sentinel.example/all", "description": "SENTINEL"}') $$) ->> 'endpoint_id' as endpoint \gset
 select tests.as('north.admin', $$ public.create_token('{"name": "SENTINEL"}') $$) ->> 'token_id' as token \gset
 select max(id) as delivery from callback.deliveries \gset
+insert into queue.histories (tenant_id, expired_through) values (tests.tenant('north'), '-infinity');
 insert into artifact.aliases (tenant_id, artifact_id, alias, version) values (tests.tenant('north'), :'artifact', 'sentinel', 1);
 insert into artifact.tags (tenant_id, artifact_id, key, value) values (tests.tenant('north'), :'artifact', 'k', 'SENTINEL');
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);

@@ -71,6 +71,7 @@ $q$, $list$
     callback.endpoint_for(uuid, text, text) | app_owner | app_system
     callback.hold_back(callback.deliveries) | app_owner | app_system
     callback.is_next(callback.deliveries) | app_owner | app_system
+    callback.forget(uuid, bigint[]) | app_owner | app_system
     callback.is_special(inet) | app_owner | app_system
     callback.lanes() | app_owner | app_system
     callback.literal_address(text) | app_owner | app_system
@@ -81,6 +82,8 @@ $q$, $list$
     callback.room(callback.endpoints) | app_owner | app_system
     callback.settle(jsonb) | app_owner | app_system
     callback.settle_one(uuid, bigint, integer, jsonb) | app_owner | app_system
+    callback.refuse_early_delete() | app_owner
+    callback.settle(bigint, integer, jsonb) | app_owner | app_system
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
@@ -162,6 +165,7 @@ $q$, $list$
     ground.page_limit(jsonb) | app_owner | authenticated service_role app_system
     ground.refuse_change() | app_owner | app_system
     ground.refuse_unknown(jsonb, text[], text) | app_owner | anon authenticated service_role app_system
+    ground.turn_calendar(regclass, interval) | app_owner
     ground.user_id() | app_owner | anon authenticated service_role app_system
     ground.wake(text) | app_owner | app_system
     ground.want_id(jsonb, text) | app_owner | anon authenticated service_role app_system
@@ -192,11 +196,13 @@ $q$, $list$
     lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
     lineage.find_dataset(text) | app_owner | authenticated
+    lineage.forget(uuid, bigint[]) | app_owner | app_system
     lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
     lineage.job_id(uuid, text, text) | app_owner | app_system
     lineage.normal_namespace(text) | app_owner | authenticated app_system
     lineage.record(uuid, jsonb, bigint, text) | app_owner | app_system
     lineage.refuse_rewrite() | app_owner
+    lineage.turn_calendar(interval) | app_owner definer | app_system
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
     public.allow_network(jsonb) | app_owner | authenticated
     public.artifact_download(jsonb) | app_owner | authenticated
@@ -273,11 +279,14 @@ $q$, $list$
     queue.cancel(uuid, bigint, text) | app_owner | app_system
     queue.claim(uuid, text[], integer) | app_owner | app_system
     queue.databricks_state(queue.state, text, boolean) | app_owner | authenticated app_system
+    queue.expire(integer) | app_owner | app_system
     queue.expired(integer) | app_owner | app_system
     queue.free_places(uuid, bigint) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
+    queue.is_expired(uuid, timestamp with time zone) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
     queue.open_lane(uuid, bigint) | app_owner
+    queue.longest_retention() | app_owner | app_system
     queue.overdue(integer) | app_owner | app_system
     queue.pass_on(uuid[], bigint[]) | app_owner | app_system
     queue.pass_on_after(bigint[]) | app_owner | app_system
@@ -290,6 +299,7 @@ $q$, $list$
     queue.settle(jsonb) | app_owner | app_system
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb) | app_owner | app_system
+    queue.turn_calendar(interval) | app_owner definer | app_system
     schedule.cause(uuid, bigint) | app_owner
     schedule.due(integer) | app_owner | app_system
     schedule.first_instant(timestamp without time zone, text) | app_owner | app_system
@@ -341,6 +351,7 @@ $q$, $list$
     worker.settle_one(jsonb) | app_system
     worker.stop_overdue(integer) | app_system
     worker.tick(uuid) | app_system definer | runner
+    worker.tidy() | app_system definer | runner
 $list$, 'who owns and who may execute which function: owner | others; definers are marked');
 
 select tests.exactly($q$
@@ -352,7 +363,7 @@ select tests.exactly($q$
                     select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end || ' ' || lower(a.privilege_type) || ' of ' || string_agg(t.attname, ' ' order by t.attnum) as g
                     from pg_attribute t, aclexplode(t.attacl) a where t.attrelid = c.oid group by a.grantee, a.privilege_type) x))
     from pg_class c join tests.rooms r on r.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not (c.relkind = 'S' and c.relacl is null) and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
+    where not c.relispartition and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not (c.relkind = 'S' and c.relacl is null) and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
 $q$, $list$
     table artifact.aliases | app_owner | authenticated select
     table artifact.artifacts | app_owner | app_system insert select update; authenticated select
@@ -363,10 +374,11 @@ $q$, $list$
     table audit.settings | app_owner | app_system select update
     table audit.unsealed | app_owner | app_system delete insert select; authenticated select
     table callback.allowed_networks | app_owner | app_system delete insert select; authenticated select
-    table callback.deliveries | app_owner | app_system insert select update; authenticated select
+    table callback.deliveries | app_owner | app_system delete insert select update; authenticated select
     table callback.endpoints | app_owner | app_system insert select update; authenticated select
     table callback.events | app_owner | app_system insert select; authenticated select
     table callback.settings | app_owner | app_system insert select update
+    table callback.events | app_owner | app_system delete insert select; authenticated select
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
     table catalog.assets | app_owner | app_system insert select update; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
@@ -383,13 +395,14 @@ $q$, $list$
     table lineage.observations_rest | app_owner | app_system insert select
     table queue.backfill_runs | app_owner | app_system select
     table queue.backfills | app_owner | app_system select
+    table lineage.observations | app_owner | app_system delete insert select; authenticated select
+    table queue.histories | app_owner | app_system insert select update; authenticated select
     table queue.lanes | app_owner | app_system select update
     table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
-    table queue.logs | app_owner | app_system insert select; authenticated select
-    table queue.past_attempts | app_owner | app_system insert select; authenticated select
-    table queue.past_attempts_rest | app_owner
-    table queue.payloads | app_owner | app_system insert select; authenticated select
-    table queue.runners | app_owner | app_system insert select update
+    table queue.logs | app_owner | app_system delete insert select; authenticated select
+    table queue.past_attempts | app_owner | app_system delete insert select; authenticated select
+    table queue.payloads | app_owner | app_system delete insert select; authenticated select
+    table queue.runners | app_owner | app_system delete insert select update
     table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at waits_since started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
     table queue.settings | app_owner | app_system insert select update
     table queue.slots | app_owner | app_system insert select update
@@ -518,6 +531,9 @@ $q$, $list$
     queue.backfill_runs | select | app_system | the worker sees backfill runs | all
     queue.backfills | all | app_owner | doors keep the caller's backfills | claimed tenant
     queue.backfills | select | app_system | the worker sees backfills | all
+    queue.histories | all | app_system | the worker lets go | all
+    queue.histories | select | app_owner | doors see what is kept of the caller's | claimed tenant
+    queue.histories | select | authenticated | members see what is kept of theirs | own tenant
     queue.lanes | all | app_owner | doors keep the caller's lanes | claimed tenant
     queue.lanes | all | app_system | the worker keeps lanes | all
     queue.live_attempts | all | app_owner | doors keep the caller's attempts | claimed tenant
@@ -529,7 +545,6 @@ $q$, $list$
     queue.past_attempts | all | app_owner | doors keep the caller's past attempts | claimed tenant
     queue.past_attempts | all | app_system | the worker keeps past attempts | all
     queue.past_attempts | select | authenticated | members see their past attempts | own tenant
-    queue.past_attempts_rest | all | app_system | the worker keeps past attempts | all
     queue.payloads | all | app_owner | doors keep the caller's payloads | claimed tenant
     queue.payloads | all | app_system | the worker keeps payloads | all
     queue.payloads | select | authenticated | operators see code and parameters | own tenant, operators
@@ -587,6 +602,7 @@ $q$, $list$
     audit.seals | seals_are_append_only | A
     audit.seals | seals_are_never_truncated | A
     callback.events | events_are_append_only | A
+    callback.events | events_are_kept | A
     callback.events | events_are_never_truncated | A
     job.versions | versions_are_immutable | A
     job.versions | versions_are_never_truncated | A
@@ -651,6 +667,7 @@ select is_empty($$ select p.oid::regprocedure::text || ' for ' || w from pg_proc
                    where has_function_privilege(w, p.oid, 'execute') <> has_function_privilege('authenticated', p.oid, 'execute') $$, 'what is granted to authenticated is granted to the whole chain of roles, and nothing else is');
 select is_empty($$ select p.oid::regprocedure::text from pg_proc p join tests.rooms r on r.oid = p.pronamespace where p.proacl is null or exists (select from aclexplode(p.proacl) a where a.grantee = 0) $$, 'nothing is executable by PUBLIC');
 select is_empty($$ select c.oid::regclass::text from pg_class c join tests.rooms r on r.oid = c.relnamespace, aclexplode(c.relacl) a where a.grantee = 0 $$, 'nothing is readable by PUBLIC');
+select is_empty($$ select c.oid::regclass::text from pg_class c join tests.rooms r on r.oid = c.relnamespace where c.relispartition and c.relkind = 'r' and (c.relacl is not null or not c.relforcerowsecurity or exists (select from pg_policy p where p.polrelid = c.oid)) $$, 'no partition is reached by itself');
 select is_empty($$ select m.rolname from pg_auth_members a join pg_roles m on m.oid = a.member where a.roleid in ('app_owner'::regrole, 'app_system'::regrole) and m.rolname <> 'supabase_admin'
                    and coalesce((to_jsonb(a) ->> 'inherit_option')::boolean or (to_jsonb(a) ->> 'set_option')::boolean, true) $$, 'the owners of the tables have no members in operation');
 select is_empty($$ select rolname from pg_roles where (rolsuper or rolbypassrls) and rolname in ('anon', 'authenticated', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator') $$, 'none of ours passes row security');

@@ -97,6 +97,7 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('CALLBACK_ADDRESS_DENIED', 400, 'The callback URL points at a private or special address.', 'Use a public address, or have an admin allow the network within the platform''s bounds.'),
 ('IDEMPOTENCY_KEY_INVALID', 400, 'idempotency_key must be 1 to 128 characters.', 'Use a shorter key.'),
 ('RUN_NOT_FOUND', 404, 'The tenant has no such run.', 'Check run_id; GET /api/v1/runs lists yours.'),
+('HISTORY_EXPIRED', 410, 'The run is older than what the tenant keeps: its log, events, code and parameters are gone.', 'How it ended is still in GET /api/v1/runs/{id}; ask the platform operator to keep history for longer.'),
 ('RUN_FINISHED', 409, 'The run has already ended.', 'Nothing is to be done; submit a new run to run again.'),
 ('JOB_NOT_FOUND', 404, 'The tenant has no such job.', 'Check job_id; GET /api/v1/jobs lists yours.'),
 ('BACKFILL_NOT_FOUND', 404, 'The job has no such backfill.', 'Check backfill_id; GET /api/v1/jobs/{job_id}/backfills lists them.'),

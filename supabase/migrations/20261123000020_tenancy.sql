@@ -21,7 +21,8 @@ create table tenancy.limits (
     max_running integer not null default 10 check (max_running between 0 and 100000),
     timeout_seconds integer not null default 600 check (timeout_seconds between 1 and 86400),
     max_retries integer not null default 3 check (max_retries between 0 and 10),
-    max_artifact_bytes bigint not null default 52428800 check (max_artifact_bytes between 0 and 52428800)
+    max_artifact_bytes bigint not null default 52428800 check (max_artifact_bytes between 0 and 52428800),
+    retention_days integer not null default 60 check (retention_days between 7 and 3650)  -- of history; a callback is tried for 75 h
 );
 comment on table tenancy.limits is 'One row per tenant; the defaults are the product''s.';
 

@@ -71,7 +71,7 @@ create table queue.runs (
     constraint waiting_is_blocked check ((state = 'BLOCKED') = (waits_since is not null)),
     constraint stopped_says_why check ((cancel_requested_at is null) = (stop_code is null)),
     constraint running_with_a_timeout_has_a_deadline check (state <> 'RUNNING' or timeout_seconds is null or deadline_at is not null)
-) with (fillfactor = 70);
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 create unique index runs_are_idempotent on queue.runs (tenant_id, idempotency_key) where idempotency_key is not null;
 create index runs_of_job on queue.runs (tenant_id, job_id, job_version, id) where job_id is not null;
 -- (the state is in no predicate: a claim's update of the run touches no index)
@@ -106,7 +106,7 @@ create table queue.task_runs (
     foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
     constraint finished_iff_finished_at
         check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null))
-) with (fillfactor = 70);
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
 create table queue.payloads (
     tenant_id uuid not null,
@@ -214,8 +214,9 @@ create table queue.logs (
     task_run_id bigint not null,
     stream text not null check (stream in ('stdout', 'stderr', 'system')),
     line text not null check (length(line) <= 16384),
-    primary key (tenant_id, run_id, seq)
-);
+    primary key (tenant_id, run_id, seq, at)  -- the seq alone is the key: it is given under the lock of the run's row
+) partition by range (at);
+create table queue.logs_rest partition of queue.logs default;
 comment on table queue.logs is 'Confidential: what the job said; secrets are redacted by the runner.';
 
 create table queue.runners (
@@ -251,6 +252,8 @@ alter table queue.slots enable row level security;
 alter table queue.slots force row level security;
 alter table queue.logs enable row level security;
 alter table queue.logs force row level security;
+alter table queue.logs_rest enable row level security;
+alter table queue.logs_rest force row level security;
 alter table queue.runners enable row level security;
 alter table queue.runners force row level security;
 
@@ -291,7 +294,6 @@ create policy "the worker keeps task runs" on queue.task_runs for all to app_sys
 create policy "the worker keeps payloads" on queue.payloads for all to app_system using (true) with check (true);
 create policy "the worker keeps attempts" on queue.live_attempts for all to app_system using (true) with check (true);
 create policy "the worker keeps past attempts" on queue.past_attempts for all to app_system using (true) with check (true);
-create policy "the worker keeps past attempts" on queue.past_attempts_rest for all to app_system using (true) with check (true);
 create policy "the worker keeps slots" on queue.slots for all to app_system using (true) with check (true);
 create policy "the worker keeps logs" on queue.logs for all to app_system using (true) with check (true);
 create policy "the worker keeps runners" on queue.runners for all to app_system using (true) with check (true);

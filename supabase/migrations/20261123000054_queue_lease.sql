@@ -173,6 +173,7 @@ declare
     v_count integer := coalesce(jsonb_array_length(p_logs), 0);
     v_max integer;
     v_last bigint;
+    v_born timestamptz;
 begin
     held := a.id is not null;
     cancel := a.cancel_requested_at is not null;
@@ -198,9 +199,11 @@ begin
         if v_count > 0 then
             update queue.live_attempts x set log_lines = x.log_lines + v_count where x.id = a.id;
             update queue.runs r set log_seq = r.log_seq + v_count
-            where r.tenant_id = a.tenant_id and r.id = a.run_id returning r.log_seq into v_last;
+            where r.tenant_id = a.tenant_id and r.id = a.run_id returning r.log_seq, r.created_at into v_last, v_born;
             insert into queue.logs (tenant_id, run_id, seq, at, attempt_id, task_run_id, stream, line)
-            select a.tenant_id, a.run_id, v_last - v_count + l.ord, coalesce((l.x ->> 'at')::timestamptz, clock_timestamp()), a.id, a.task_run_id,
+            -- when it was read, by the runner's clock; within the run's life by ours, for that is where it is looked for
+            select a.tenant_id, a.run_id, v_last - v_count + l.ord,
+                   greatest(least((l.x ->> 'at')::timestamptz, clock_timestamp()), v_born), a.id, a.task_run_id,
                    coalesce(l.x ->> 'stream', 'stdout'),
                    case when a.log_lines + l.ord = v_max then '[log truncated here; the whole log is an artifact of the run]'
                         else left(l.x ->> 'line', 16384) end

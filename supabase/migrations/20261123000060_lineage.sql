@@ -153,7 +153,7 @@ do $rls$
 declare
     t text;
 begin
-    foreach t in array array['datasets', 'jobs', 'events', 'edges', 'column_edges', 'job_io', 'observations', 'observations_rest'] loop
+    foreach t in array array['datasets', 'jobs', 'events', 'edges', 'column_edges', 'job_io', 'observations'] loop
         execute format('alter table lineage.%I enable row level security', t);
         execute format('alter table lineage.%I force row level security', t);
         execute format('create policy "members see their lineage" on lineage.%I for select to authenticated
@@ -162,12 +162,12 @@ begin
                         using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()))', t);
         execute format('create policy "the worker keeps lineage" on lineage.%I for all to app_system using (true) with check (true)', t);
         execute format('grant select, insert on lineage.%I to app_system', t);
-        if t <> 'observations_rest' then
-            execute format('grant select on lineage.%I to authenticated', t);
-        end if;
+        execute format('grant select on lineage.%I to authenticated', t);
     end loop;
 end
 $rls$;
+alter table lineage.observations_rest enable row level security;
+alter table lineage.observations_rest force row level security;
 grant update (deleted_at, deleted_by, deleted_reason) on lineage.edges, lineage.column_edges to app_system;
 grant update (fields) on lineage.datasets to app_system;
 

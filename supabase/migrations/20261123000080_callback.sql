@@ -124,7 +124,7 @@ create table callback.deliveries (
     foreign key (tenant_id, event_id) references callback.events (tenant_id, id),
     foreign key (tenant_id, endpoint_id) references callback.endpoints (tenant_id, id),
     constraint finished_iff_finished_at check ((state in ('DELIVERED', 'DEAD', 'GONE', 'MERGED')) = (finished_at is not null))
-) with (fillfactor = 70);
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 create index deliveries_due on callback.deliveries (endpoint_id, next_at) where state = 'PENDING';
 create index deliveries_under_way on callback.deliveries (endpoint_id) where state = 'RUNNING';
 create index deliveries_missed on callback.deliveries (endpoint_id, id) where state in ('DEAD', 'GONE');
@@ -167,7 +167,7 @@ create policy "the platform keeps its bounds" on callback.allowed_networks for a
 grant select on callback.allowed_networks to authenticated;
 grant select, insert, delete on callback.allowed_networks to app_system;
 
-create trigger events_are_append_only before update or delete on callback.events for each row execute function ground.refuse_change();
+create trigger events_are_append_only before update on callback.events for each row execute function ground.refuse_change();
 create trigger events_are_never_truncated before truncate on callback.events for each statement execute function ground.refuse_change();
 alter table callback.events enable always trigger events_are_append_only;
 alter table callback.events enable always trigger events_are_never_truncated;

@@ -108,7 +108,8 @@ revoke all on function public.cancel_run(jsonb) from public, anon, authenticated
 grant execute on function public.cancel_run(jsonb) to authenticated;
 
 create function door.get_run(p jsonb)
-returns jsonb language plpgsql stable security definer set search_path = '' as $$
+returns jsonb language plpgsql stable security definer set search_path = ''
+set enable_seqscan = off as $$  -- a week of history begins empty: a plan made then would go on reading it whole
 declare
     v_member tenancy.membership := tenancy.require('viewer');
     r queue.runs;
@@ -148,7 +149,8 @@ begin
                         'started_at', a.started_at, 'finished_at', a.finished_at, 'deadline_at', a.deadline_at, 'external_id', a.external_id)
                         order by a.id), '[]')
                     from queue.attempts a left join queue.runners n on n.instance = a.runner
-                    where a.tenant_id = t.tenant_id and a.task_run_id = t.id and a.run_id = r.id)) order by t.id)
+                    where a.tenant_id = t.tenant_id and a.task_run_id = t.id and a.run_id = r.id
+                      and (a.finished_at is null or a.finished_at >= r.created_at))) order by t.id)
             from queue.task_runs t left join queue.reasons(r.tenant_id, r.id) q on q.task_run_id = t.id
             where t.tenant_id = r.tenant_id and t.run_id = r.id),
         'artifacts', (select coalesce(jsonb_agg(jsonb_build_object('artifact_id', a.id, 'name', a.name, 'kind', a.kind, 'version', w.version,
@@ -160,6 +162,7 @@ begin
         'callbacks', (select coalesce(jsonb_object_agg(case s.type when 'run.completed' then 'on_complete' when 'run.failed' then 'on_fail' else 'on_progress' end, e.url), '{}')
             from callback.subscriptions s join callback.endpoints e on e.tenant_id = s.tenant_id and e.id = s.endpoint_id
             where s.tenant_id = r.tenant_id and s.run_id = r.id),
+        'history', case when queue.is_expired(r.tenant_id, r.finished_at) then 'expired' else 'kept' end,
         'url', '/functions/v1/api/v1/runs/' || r.id);
     if v_member.role >= 'operator' then  -- confidential: source code and parameters
         v := v || (select jsonb_build_object('spec', (array_agg(y.spec order by t.id))[1], 'requests', jsonb_object_agg(t.task_key,
@@ -213,7 +216,8 @@ revoke all on function public.list_runs(jsonb) from public, anon, authenticated,
 grant execute on function public.list_runs(jsonb) to authenticated;
 
 create function door.run_logs(p jsonb)
-returns jsonb language plpgsql stable security definer set search_path = '' as $$
+returns jsonb language plpgsql stable security definer set search_path = ''
+set enable_seqscan = off as $$  -- as in get_run
 declare
     v_member tenancy.membership := tenancy.require('operator');
     v_run bigint := ground.want_id(p, 'run_id');
@@ -221,17 +225,22 @@ declare
     v_limit integer := ground.page_limit(p);
     v_task bigint := (select t.id from queue.task_runs t where t.tenant_id = v_member.tenant_id and t.run_id = v_run and t.task_key = p ->> 'task_key');
     v_state queue.state;
+    v_since timestamptz;
+    v_finished timestamptz;
     v_items jsonb;
 begin
-    select r.state into v_state from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run;
+    select r.state, r.created_at, r.finished_at into v_state, v_since, v_finished from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run;
     if not found then
         perform ground.fail('RUN_NOT_FOUND');
+    elsif queue.is_expired(v_member.tenant_id, v_finished) then
+        perform ground.fail('HISTORY_EXPIRED', 'run ' || v_run);
     end if;
     select coalesce(jsonb_agg(jsonb_build_object('seq', x.seq, 'at', x.at, 'attempt_id', x.attempt_id, 'task_key', x.task_key, 'stream', x.stream, 'line', x.line) order by x.seq), '[]')
     into v_items from (
         select l.seq, l.at, l.attempt_id, t.task_key, l.stream, l.line
         from (select y.* from queue.logs y
               where y.tenant_id = v_member.tenant_id and y.run_id = v_run and y.seq > v_after
+                and y.at >= v_since  -- the weeks before it are not looked at
                 and (not p ? 'task_key' or y.task_run_id = v_task)
               order by y.seq limit v_limit) l
         join queue.task_runs t on t.tenant_id = l.tenant_id and t.id = l.task_run_id) x;
@@ -254,10 +263,14 @@ declare
     v_run bigint := ground.want_id(p, 'run_id');
     v_after bigint := case when p ? 'after' then ground.want_id(p, 'after') else 0 end;
     v_limit integer := ground.page_limit(p);
+    v_finished timestamptz;
     v_items jsonb;
 begin
-    if not exists (select from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run) then
+    select r.finished_at into v_finished from queue.runs r where r.tenant_id = v_member.tenant_id and r.id = v_run;
+    if not found then
         perform ground.fail('RUN_NOT_FOUND');
+    elsif queue.is_expired(v_member.tenant_id, v_finished) then
+        perform ground.fail('HISTORY_EXPIRED', 'run ' || v_run);
     end if;
     select coalesce(jsonb_agg(jsonb_build_object('seq', x.seq, 'event_id', x.id, 'type', x.type, 'timestamp', x.at, 'data', x.data) order by x.seq), '[]')
     into v_items from (

@@ -319,12 +319,13 @@ declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
     l tenancy.limits;
 begin
-    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'validation_policy']);
+    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'retention_days', 'validation_policy']);
     update tenancy.limits x
     set max_running = job.check_integer(p, 'max_running', '$', 0, 100000, x.max_running),
         timeout_seconds = job.check_integer(p, 'timeout_seconds', '$', 1, 86400, x.timeout_seconds),
         max_retries = job.check_integer(p, 'max_retries', '$', 0, 10, x.max_retries),
-        max_artifact_bytes = job.check_integer(p, 'max_artifact_bytes', '$', 0, 52428800, x.max_artifact_bytes)
+        max_artifact_bytes = job.check_integer(p, 'max_artifact_bytes', '$', 0, 52428800, x.max_artifact_bytes),
+        retention_days = job.check_integer(p, 'retention_days', '$', 7, 3650, x.retention_days)
     where x.tenant_id = t.id returning x.* into l;
     if p ? 'validation_policy' then
         if coalesce(p ->> 'validation_policy', '') not in ('off', 'warn', 'enforce') then
@@ -464,7 +465,7 @@ grant execute on function public.platform_create_tenant(jsonb) to service_role;
 
 create function public.platform_set_limits(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_set_limits($1); end $$;
-comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, validation_policy?}.';
+comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, retention_days?, validation_policy?}.';
 revoke all on function public.platform_set_limits(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_set_limits(jsonb) to service_role;
 

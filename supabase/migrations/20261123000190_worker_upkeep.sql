@@ -13,5 +13,33 @@ comment on function worker.seal() is 'Chains the audit entries that wait for the
 revoke all on function worker.seal() from public;
 grant execute on function worker.seal() to runner;
 
+-- What is past its keeping goes: a bounded part of it, or one step of one calendar, so that no transaction is long. One runner at
+-- a time; `more` asks for the next part.
+create function worker.tidy()
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v record;
+    v_longest interval := queue.longest_retention();
+    v_expired integer := 0;
+    v_turned text;
+begin
+    if not pg_try_advisory_xact_lock(hashtextextended('worker.tidy', 0)) then
+        return '{"more": false}';
+    end if;
+    for v in select * from queue.expire() loop
+        perform lineage.forget(v.tenant_id, v.run_ids);
+        perform callback.forget(v.tenant_id, v.run_ids);
+        v_expired := v_expired + cardinality(v.run_ids);
+    end loop;
+    if v_expired = 0 then  -- a change of form waits for others: it comes alone
+        v_turned := coalesce(queue.turn_calendar(v_longest), lineage.turn_calendar(v_longest));
+    end if;
+    return jsonb_build_object('expired', v_expired, 'turned', v_turned, 'more', v_expired > 0 or v_turned is not null);
+end
+$$;
+comment on function worker.tidy() is 'Lets history go whose time is over and keeps the calendars: {expired, turned, more}.';
+revoke all on function worker.tidy() from public;
+grant execute on function worker.tidy() to runner;
+
 set role postgres;
 revoke app_owner, app_system from postgres;

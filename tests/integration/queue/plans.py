@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,7 +31,6 @@ BIG = frozenset(
         "payloads",
         "live_attempts",
         "past_attempts",
-        "past_attempts_rest",
         "logs",
         "events",
         "deliveries",
@@ -58,8 +58,8 @@ class Work:
 
     @property
     def sequential(self) -> set[str]:
-        """Big tables that were read from end to end."""
-        return {it.table for it in self.scans if it.kind == "Seq Scan" and it.table in BIG}
+        """Big tables that were read from end to end; a week that is empty still has no better way."""
+        return {it.table for it in self.scans if it.kind == "Seq Scan" and it.table in BIG and it.rows}
 
     @property
     def indexes(self) -> set[str]:
@@ -108,6 +108,11 @@ class Watcher:
         return Work(scans, pages, [row[0] for row in rows])
 
 
+def _whole(name: str) -> str:
+    """The table, or the index, that a week of history is a part of."""
+    return re.sub(r"_(\d{4}w\d\d|rest)(?=_|$)", "", name)
+
+
 def _scans(node: dict[str, Any]) -> Iterator[Scan]:
     if "Scan" in node["Node Type"] and "Relation Name" in node:
         index = node.get("Index Name") or next(
@@ -115,6 +120,7 @@ def _scans(node: dict[str, Any]) -> Iterator[Scan]:
         )
         looked = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
         looked += node.get("Rows Removed by Index Recheck", 0)
-        yield Scan(node["Relation Name"], node["Node Type"], index, round(looked * node["Actual Loops"]))
+        table = _whole(node["Relation Name"])
+        yield Scan(table, node["Node Type"], index and _whole(index), round(looked * node["Actual Loops"]))
     for child in node.get("Plans", ()):
         yield from _scans(child)

@@ -196,7 +196,7 @@ def test_a_run_is_read_by_what_belongs_to_it(watcher: Watcher, crowded: Doors) -
 
     looked_only_at(
         work,
-        {"runs": 2, "task_runs": 8, "past_attempts_rest": 2, "live_attempts": 2, "payloads": 2},
+        {"runs": 2, "task_runs": 8, "past_attempts": 2, "live_attempts": 2, "payloads": 2},
         "runs_pkey task_runs_run_id_tenant_id_task_key_key",
         pages=2_000,
     )
