@@ -83,7 +83,6 @@ $q$, $list$
     callback.settle(jsonb) | app_owner | app_system
     callback.settle_one(uuid, bigint, integer, jsonb) | app_owner | app_system
     callback.refuse_early_delete() | app_owner
-    callback.settle(bigint, integer, jsonb) | app_owner | app_system
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
@@ -376,7 +375,6 @@ $q$, $list$
     table callback.allowed_networks | app_owner | app_system delete insert select; authenticated select
     table callback.deliveries | app_owner | app_system delete insert select update; authenticated select
     table callback.endpoints | app_owner | app_system insert select update; authenticated select
-    table callback.events | app_owner | app_system insert select; authenticated select
     table callback.settings | app_owner | app_system insert select update
     table callback.events | app_owner | app_system delete insert select; authenticated select
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
@@ -391,8 +389,6 @@ $q$, $list$
     table lineage.events | app_owner | app_system insert select; authenticated select
     table lineage.job_io | app_owner | app_system insert select; authenticated select
     table lineage.jobs | app_owner | app_system insert select; authenticated select
-    table lineage.observations | app_owner | app_system insert select; authenticated select
-    table lineage.observations_rest | app_owner | app_system insert select
     table queue.backfill_runs | app_owner | app_system select
     table queue.backfills | app_owner | app_system select
     table lineage.observations | app_owner | app_system delete insert select; authenticated select
@@ -524,9 +520,6 @@ $q$, $list$
     lineage.observations | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.observations | all | app_system | the worker keeps lineage | all
     lineage.observations | select | authenticated | members see their lineage | own tenant
-    lineage.observations_rest | all | app_owner | doors keep the caller's lineage | claimed tenant
-    lineage.observations_rest | all | app_system | the worker keeps lineage | all
-    lineage.observations_rest | select | authenticated | members see their lineage | own tenant
     queue.backfill_runs | all | app_owner | doors keep the caller's backfill runs | claimed tenant
     queue.backfill_runs | select | app_system | the worker sees backfill runs | all
     queue.backfills | all | app_owner | doors keep the caller's backfills | claimed tenant

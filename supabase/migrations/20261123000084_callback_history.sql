@@ -1,5 +1,5 @@
 -- callback, third part: events and deliveries of runs whose history has expired. They lie in one piece and go by rows: that a
--- run has each number once and one end is a unique index, and a partition by time could not hold it (ADR 013).
+-- run has each number once and one end is a unique index, and a partition by time could not hold it (ADR 017).
 
 grant app_owner, app_system to postgres;
 set role app_owner;
