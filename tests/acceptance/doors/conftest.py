@@ -183,8 +183,8 @@ class Doors:
     def job_form(self) -> Json:
         return {"name": f"job {uuid.uuid4()}", "tasks": [{"task_key": "one", **self.SUBMISSION}]}
 
-    def job(self) -> int:
-        answer = self.ask("POST", "/jobs", self.token(), json=self.job_form())
+    def job(self, **more: object) -> int:
+        answer = self.ask("POST", "/jobs", self.token(), json=self.job_form() | more)
         assert answer.status_code == 201, answer.text
         return int(answer.json()["job_id"])
 
