@@ -149,7 +149,9 @@ def test_every_route_of_the_document_stands_in_the_matrix(doors: Doors) -> None:
     paths = doors.ask("GET", "/openapi.json").json()["paths"]
 
     served = {f"{verb.upper()} {path}" for path, verbs in paths.items() for verb in verbs}
-    assert served == PUBLIC | {door.request.split("?")[0].replace("{clocked_id}", "{job_id}") for door in MATRIX}
+    assert served == PUBLIC | {
+        door.request.split("?")[0].replace("{clocked_id}", "{job_id}") for door in MATRIX
+    }
 
 
 def test_the_document_is_valid_openapi(doors: Doors) -> None:
