@@ -113,7 +113,7 @@ def _fault(rng: random.Random, kinds: Mapping[str, int], pace: float, runners: i
 
 def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool) -> Order:
     key = f"{seed}-{n}"
-    tenant = rng.choices(list(TENANTS), [min(limit, 5) for limit in TENANTS.values()])[0]
+    tenant = rng.choices(list(TENANTS), [min(limit, 6) for limit in TENANTS.values()])[0]
     kinds = {
         "plain": 30,
         "quick": 20,
@@ -131,7 +131,7 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
         kinds["sandbox"] = 10
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     after = rng.uniform(0.2, 1.8) * pace
-    sleep = {"sleep_ms": rng.randint(20, 1200)}
+    sleep = {"sleep_ms": rng.randint(20, 800)}
     table = None
     cancel_after = None
     attempts: int | None = 1
@@ -153,7 +153,7 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
             body = scripted([{"hang": True}], timeout_seconds=1, max_retries=0)
             states = ("TIMED_OUT",)
         case "canceled":
-            body = scripted([{"sleep_ms": rng.randint(300, 3000)}, SIGN, _seen(key)])
+            body = scripted([{"sleep_ms": rng.randint(300, 1500)}, SIGN, _seen(key)])
             states, cancel_after = ("SUCCEEDED", "CANCELED"), rng.uniform(0, 2)
         case "graph":
             body = {"params": {"nap": sleep["sleep_ms"]}}

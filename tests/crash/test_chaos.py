@@ -22,9 +22,9 @@ from tests.crash.plan import Order
 from tests.crash.stage import Stage
 
 FAULTS = 210
-ORDERS = 320
+ORDERS = 280
 SECONDS = 85.0
-PATIENCE = 45.0
+PATIENCE = 150.0  # on a quiet machine a tenth of it is enough
 
 
 def test_whatever_is_killed_every_run_happens_once(
