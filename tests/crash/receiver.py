@@ -82,7 +82,7 @@ class Receiver:
                 await asyncio.sleep(0.4)
                 await self._say(writer, "204 No Content")
             case "hanging":
-                await asyncio.sleep(8)
+                await asyncio.sleep(3)
             case "resetting":
                 writer.transport.abort()
             case "babbling":

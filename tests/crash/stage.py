@@ -39,15 +39,12 @@ from tests.crash.receiver import Receiver
 LEASE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 0.3
 #: Time, and nothing else, runs faster here than where people work.
-CLOCKWORK = (
-    Control("the lease of a delivery", "worker.claim_deliveries(uuid, integer)", "interval '60 seconds'", "interval '3 seconds'"),
-    Control(
-        "the delays of callbacks",
-        "callback.delay(integer, numeric)",
-        r"array\['5 seconds'[^\]]*\]",
-        "array_fill('0.3 seconds'::text, array[9])",
-    ),
-)  # fmt: skip
+CLOCKWORK = f"""
+update queue.settings set lease_seconds = {LEASE_SECONDS}, heartbeat_seconds = {HEARTBEAT_SECONDS}, poll_seconds = 1,
+    max_lost = 10000, deadline_grace_seconds = 0.5;
+update callback.settings set pauses = array_fill('0.3 seconds'::interval, array[9]), timeout_seconds = 2, lease_seconds = 3,
+    breaker_pause = '0.5 seconds', breaker_pause_most = '2 seconds', merge_for = '0.3 seconds';
+"""
 #: A job that starts by itself, as often as the clock allows; the stage makes it every second.
 CLOCKED = "clocked"
 GRAPH = [
@@ -288,12 +285,8 @@ async def stage(
         with psycopg.connect(database.superuser, autocommit=True) as connection:
             connection.execute((Path(__file__).parent / "witness.sql").read_bytes())
             if not production:
-                connection.execute(
-                    "update queue.settings set lease_seconds = %s, heartbeat_seconds = %s, poll_seconds = 1,"
-                    " max_lost = 10000, deadline_grace_seconds = 0.5",
-                    [LEASE_SECONDS, HEARTBEAT_SECONDS],
-                )
-        for control in (*(() if production else CLOCKWORK), *controls):
+                connection.execute(CLOCKWORK)
+        for control in controls:
             control.load(database)
         await _furnish(made)
         with fleet.foster_parent():
