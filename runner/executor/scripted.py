@@ -6,6 +6,7 @@ A script is a list of steps, one key each; without a script the attempt succeeds
     {"progress": 40, "message": "…"}    {"log": "a line", "stream": "stderr"}    {"sleep_ms": 250}
     {"values": {…}}  {"lineage": [{…}]} {"write": {"outputs/a.txt": "text"}}
     {"sign": true}                      says in the values who did it: {"signed": {"attempt_id", "lease"}}
+    {"stamp": "began"}                   a value of that name: what our clock says, in seconds
     {"exit": 3}      {"oom": true}      {"hang": true}      {"crash": true}
     {"fail": {"code": "INVALID_CODE", "message": "…", "retryable": false, "after_ms": 100}}
 
@@ -16,6 +17,7 @@ succeed.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from runner.executor.base import Reporter
@@ -69,6 +71,8 @@ class _Play:
                 await asyncio.sleep(milliseconds / 1000)
             case {"values": dict(values)}:
                 self._values.update(values)
+            case {"stamp": str(name)}:
+                self._values[name] = time.time()
             case {"lineage": list(events)}:
                 self._lineage.extend(events)
             case {"write": dict(files)}:
