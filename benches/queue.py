@@ -218,9 +218,7 @@ def idling(contender: Contender, folder: Path, seconds: float) -> None:
         )
     contender.keep("idle_statements_per_s", (after - before) / seconds)
     contender.keep("idle_memory_mib", pss / 1024)
-    say(
-        f"  {contender.name:14} idle {(after - before) / seconds:5.2f} statements/s, {pss / 1024:.0f} MiB"
-    )
+    say(f"  {contender.name:14} idle {(after - before) / seconds:5.2f} statements/s, {pss / 1024:.0f} MiB")
 
 
 def cycles(runner: str, batch: int, most: int) -> float:
@@ -240,7 +238,9 @@ def cycles(runner: str, batch: int, most: int) -> float:
                 {"attempt_id": int(a), "lease": int(lease), "outcome": {"state": "SUCCEEDED"}}
                 for a, lease in claimed
             ]
-            connection.execute("select worker.settle_attempts(%s::uuid, %s::jsonb)", [INSTANCE, json.dumps(items)])
+            connection.execute(
+                "select worker.settle_attempts(%s::uuid, %s::jsonb)", [INSTANCE, json.dumps(items)]
+            )
             done += len(claimed)
         return done / (time.perf_counter() - began)
 
@@ -251,7 +251,9 @@ def sql_limit(contender: ControlRoom, batch: int) -> None:
     contender.sql("analyze")
     contender.sql("checkpoint")
     contender.keep(f"sql_cycles_batch_{batch}", cycles(contender.runner, batch, contender.jobs))
-    say(f"  {contender.name:14} sql only, batch {batch:<4} {contender.figures[f'sql_cycles_batch_{batch}'][-1]:9.0f}/s")
+    say(
+        f"  {contender.name:14} sql only, batch {batch:<4} {contender.figures[f'sql_cycles_batch_{batch}'][-1]:9.0f}/s"
+    )
 
 
 def contenders(up: Stack, jobs: int, folder: Path) -> tuple[ControlRoom, list[Contender]]:

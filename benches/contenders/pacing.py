@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 WRITERS = 4
@@ -31,6 +32,12 @@ def words(description: str | None) -> argparse.Namespace:
 def answer(value: object) -> None:
     json.dump(value, sys.stdout)
     print(flush=True)
+
+
+def keep(seen: dict[int, float], stamps: str | None) -> None:
+    """When each handler began, for whoever asked for it."""
+    if stamps:
+        Path(stamps).write_text(json.dumps(seen))
 
 
 def single(submit: Submitter, seconds: float) -> dict[str, float]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
-from pathlib import Path
 
 import psycopg
 import uvloop
@@ -18,6 +16,7 @@ from pgqueuer.queries import Queries, SyncQueries
 from benches.contenders import pacing
 
 BATCH = 100
+seen: dict[int, float] = {}
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
@@ -38,8 +37,7 @@ async def fill(dsn: str, n: int) -> float:
         return time.perf_counter() - began
 
 
-async def work(dsn: str, stamps: str | None) -> None:
-    seen: dict[int, float] = {}
+async def work(dsn: str) -> None:
     async with await connect(dsn) as connection:
         queuer = PgQueuer(PsycopgDriver(connection))
         loop = asyncio.get_running_loop()
@@ -48,12 +46,9 @@ async def work(dsn: str, stamps: str | None) -> None:
 
         @queuer.entrypoint("nothing")
         async def nothing(job: Job) -> None:
-            if stamps:
-                seen[job.id] = time.time()
+            seen[job.id] = time.time()
 
         await queuer.run(batch_size=BATCH)
-    if stamps:
-        Path(stamps).write_text(json.dumps(seen))
 
 
 def submitter(dsn: str) -> pacing.Submitter:
@@ -69,7 +64,8 @@ def main() -> None:
         case "fill":
             pacing.answer(asyncio.run(fill(asked.dsn, int(asked.numbers[0]))))
         case "work":
-            uvloop.run(work(asked.dsn, asked.stamps))
+            uvloop.run(work(asked.dsn))
+            pacing.keep(seen, asked.stamps)
         case _:
             pacing.answer(pacing.submissions(lambda: submitter(asked.dsn), asked.word, asked.numbers))
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from pathlib import Path
 
 import procrastinate
 
@@ -40,12 +38,10 @@ async def fill(dsn: str, n: int) -> float:
         return time.perf_counter() - began
 
 
-async def work(dsn: str, stamps: str | None) -> None:
+async def work(dsn: str) -> None:
     app, _ = application(dsn, procrastinate.PsycopgConnector)
     async with app.open_async():
         await app.run_worker_async(concurrency=CONCURRENCY)  # its own handlers end it on SIGTERM
-    if stamps:
-        Path(stamps).write_text(json.dumps(seen))
 
 
 def submitter(dsn: str) -> pacing.Submitter:
@@ -62,7 +58,8 @@ def main() -> None:
         case "fill":
             pacing.answer(asyncio.run(fill(asked.dsn, int(asked.numbers[0]))))
         case "work":
-            asyncio.run(work(asked.dsn, asked.stamps))
+            asyncio.run(work(asked.dsn))
+            pacing.keep(seen, asked.stamps)
         case _:
             pacing.answer(pacing.submissions(lambda: submitter(asked.dsn), asked.word, asked.numbers))
 

@@ -79,7 +79,6 @@ class Attempt:
     secrets: tuple[str, ...] = ()
     network: bool = False
     deadline_at: str | None = None
-    lease_expires_at: str | None = None
     token: str = ""
     max_artifact_bytes: int = 52_428_800
     adopted: bool = False

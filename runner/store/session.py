@@ -96,6 +96,7 @@ async def connect(conninfo: str, name: str) -> AsyncConnection[tuple[Any, ...]]:
     except psycopg.Error as error:
         raise _translated(error) from error
     connection.prepare_threshold = 2
+    connection.adapters.register_loader("json", _RawJson)
     connection.adapters.register_loader("jsonb", _RawJson)
     connection.add_notice_handler(_on_notice)
     return connection

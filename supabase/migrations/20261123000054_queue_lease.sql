@@ -12,9 +12,12 @@ set role app_owner;
 -- are written, and a busy tenant makes nobody wait. Two statements: what the first locks, the second reads anew; an older
 -- snapshot shows attempts as waiting that somebody is settling, and would wait for him who waits for the lock. claimed_at is
 -- read under the lock, so that what history says of the limit is as exact as the limit.
+create type queue.claimed as (
+    attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint, requires text,
+    deadline_at timestamptz, token text, external_id text, task_key text, job_type text, engine text, timeout_seconds integer);
+
 create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
-returns table (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint,
-               requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text)
+returns setof queue.claimed
 language plpgsql rows 10 set search_path = ''
 set plan_cache_mode = force_generic_plan as $$  -- a plan for these very offers may look through all that others are to carry
 #variable_conflict use_column
@@ -74,7 +77,7 @@ begin
         select a.id, a.secret, a.at, row_number() over () as place
         from unnest(v_tenants, v_free) g (tenant_id, k)
         cross join lateral (
-            select x.id, clock_timestamp() as at, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '') as secret
+            select x.id, clock_timestamp() as at, encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex') as secret
             from unnest(v_offers) o (requires)
             cross join lateral (
                 select a.id, a.priority, a.ready_at from queue.live_attempts a
@@ -95,8 +98,8 @@ begin
             token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || p.secret, 'UTF8'))
         from picked p, queue.task_runs t
         where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
-        returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at, a.lease_expires_at,
-                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, p.place
+        returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at,
+                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, t.task_key, t.job_type, t.engine, t.timeout_seconds, p.place
     ), counted as (
         update queue.slots s set running = s.running + n.n, served_at = n.at
         from (select tenant_id, count(*)::integer as n, max(claimed_at) as at from claimed group by tenant_id) n
@@ -109,7 +112,8 @@ begin
             deadline_at = c.claimed_at + make_interval(secs => r.timeout_seconds)
         from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and r.state = 'QUEUED'
     )
-    select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.lease_expires_at, c.token, c.external_id
+    select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.token, c.external_id,
+           c.task_key, c.job_type, c.engine, c.timeout_seconds
     from claimed c order by c.place;
 end
 $$;
@@ -244,32 +248,30 @@ begin
             from jsonb_array_elements(p_items) x
             cross join lateral jsonb_to_record(x -> 'outcome') as o (state queue.state, termination_code text, message text, retryable boolean,
                 retry_after_ms numeric, exit_code integer, peak_memory_bytes bigint, cpu_ms bigint, "values" jsonb)
-        ), gone as (
+        ), gone as (  -- with its outcome: a batch may hold a stale one beside the good one
             delete from queue.live_attempts a using item i
             where a.id = i.id and a.lease = i.lease and a.state = 'RUNNING'
-            returning a.*,  -- what was told to stop and did says why it was told
+            returning a.*, i.state as said, i.message, i.retryable, i.retry_after_ms, i.exit_code, i.peak_memory_bytes, i.cpu_ms, i."values",
+                -- what was told to stop and did says why it was told
                 case when a.stop_code = 'RUN_TIMED_OUT' and i.state = 'CANCELED' then 'TIMED_OUT' else i.state end as ended_as,
                 case when i.state = 'CANCELED' then coalesce(a.stop_code, i.code) else i.code end as ended_for
         ), turn as materialized (  -- one order for all: two batches over the same tenants would wait for each other
             select s.tenant_id from queue.slots s where s.tenant_id in (select tenant_id from gone) order by s.tenant_id for update
         ), slot as (
             update queue.slots s set running = s.running - n.n
-            from (select tenant_id, count(*)::integer as n from gone join turn using (tenant_id) group by tenant_id) n
+            from (select tenant_id, count(*)::integer as n from gone group by tenant_id) n join turn using (tenant_id)
             where s.tenant_id = n.tenant_id
         ), past as (
             insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
                 runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
             select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, g.ended_as, g.queued_at, g.ready_at, g.lease, g.lost,
-                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, g.ended_for, i.message, i.exit_code, i.peak_memory_bytes, i.cpu_ms
-            from gone g join item i on i.id = g.id and i.lease = g.lease
-        ), fate as materialized (
-            select g.tenant_id, g.id, g.lease, g.run_id, g.task_run_id, g.number, g.requires, g.priority, g.ended_for as code, i.message, i.retry_after_ms, i."values",
-                   case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as state, t.min_retry_interval_ms,
-                   (i.state = 'FAILED' and i.retryable or i.state = 'TIMED_OUT' and t.retry_on_timeout)
-                   and g.number <= t.max_retries and g.cancel_requested_at is null as retry
+                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, g.ended_for, g.message, g.exit_code, g.peak_memory_bytes, g.cpu_ms
             from gone g
-            join item i on i.id = g.id and i.lease = g.lease  -- a batch may hold a stale outcome beside the good one
-            join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
+        ), fate as materialized (
+            select g.*, case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as ends, t.min_retry_interval_ms,
+                   (g.said = 'FAILED' and g.retryable or g.said = 'TIMED_OUT' and t.retry_on_timeout)
+                   and g.number <= t.max_retries and g.cancel_requested_at is null as retry
+            from gone g join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
         ), again as (
             insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
             select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
@@ -279,25 +281,26 @@ begin
             from fate f where f.retry
         ), task as (
             update queue.task_runs k
-            set state = case when f.retry then 'QUEUED' else f.state end,
-                termination_code = case when not f.retry then f.code end,
-                termination_message = case when f.state <> 'SUCCEEDED' then f.message end,
+            set state = case when f.retry then 'QUEUED' else f.ends end,
+                termination_code = case when not f.retry then f.ended_for end,
+                termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
                 finished_at = case when not f.retry then v_now end,
-                percent = case when f.state = 'SUCCEEDED' then 100 else k.percent end,
+                percent = case when f.ends = 'SUCCEEDED' then 100 else k.percent end,
                 output_values = coalesce(f."values", '{}')
             from fate f where k.tenant_id = f.tenant_id and k.id = f.task_run_id
         ), run as (
             update queue.runs r
-            set state = f.state, termination_code = f.code, termination_message = case when f.state <> 'SUCCEEDED' then f.message end,
+            set state = f.ends, termination_code = f.ended_for, termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
                 finished_at = v_now, event_seq = r.event_seq + 1
             from fate f
             where r.tenant_id = f.tenant_id and r.id = f.run_id and r.task_count = 1 and not f.retry
-            returning r.tenant_id, r.id
+            returning f.id, f.lease
         )
-        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.retry, f.state, r.id is not null as ended
+        -- (both joined to the items: joined to each other, the planner has compared all with all)
+        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.retry, f.ends as state, r.id is not null as ended
         from item i
         left join fate f on f.id = i.id and f.lease = i.lease
-        left join run r on r.tenant_id = f.tenant_id and r.id = f.run_id
+        left join run r on r.id = i.id and r.lease = i.lease
         order by f.run_id  -- the order in which graphs are locked
     loop
         attempt_id := v.id;

@@ -34,29 +34,26 @@ grant execute on function worker.farewell(uuid) to runner;
 
 -- (plpgsql, here and below: a function in sql is planned anew in each call, 10 ms for this one.)
 create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
-returns setof jsonb language plpgsql security definer set search_path = '' as $$
+returns setof json language plpgsql security definer set search_path = '' as $$
 declare
     -- a statement of its own: what commits while it runs may be claimed, and only a later snapshot sees all of that
-    v_claimed jsonb := (select jsonb_agg(to_jsonb(x)) from queue.claim(p_instance, p_offers, p_limit) x);
+    v_claimed queue.claimed[] := array(select x from queue.claim(p_instance, p_offers, p_limit) x);
 begin
     return query
-    select jsonb_build_object(
+    select json_build_object(  -- json: text that is written once; as jsonb it would be sorted, packed and written again
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
-        'task_key', t.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', t.job_type, 'engine', t.engine,
+        'task_key', c.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', c.job_type, 'engine', c.engine,
         'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', p.spec, 'code', p.code, 'params', p.params,
         'inputs', case when p.inputs = '[]' then p.inputs else  -- with the artifacts' names, which lineage speaks of
             (select jsonb_agg(i || coalesce(jsonb_build_object('artifact_name', a.name), '{}') order by ord)
              from jsonb_array_elements(p.inputs) with ordinality x (i, ord)
              left join artifact.artifacts a on a.tenant_id = c.tenant_id and a.id = (i ->> 'artifact_id')::uuid) end,
-        'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', t.timeout_seconds,
-        'deadline_at', c.deadline_at, 'lease_expires_at', c.lease_expires_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
+        'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', c.timeout_seconds,
+        'deadline_at', c.deadline_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent,
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
-    from rows from (jsonb_to_recordset(v_claimed) as (attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint,
-        lease integer, lost smallint, requires text, deadline_at timestamptz, lease_expires_at timestamptz, token text, external_id text))
-        with ordinality c
+    from unnest(v_claimed) with ordinality c
     -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant
-    cross join lateral (select x.* from queue.task_runs x where x.tenant_id = c.tenant_id and x.id = c.task_run_id limit 1) t
     cross join lateral (select x.* from queue.payloads x where x.tenant_id = c.tenant_id and x.task_run_id = c.task_run_id limit 1) p
     cross join lateral (select x.* from queue.runs x where x.tenant_id = c.tenant_id and x.id = c.run_id limit 1) r
     join tenancy.tenants n on n.id = c.tenant_id
@@ -200,8 +197,9 @@ declare
     v_tenants uuid[];
     v_runs bigint[];
 begin
-    select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('attempt_id', s.attempt_id, 'settled', s.settled, 'run_state', s.run_state,
-                         'reason', case when not s.settled then 'stale' end))),
+    select jsonb_agg(case when not s.settled then jsonb_build_object('attempt_id', s.attempt_id, 'settled', false, 'reason', 'stale')
+                          when s.run_state is null then jsonb_build_object('attempt_id', s.attempt_id, 'settled', true)
+                          else jsonb_build_object('attempt_id', s.attempt_id, 'settled', true, 'run_state', s.run_state) end),
            array_agg(s.tenant_id) filter (where s.ended), array_agg(s.run_id) filter (where s.ended)
     into v_answer, v_tenants, v_runs
     from queue.settle(p_items) s;
@@ -225,13 +223,6 @@ end
 $$;
 revoke all on function worker.settle_one(jsonb) from public;
 
-create function worker.brings_work(p_item jsonb)
-returns boolean language sql immutable set search_path = '' as $$
-    select coalesce(p_item #> '{outcome,tables}', '[]') <> '[]' or coalesce(p_item #> '{outcome,artifacts}', '[]') <> '[]'
-        or coalesce(p_item #> '{outcome,lineage}', '[]') <> '[]'
-$$;
-revoke all on function worker.brings_work(jsonb) from public;
-
 -- Items that only end are settled in one statement; one that brings work is recorded by itself, and when that fails it ends
 -- FAILED by itself: it does not sink the others.
 create function worker.settle_attempts(p_instance uuid, p_items jsonb)
@@ -239,18 +230,19 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     i jsonb;
     v_plain jsonb;
+    v_others jsonb;
     v_answer jsonb := '[]';
 begin
-    select jsonb_agg(x) into v_plain from jsonb_array_elements(p_items) x where not worker.brings_work(x);
+    select jsonb_agg(x.item) filter (where not x.brings_work), jsonb_agg(x.item) filter (where x.brings_work) into v_plain, v_others
+    from (select y as item, y -> 'outcome' ?| array['tables', 'artifacts', 'lineage'] as brings_work from jsonb_array_elements(p_items) y offset 0) x;
     if v_plain is not null then
         begin
             v_answer := worker.conclude(v_plain);
         exception when data_exception or integrity_constraint_violation or insufficient_privilege then
-            v_plain := null;  -- one of them cannot be settled as it is: each by itself then
+            v_others := p_items;  -- one of them cannot be settled as it is: each by itself then
         end;
     end if;
-    for i in select x from jsonb_array_elements(p_items) x
-             where v_plain is null or worker.brings_work(x) order by (x ->> 'attempt_id')::bigint loop
+    for i in select x from jsonb_array_elements(v_others) x order by (x ->> 'attempt_id')::bigint loop
         begin
             v_answer := v_answer || jsonb_build_array(worker.settle_one(i));
         exception

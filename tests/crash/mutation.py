@@ -40,7 +40,7 @@ CONTROLS = (
     Control(
         "settle without the lease",
         "queue.settle(jsonb)",
-        r" and (a\.lease = i\.lease|i\.lease = g\.lease|f\.lease = i\.lease)",
+        r" and (a\.lease = i\.lease|f\.lease = i\.lease|r\.lease = i\.lease)",
         "",
     ),
     Control(
@@ -82,7 +82,7 @@ CONTROLS = (
     Control("retries without end", "queue.settle(jsonb)", r"g\.number <= t\.max_retries", "true"),
     Control(
         "a cancel that leaves what waits",
-        "queue.cancel(uuid, bigint, text)",
+        "queue.stop(uuid, bigint, queue.state, queue.termination_code, text)",
         r"a\.state = 'QUEUED' returning",
         "false returning",
     ),
