@@ -59,7 +59,7 @@ from (values
     ('{"idempotency_key": "' || repeat('k', 129) || '"}', 'IDEMPOTENCY_KEY_INVALID', '$.idempotency_key'),
     ('{"name": "../x"}', 'FIELD_INVALID', '$.name'), ('{"name": ""}', 'FIELD_INVALID', '$.name'), ('{"name": "' || repeat('n', 129) || '"}', 'FIELD_INVALID', '$.name'),
     ('{"tenant_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'FIELD_UNKNOWN', '$.tenant_id'), ('{"created_by": "root"}', 'FIELD_UNKNOWN', '$.created_by'),
-    ('{"tasks": []}', 'FIELD_UNKNOWN', '$.tasks'), ('{"depends_on": ["x"]}', 'FIELD_UNKNOWN', '$.depends_on'), ('{"zz": 1, "aa": 2}', 'FIELD_UNKNOWN', '$.aa'),
+    ('{"tasks": []}', 'FIELD_UNKNOWN', '$.code'), ('{"depends_on": ["x"]}', 'FIELD_UNKNOWN', '$.depends_on'), ('{"zz": 1, "aa": 2}', 'FIELD_UNKNOWN', '$.aa'),
     ('{"callbacks": {"on_done": "https://x.example"}}', 'FIELD_UNKNOWN', '$.callbacks.on_done'), ('{"callbacks": {"on_fail": 7}}', 'CALLBACK_URL_INVALID', '$.callbacks.on_fail'),
     ('{"callbacks": "https://x.example"}', 'FIELD_INVALID', '$.callbacks'), ('{"callbacks": {"on_fail": null}}', 'CALLBACK_URL_INVALID', '$.callbacks.on_fail'),
     ('{"callbacks": {"on_complete": "https://ok.example", "on_fail": "http://169.254.169.254/latest/meta-data"}}', 'CALLBACK_ADDRESS_DENIED', '$.callbacks.on_fail')
@@ -141,9 +141,10 @@ from (values
     ('[{"task_key": "a", "depends_on": ["a"]}]', 'JOB_GRAPH_INVALID', '$.tasks[0]'),
     ('[{"task_key": "a", "depends_on": ["b"]}, {"task_key": "b", "depends_on": ["a"]}]', 'JOB_GRAPH_INVALID', '$.tasks[0]'),
     ('[{"task_key": "x"}, {"task_key": "a", "depends_on": ["c", "x"]}, {"task_key": "b", "depends_on": ["a"]}, {"task_key": "c", "depends_on": ["b"]}]', 'JOB_GRAPH_INVALID', '$.tasks[1]'),
-    ('[{"task_key": "a", "depends_on": ["nowhere"]}]', 'JOB_GRAPH_INVALID', '$.tasks[0].depends_on'),
-    ('[{"task_key": "a", "depends_on": [null]}]', 'JOB_GRAPH_INVALID', '$.tasks[0].depends_on'),
-    ('[{"task_key": "a", "depends_on": [{"key": "b"}]}]', 'JOB_GRAPH_INVALID', '$.tasks[0].depends_on'),
+    ('[{"task_key": "a", "depends_on": ["nowhere"]}]', 'JOB_GRAPH_INVALID', '$.tasks[0].depends_on[0]'),
+    ('[{"task_key": "a", "depends_on": [null]}]', 'JOB_GRAPH_INVALID', '$.tasks[0].depends_on[0]'),
+    ('[{"task_key": "a", "depends_on": [{"key": "b"}]}]', 'FIELD_UNKNOWN', '$.tasks[0].depends_on[0].key'),
+    ('[{"task_key": "a", "depends_on": [{}]}]', 'JOB_GRAPH_INVALID', '$.tasks[0].depends_on[0]'),
     ('[{"task_key": "a", "depends_on": "b"}]', 'FIELD_INVALID', '$.tasks[0].depends_on'),
     ('[{"task_key": "a"}, {"task_key": "a"}]', 'JOB_GRAPH_INVALID', '$.tasks[1].task_key'),
     ('[{"task_key": "a b"}]', 'FIELD_INVALID', '$.tasks[0].task_key'),
@@ -184,7 +185,7 @@ select tests.refused('north.operator', format('public.update_job(%L::jsonb)', te
 select tests.refused('south.operator', format('public.update_job(%L::jsonb)', tests.job_id(:'job') || '{"name": "mine"}'), 'JOB_NOT_FOUND', 'another tenant changes nothing');
 select tests.refused('north.viewer', format('public.update_job(%L::jsonb)', tests.job_id(:'job')), 'ROLE_INSUFFICIENT', 'a viewer changes nothing');
 
-select is(tests.as('north.viewer', format('public.get_job(%L::jsonb)', tests.job_id(:'job'))) #> '{tasks,0}', '{"task_key": "a", "job_type": "spark_etl", "depends_on": []}', 'a viewer sees the shape of a job');
+select is(tests.as('north.viewer', format('public.get_job(%L::jsonb)', tests.job_id(:'job'))) #> '{tasks,0}', '{"task_key": "a", "kind": "work", "job_type": "spark_etl", "depends_on": []}', 'a viewer sees the shape of a job');
 select is(tests.as('north.operator', format('public.get_job(%L::jsonb)', tests.job_id(:'job'))) #>> '{tasks,0,code,files,job.py}', 'print(1)', 'an operator sees its code');
 select is(tests.count('north.viewer', 'select * from job.versions'), 0::bigint, 'a viewer reads no definition');
 select is(tests.count('north.operator', 'select * from job.versions'), 2::bigint, 'an operator does');

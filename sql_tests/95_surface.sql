@@ -79,6 +79,7 @@ $q$, $list$
     callback.never_opened(cidr) | app_owner | app_system
     callback.note_health(uuid, uuid, boolean, integer, numeric) | app_owner | app_system
     callback.reap() | app_owner | app_system
+    callback.relay() | app_owner | app_system
     callback.room(callback.endpoints) | app_owner | app_system
     callback.settle(jsonb) | app_owner | app_system
     callback.settle_one(uuid, bigint, integer, jsonb) | app_owner | app_system
@@ -170,28 +171,45 @@ $q$, $list$
     ground.want_id(jsonb, text) | app_owner | anon authenticated service_role app_system
     ground.want_time(jsonb, text) | app_owner | anon authenticated service_role app_system
     ground.want_uuid(jsonb, text, text) | app_owner | anon authenticated service_role app_system
-    job.check_array(jsonb, text, text, integer) | app_owner
-    job.check_boolean(jsonb, text, text, boolean) | app_owner
-    job.check_code(jsonb, text) | app_owner
-    job.check_definition(uuid, jsonb) | app_owner
-    job.check_inputs(uuid, jsonb, text) | app_owner
+    job.check_array(jsonb, text, text, integer) | app_owner | app_system
+    job.check_boolean(jsonb, text, text, boolean) | app_owner | app_system
+    job.check_code(jsonb, text) | app_owner | app_system
+    job.check_condition(jsonb, text) | app_owner | app_system
+    job.check_definition(uuid, jsonb, bigint) | app_owner | app_system
+    job.check_for_each(jsonb, text) | app_owner | app_system
+    job.check_inputs(uuid, jsonb, text) | app_owner | app_system
     job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | app_system
-    job.check_object(jsonb, text, text) | app_owner
-    job.check_outputs(jsonb, text) | app_owner
-    job.check_queue(jsonb, boolean) | app_owner
+    job.check_nesting(uuid, bigint, jsonb, text) | app_owner | app_system
+    job.check_node(uuid, jsonb, text) | app_owner | app_system
+    job.check_object(jsonb, text, text) | app_owner | app_system
+    job.check_outputs(jsonb, text) | app_owner | app_system
+    job.check_parameters(jsonb, text, boolean) | app_owner | app_system
     job.check_periodic(jsonb) | app_owner
+    job.check_place(jsonb, text) | app_owner | app_system
+    job.check_queue(jsonb, boolean) | app_owner | app_system
+    job.check_references(jsonb, text, jsonb) | app_owner | app_system
+    job.check_run_job(uuid, jsonb, text) | app_owner | app_system
     job.check_schedule(jsonb) | app_owner
     job.check_start(uuid, jsonb, jsonb) | app_owner
-    job.check_submission(uuid, jsonb) | app_owner
-    job.check_task(uuid, jsonb, text) | app_owner
-    job.check_tasks(uuid, jsonb, text) | app_owner
+    job.check_submission(uuid, jsonb) | app_owner | app_system
+    job.check_task(uuid, jsonb, text) | app_owner | app_system
+    job.check_task_references(jsonb, text, jsonb) | app_owner | app_system
+    job.check_tasks(uuid, jsonb, jsonb, boolean, text) | app_owner | app_system
     job.check_trigger(uuid, jsonb, jsonb) | app_owner
     job.cron_field(text, text, integer, integer, text[], text) | app_owner | app_system
     job.dataset_node(text, text) | app_owner | app_system
+    job.fault_of(text, jsonb) | app_owner | app_system
+    job.is_numeral(text) | app_owner | app_system
     job.is_time_zone(text) | app_owner | app_system
+    job.kind_of(jsonb) | app_owner | app_system
     job.next_wall(job.cron, timestamp without time zone) | app_owner | app_system
     job.read_cron(text, text) | app_owner | app_system
+    job.references_in(jsonb, text) | app_owner | app_system
     job.refuse_cron(text, text) | app_owner | app_system
+    job.strings(jsonb, text) | app_owner | app_system
+    job.substitute(jsonb, jsonb) | app_owner | app_system
+    job.with_params(jsonb, jsonb) | app_owner | app_system
+    job.work_fields() | app_owner | app_system
     lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
     lineage.find_dataset(text) | app_owner | authenticated
@@ -272,33 +290,48 @@ $q$, $list$
     queue.admit(uuid, bigint) | app_owner | app_system
     queue.admit_all() | app_owner | app_system
     queue.advance(uuid, bigint) | app_owner | app_system
+    queue.advance(uuid[], bigint[], bigint[]) | app_owner | app_system
     queue.backfill_counts(uuid, bigint) | app_owner
     queue.backfill_values(jsonb) | app_owner
     queue.backoff(integer) | app_owner | app_system
+    queue.begin_task(queue.runs, bigint) | app_owner | app_system
     queue.cancel(uuid, bigint, text) | app_owner | app_system
     queue.claim(uuid, text[], integer) | app_owner | app_system
+    queue.compare(text, jsonb, jsonb) | app_owner | app_system
+    queue.count_anew(uuid, bigint) | app_owner | app_system
     queue.databricks_state(queue.state, text, boolean) | app_owner | authenticated app_system
+    queue.describe(queue.task_runs) | app_owner
+    queue.end_parent(queue.runs) | app_owner | app_system
+    queue.end_task(uuid, bigint, queue.state, text, text, boolean) | app_owner | app_system
     queue.expire(integer) | app_owner | app_system
     queue.expired(integer) | app_owner | app_system
+    queue.fail_task(text, text) | app_owner | app_system
+    queue.family(uuid, bigint) | app_owner | app_system
     queue.free_places(uuid, bigint) | app_owner | app_system
+    queue.go_round(queue.runs, bigint) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
     queue.is_expired(uuid, timestamp with time zone) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
+    queue.look_up(queue.runs, text, jsonb, text) | app_owner | app_system
     queue.open_lane(uuid, bigint) | app_owner
     queue.longest_retention() | app_owner | app_system
     queue.overdue(integer) | app_owner | app_system
     queue.pass_on(uuid[], bigint[]) | app_owner | app_system
     queue.pass_on_after(bigint[]) | app_owner | app_system
+    queue.proceed(uuid, bigint, bigint[], bigint[]) | app_owner | app_system
     queue.reason(uuid, bigint) | app_owner | app_system
     queue.reasons(uuid, bigint) | app_owner | app_system
     queue.renew(uuid, jsonb) | app_owner | app_system
     queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
     queue.requeue(bigint, integer, boolean) | app_owner | app_system
+    queue.resolve(queue.runs, text, jsonb, jsonb) | app_owner | app_system
     queue.set_lane(uuid, bigint, integer, boolean) | app_owner
     queue.settle(jsonb) | app_owner | app_system
+    queue.start_child(queue.runs, queue.task_runs, jsonb) | app_owner | app_system
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
-    queue.submit(uuid, text, jsonb) | app_owner | app_system
+    queue.submit(uuid, text, jsonb, queue.task_runs) | app_owner | app_system
     queue.turn_calendar(interval) | app_owner definer | app_system
+    queue.unfold(queue.runs, queue.task_runs, jsonb, jsonb) | app_owner | app_system
     schedule.cause(uuid, bigint) | app_owner
     schedule.due(integer) | app_owner | app_system
     schedule.first_instant(timestamp without time zone, text) | app_owner | app_system
@@ -395,10 +428,11 @@ $q$, $list$
     table queue.lanes | app_owner | app_system select update
     table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
     table queue.logs | app_owner | app_system delete insert select; authenticated select
+    table queue.news | app_owner | app_system delete insert select update
     table queue.past_attempts | app_owner | app_system delete insert select; authenticated select
-    table queue.payloads | app_owner | app_system delete insert select; authenticated select
+    table queue.payloads | app_owner | app_system delete insert select update; authenticated select
     table queue.runners | app_owner | app_system delete insert select update
-    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count created_by created_at waits_since started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
+    table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count parent_run_id parent_task_run_id root_run_id created_by created_at waits_since started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
     table queue.settings | app_owner | app_system insert select update
     table queue.slots | app_owner | app_system insert select update
     table queue.task_runs | app_owner | app_system insert select update; authenticated select
@@ -534,6 +568,8 @@ $q$, $list$
     queue.logs | all | app_system | the worker keeps logs | all
     queue.logs | select | app_owner | doors keep the caller's logs | claimed tenant
     queue.logs | select | authenticated | operators see logs | own tenant, operators
+    queue.news | all | app_owner | doors keep the caller's news | claimed tenant
+    queue.news | all | app_system | the worker keeps news | all
     queue.past_attempts | all | app_owner | doors keep the caller's past attempts | claimed tenant
     queue.past_attempts | all | app_system | the worker keeps past attempts | all
     queue.past_attempts | select | authenticated | members see their past attempts | own tenant

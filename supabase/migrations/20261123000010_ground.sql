@@ -107,6 +107,7 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('TRIGGER_LOOP', 400, 'The job writes a dataset that would start it again.', 'Take the dataset out of trigger.datasets, or let another job write it.'),
 ('JOB_HAS_NO_CLOCK', 409, 'The job has nothing that starts it by itself.', 'Give it a schedule, periodic or trigger with PATCH /api/v1/jobs/{job_id}.'),
 ('TENANT_SUSPENDED', 403, 'The tenant is suspended.', 'Ask the platform operator.'),
+('REFERENCE_INVALID', 400, 'A {{reference}} is known to lead nowhere.', 'Correct it at the path in details; docs/jobs.md lists what can be referred to.'),
 ('ARTIFACT_NOT_FOUND', 404, 'The tenant has no such artifact.', 'Check artifact_id; GET /api/v1/artifacts lists yours.'),
 ('ARTIFACT_TOO_LARGE', 413, 'An artifact may have at most the bytes of the tenant''s limit (50 MiB unless set).', 'Split it, or keep it outside and register where it is.'),
 ('ARTIFACT_NOT_READY', 409, 'The artifact has no version that is READY.', 'Wait until the check has ended, or upload it again if it was refused.'),

@@ -30,6 +30,7 @@ begin
 end
 $$;
 revoke all on function job.check_boolean(jsonb, text, text, boolean) from public;
+grant execute on function job.check_boolean(jsonb, text, text, boolean) to app_system;
 
 -- {"queue": {"enabled": true}}: whether a run that is one too many waits, or is skipped
 create function job.check_queue(p jsonb, p_default boolean)
@@ -43,6 +44,7 @@ begin
 end
 $$;
 revoke all on function job.check_queue(jsonb, boolean) from public;
+grant execute on function job.check_queue(jsonb, boolean) to app_system;
 
 create function job.check_object(p jsonb, p_field text, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -59,6 +61,7 @@ begin
 end
 $$;
 revoke all on function job.check_object(jsonb, text, text) from public;
+grant execute on function job.check_object(jsonb, text, text) to app_system;
 
 create function job.check_array(p jsonb, p_field text, p_path text, p_max integer)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -75,6 +78,7 @@ begin
 end
 $$;
 revoke all on function job.check_array(jsonb, text, text, integer) from public;
+grant execute on function job.check_array(jsonb, text, text, integer) to app_system;
 
 create function job.check_code(p_code jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -108,6 +112,7 @@ begin
 end
 $$;
 revoke all on function job.check_code(jsonb, text) from public;
+grant execute on function job.check_code(jsonb, text) to app_system;
 
 create function job.check_inputs(p_tenant uuid, p jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -143,6 +148,7 @@ begin
 end
 $$;
 revoke all on function job.check_inputs(uuid, jsonb, text) from public;
+grant execute on function job.check_inputs(uuid, jsonb, text) to app_system;
 
 create function job.check_outputs(p jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -177,8 +183,9 @@ begin
 end
 $$;
 revoke all on function job.check_outputs(jsonb, text) from public;
+grant execute on function job.check_outputs(jsonb, text) to app_system;
 
--- One task as asked for -> the same with every default filled in; or the first fault with its path.
+-- The work of one task as asked for -> the same with every default filled in; or the first fault with its path.
 create function job.check_task(p_tenant uuid, p jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
@@ -187,12 +194,8 @@ declare
     v_engine text;
     v_name text;
     v_code jsonb;
-    v_key text := coalesce(p ->> 'task_key', 'execute');
     v_network boolean := coalesce((p -> 'network') = 'true', false);
 begin
-    if v_key !~ '^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$' then
-        perform ground.fail('FIELD_INVALID', p_path || '.task_key', 'task_key is a plain name of at most 100 characters.');
-    end if;
     select x.* into t from job.job_types x where x.name::text = p ->> 'job_type';
     if not found then
         perform ground.fail('JOB_TYPE_UNKNOWN', p_path || '.job_type', null,
@@ -224,13 +227,9 @@ begin
     elsif v_network and not tenancy.is_granted(p_tenant, 'network', 'internet') then
         perform ground.fail('NETWORK_NOT_GRANTED', p_path || '.network');
     end if;
-    if coalesce(p ->> 'run_if', 'ALL_SUCCESS') not in ('ALL_SUCCESS', 'ALL_DONE', 'NONE_FAILED', 'AT_LEAST_ONE_SUCCESS', 'ALL_FAILED', 'AT_LEAST_ONE_FAILED') then
-        perform ground.fail('FIELD_INVALID', p_path || '.run_if',
-            'run_if is ALL_SUCCESS, ALL_DONE, NONE_FAILED, AT_LEAST_ONE_SUCCESS, ALL_FAILED or AT_LEAST_ONE_FAILED.');
-    end if;
     select x.* into l from tenancy.limits x where x.tenant_id = p_tenant;
     return jsonb_build_object(
-        'task_key', v_key, 'job_type', t.name, 'engine', v_engine, 'spec', p ->> 'spec', 'code', v_code,
+        'job_type', t.name, 'engine', v_engine, 'spec', p ->> 'spec', 'code', v_code,
         'params', job.check_object(p, 'params', p_path),
         'inputs', job.check_inputs(p_tenant, job.check_array(p, 'inputs', p_path, 100), p_path),
         'outputs', job.check_outputs(job.check_array(p, 'outputs', p_path, 100), p_path),
@@ -238,140 +237,11 @@ begin
         'timeout_seconds', job.check_integer(p, 'timeout_seconds', p_path, 1, 86400, l.timeout_seconds, 'TIMEOUT_OUT_OF_RANGE'),
         'max_retries', job.check_integer(p, 'max_retries', p_path, 0, 10, l.max_retries),
         'retry_on_timeout', job.check_boolean(p, 'retry_on_timeout', p_path, false),
-        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0),
-        'depends_on', job.check_array(p, 'depends_on', p_path, 1000),
-        'run_if', coalesce(p ->> 'run_if', 'ALL_SUCCESS'));
+        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0));
 end
 $$;
 revoke all on function job.check_task(uuid, jsonb, text) from public;
-
--- The tasks of a job: known keys, no key twice, every dependency there, no cycle.
-create function job.check_tasks(p_tenant uuid, p_tasks jsonb, p_path text default '$')
-returns jsonb language plpgsql stable set search_path = '' as $$
-declare
-    v jsonb;
-    v_done jsonb := '[]';
-    v_keys text[] := '{}';
-    v_settled text[] := '{}';
-    v_next text[];
-    i integer := 0;
-    v_fault text;
-begin
-    if jsonb_typeof(p_tasks) is distinct from 'array' or jsonb_array_length(p_tasks) not between 1 and 1000 then
-        perform ground.fail('FIELD_INVALID', p_path || '.tasks', 'tasks must be an array of 1 to 1000 tasks.');
-    end if;
-    for v in select * from jsonb_array_elements(p_tasks) loop
-        perform ground.refuse_unknown(v, array['task_key', 'job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'secrets',
-            'network', 'timeout_seconds', 'max_retries', 'retry_on_timeout', 'min_retry_interval_ms', 'depends_on', 'run_if'], format('%s.tasks[%s]', p_path, i));
-        v := job.check_task(p_tenant, v, format('%s.tasks[%s]', p_path, i));
-        if v ->> 'task_key' = any (v_keys) then
-            perform ground.fail('JOB_GRAPH_INVALID', format('%s.tasks[%s].task_key', p_path, i), 'Two tasks have the same task_key.');
-        end if;
-        v_keys := v_keys || (v ->> 'task_key');
-        v_done := v_done || jsonb_build_array(v);
-        i := i + 1;
-    end loop;
-    select format('%s.tasks[%s].depends_on', p_path, t.ord - 1) into v_fault
-    from jsonb_array_elements(v_done) with ordinality t(task, ord)
-    where exists (select from jsonb_array_elements(t.task -> 'depends_on') d where coalesce(d ->> 'task_key', d #>> '{}', '') <> all (v_keys))
-    order by t.ord limit 1;
-    if v_fault is not null then
-        perform ground.fail('JOB_GRAPH_INVALID', v_fault, 'A task depends on one that is not there.');
-    end if;
-    -- peel off the tasks whose dependencies are peeled off; what stays is in, or behind, a cycle
-    loop
-        select array_agg(t.task ->> 'task_key') into v_next
-        from jsonb_array_elements(v_done) t(task)
-        where t.task ->> 'task_key' <> all (v_settled)
-          and not exists (select from jsonb_array_elements(t.task -> 'depends_on') d where coalesce(d ->> 'task_key', d #>> '{}') <> all (v_settled));
-        exit when v_next is null;
-        v_settled := v_settled || v_next;
-    end loop;
-    if cardinality(v_settled) < cardinality(v_keys) then
-        select format('%s.tasks[%s]', p_path, t.ord - 1) into v_fault
-        from jsonb_array_elements(v_done) with ordinality t(task, ord)
-        where t.task ->> 'task_key' <> all (v_settled) order by t.ord limit 1;
-        perform ground.fail('JOB_GRAPH_INVALID', v_fault, 'The tasks depend on each other in a circle.');
-    end if;
-    return v_done;
-end
-$$;
-revoke all on function job.check_tasks(uuid, jsonb, text) from public;
-
--- POST /jobs/run: a one-time submission, or a run of a job -> {job_id, job_version, name, tasks, …} ready for the queue.
-create function job.check_submission(p_tenant uuid, p jsonb)
-returns jsonb language plpgsql stable set search_path = '' as $$
-declare
-    v_tasks jsonb;
-    v_job job.jobs;
-    v_definition jsonb;
-    v_params jsonb;
-begin
-    if p ? 'job_id' then
-        perform ground.refuse_unknown(p, array['job_id', 'params', 'idempotency_key', 'callbacks', 'priority', 'run_timeout_seconds', 'queue']);
-        select j.* into v_job from job.jobs j
-        where j.tenant_id = p_tenant and j.id = ground.want_id(p, 'job_id') and j.deleted_at is null;
-        if not found then
-            perform ground.fail('JOB_NOT_FOUND');
-        end if;
-        select v.definition into v_definition from job.versions v
-        where v.tenant_id = p_tenant and v.job_id = v_job.id and v.version = v_job.current_version;
-        v_params := coalesce(v_definition -> 'parameters', '{}') || job.check_object(p, 'params', '$');
-        select jsonb_agg(t || jsonb_build_object('params', (t -> 'params') || v_params) order by ord) into v_tasks
-        from jsonb_array_elements(v_definition -> 'tasks') with ordinality x(t, ord);
-        v_tasks := job.check_tasks(p_tenant, v_tasks);  -- grants may have been taken back since it was defined
-    else
-        perform ground.refuse_unknown(p, array['job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'callbacks', 'secrets',
-            'network', 'timeout_seconds', 'max_retries', 'retry_on_timeout', 'min_retry_interval_ms', 'priority', 'idempotency_key', 'name',
-            'run_timeout_seconds']);
-        v_tasks := jsonb_build_array(job.check_task(p_tenant, p - 'task_key', '$'));
-    end if;
-    if p ? 'idempotency_key' and (jsonb_typeof(p -> 'idempotency_key') <> 'string' or length(p ->> 'idempotency_key') not between 1 and 128) then
-        perform ground.fail('IDEMPOTENCY_KEY_INVALID', '$.idempotency_key');
-    end if;
-    if p ? 'name' and coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
-        perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
-    end if;
-    return jsonb_build_object(
-        'job_id', v_job.id, 'job_version', v_job.current_version,
-        'name', coalesce(v_job.name::text, p ->> 'name', p ->> 'job_type'),
-        'job_type', case when jsonb_array_length(v_tasks) = 1 then v_tasks #>> '{0,job_type}' end,
-        'priority', job.check_integer(p, 'priority', '$', -100, 100, coalesce((v_definition ->> 'priority')::bigint, 0)),
-        'queue', job.check_queue(p, null),
-        'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, (v_definition ->> 'run_timeout_seconds')::bigint, 'TIMEOUT_OUT_OF_RANGE'),
-        'idempotency_key', p ->> 'idempotency_key',
-        'callbacks', coalesce(nullif(job.check_object(p, 'callbacks', '$'), '{}'), v_definition -> 'callbacks', '{}'),
-        'tasks', v_tasks);
-end
-$$;
-revoke all on function job.check_submission(uuid, jsonb) from public;
-
--- POST /jobs: the definition with its defaults, or the first fault.
-create function job.check_definition(p_tenant uuid, p jsonb)
-returns jsonb language plpgsql stable set search_path = '' as $$
-declare
-    v_tasks jsonb;
-begin
-    perform ground.refuse_unknown(p, array['name', 'description', 'tasks', 'parameters', 'callbacks', 'priority', 'tags', 'run_timeout_seconds',
-        'max_concurrent_runs', 'queue', 'schedule', 'periodic', 'trigger']);
-    if coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
-        perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
-    end if;
-    v_tasks := job.check_tasks(p_tenant, p -> 'tasks');
-    return jsonb_build_object(
-        'name', p ->> 'name', 'description', p ->> 'description',
-        'tasks', v_tasks,
-        'parameters', job.check_object(p, 'parameters', '$'),
-        'callbacks', job.check_object(p, 'callbacks', '$'),
-        'tags', job.check_object(p, 'tags', '$'),
-        'max_concurrent_runs', job.check_integer(p, 'max_concurrent_runs', '$', 1, 1000, null),
-        'queue', jsonb_build_object('enabled', job.check_queue(p, true)),
-        'run_timeout_seconds', job.check_integer(p, 'run_timeout_seconds', '$', 1, 2592000, null, 'TIMEOUT_OUT_OF_RANGE'),
-        'priority', job.check_integer(p, 'priority', '$', -100, 100, 0))
-        || job.check_start(p_tenant, p, v_tasks);
-end
-$$;
-revoke all on function job.check_definition(uuid, jsonb) from public;
+grant execute on function job.check_task(uuid, jsonb, text) to app_system;
 
 set role postgres;
 revoke app_owner, app_system from postgres;

@@ -1,4 +1,4 @@
--- job, third part: when a job starts by itself. A definition has at most one of schedule (cron, in a time zone), periodic (every
+-- job, fourth part: when a job starts by itself. A definition has at most one of schedule (cron, in a time zone), periodic (every
 -- so many seconds) and trigger (a dataset was updated), as a Databricks job has one of schedule, trigger and continuous.
 -- Here cron is read, on the wall's clock; what a time zone makes of a wall's time is schedule's business.
 
@@ -240,7 +240,7 @@ begin
         v_node := case when jsonb_typeof(v) = 'string' then job.dataset_node(v_slug, v #>> '{}') end;
         if v_node is null then
             perform ground.fail('FIELD_INVALID', format('$.trigger.datasets[%s]', i), 'a dataset is <layer>.<table>, e.g. gold.orders, or dataset:{namespace}:{name}.');
-        elsif exists (select from jsonb_path_query(p_tasks, '$[*].outputs[*]') o
+        elsif exists (select from (select jsonb_path_query(p_tasks, '$[*].outputs[*]') union all select jsonb_path_query(p_tasks, '$[*].task.outputs[*]')) x (o)
                       where job.dataset_node(v_slug, (o ->> 'layer') || '.' || (o ->> 'table')) = v_node
                          or 'dataset:control-room://' || v_slug || '/artifacts:' || (o ->> 'name') = v_node and not o ? 'table') then
             perform ground.fail('TRIGGER_LOOP', format('$.trigger.datasets[%s]', i));

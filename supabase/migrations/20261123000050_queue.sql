@@ -22,7 +22,8 @@ create type queue.state as enum (
 create domain queue.termination_code as text check (value in (
     'SUCCESS', 'USER_CODE_FAILED', 'OUT_OF_MEMORY', 'DEADLINE_EXCEEDED', 'RUN_TIMED_OUT', 'USER_CANCELED', 'RUNNER_LOST', 'NO_SANDBOX',
     'NOT_GRANTED', 'INVALID_CODE', 'VALIDATION_FAILED', 'INPUT_UNAVAILABLE', 'OUTPUT_INVALID', 'OUTPUT_TOO_LARGE', 'SECRET_IN_OUTPUT',
-    'SECRET_UNAVAILABLE', 'EXECUTOR_UNAVAILABLE', 'PUBLISH_FAILED', 'UPSTREAM_FAILED', 'EXCLUDED', 'MAX_CONCURRENT_RUNS', 'INTERNAL_ERROR'));
+    'SECRET_UNAVAILABLE', 'EXECUTOR_UNAVAILABLE', 'PUBLISH_FAILED', 'UPSTREAM_FAILED', 'UPSTREAM_CANCELED', 'EXCLUDED',
+    'REFERENCE_UNRESOLVED', 'CONDITION_INVALID', 'TOO_MANY_ITERATIONS', 'ITERATION_FAILED', 'RUN_JOB_REFUSED', 'MAX_CONCURRENT_RUNS', 'INTERNAL_ERROR'));
 
 create table queue.settings (
     one boolean primary key default true check (one),
@@ -50,6 +51,11 @@ create table queue.runs (
     priority smallint not null default 0,
     idempotency_key text,
     task_count integer not null default 1,
+    open_tasks integer not null default 1,  -- of a graph: tasks that have not ended, iterations included
+    parameters jsonb not null default '{}',
+    parent_run_id bigint,  -- the run_job task that started it, and the run at the top: whose row is the lock of all below it
+    parent_task_run_id bigint,
+    root_run_id bigint,
     created_by text not null,
     created_at timestamptz not null default clock_timestamp(),
     backfill_id bigint,  -- that made it
@@ -65,6 +71,8 @@ create table queue.runs (
     traceparent text check (length(traceparent) <= 128),
     primary key (tenant_id, id),
     foreign key (tenant_id, job_id, job_version) references job.versions (tenant_id, job_id, version),
+    foreign key (tenant_id, parent_run_id) references queue.runs (tenant_id, id),
+    constraint a_child_knows_its_family check (num_nulls(parent_run_id, parent_task_run_id, root_run_id) in (0, 3)),
     constraint finished_iff_finished_at
         check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
     constraint finished_says_why check (finished_at is null or termination_code is not null),
@@ -77,6 +85,7 @@ create index runs_of_job on queue.runs (tenant_id, job_id, job_version, id) wher
 -- (the state is in no predicate: a claim's update of the run touches no index)
 create index runs_under_way on queue.runs (job_id, tenant_id) where job_id is not null and finished_at is null and waits_since is null;
 create index runs_waiting on queue.runs (job_id, tenant_id, priority desc, id) where waits_since is not null;
+create index runs_of_parent on queue.runs (parent_run_id, tenant_id) where parent_run_id is not null;
 create index runs_overdue on queue.runs (deadline_at) where deadline_at is not null and cancel_requested_at is null and finished_at is null;
 create index runs_by_finish on queue.runs (tenant_id, finished_at) where finished_at is not null;
 
@@ -85,43 +94,69 @@ create table queue.task_runs (
     id bigint not null generated always as identity,
     run_id bigint not null,
     task_key text not null,
-    job_type text not null,
-    engine text not null,
+    kind job.task_kind not null default 'work',
+    job_type text,
+    engine text,
     state queue.state not null,
     termination_code queue.termination_code,
     termination_message text,
     run_if text not null default 'ALL_SUCCESS',
     depends_on text[] not null default '{}',
-    max_retries smallint not null,
+    outcomes boolean[],  -- beside depends_on: the outcome of a condition that is asked for; null where none is
+    dependents text[] not null default '{}',  -- the other way round
+    waits_for integer not null default 0,  -- how many of depends_on, or of the iterations of a for_each, have not ended
+    resolves boolean not null default false,  -- has references, or is no work: begins one by one
+    outcome boolean,  -- of a condition
+    concurrency smallint,  -- of a for_each
+    iterations integer,
+    next_iteration integer,  -- the first that has not begun
+    parent_id bigint,  -- of an iteration: its for_each task
+    iteration integer,
+    child_run_id bigint,  -- of a run_job
+    max_retries smallint not null default 0,
     retry_on_timeout boolean not null default false,
     min_retry_interval_ms integer not null default 0 check (min_retry_interval_ms >= 0),
-    timeout_seconds integer not null,
+    timeout_seconds integer,
     percent smallint not null default 0 check (percent between 0 and 100),
     progress_message text,
-    output_values jsonb not null default '{}',
+    output_values jsonb not null default '{}' check (octet_length(output_values::text) <= 262144),
     started_at timestamptz,
     finished_at timestamptz,
     primary key (tenant_id, id),
     unique (run_id, tenant_id, task_key),  -- one index alone begins with the tenant: see the lint tenant_first_twice
     foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
     constraint finished_iff_finished_at
-        check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null))
+        check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
+    constraint work_is_for_a_runner check (kind <> 'work' or num_nulls(job_type, engine, timeout_seconds) = 0)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
 create table queue.payloads (
     tenant_id uuid not null,
     task_run_id bigint not null,
-    spec text not null,
+    code_of bigint,  -- of an iteration: its for_each task, whose spec and code it has
+    spec text,
     code jsonb,
-    params jsonb not null,
-    inputs jsonb not null,
-    outputs jsonb not null,
-    secrets jsonb not null,
+    params jsonb not null default '{}',  -- as the task gets them: references are resolved once, when it becomes ready
+    template jsonb,  -- what they were resolved from; null where nothing is
+    input jsonb,  -- of an iteration
+    inputs jsonb not null default '[]',
+    outputs jsonb not null default '[]',
+    secrets jsonb not null default '[]',
     network boolean not null default false,
     primary key (tenant_id, task_run_id),
     foreign key (tenant_id, task_run_id) references queue.task_runs (tenant_id, id)
 );
 comment on table queue.payloads is 'Confidential: source code, parameters; secrets are names only.';
+
+-- What the doors have yet to say of runs that began or ended inside another step: callback.relay takes it away.
+create table queue.news (
+    tenant_id uuid not null,
+    run_id bigint not null,
+    ended boolean not null,
+    primary key (run_id, tenant_id, ended),
+    foreign key (tenant_id, run_id) references queue.runs (tenant_id, id)
+);
+comment on table queue.news is 'Internal: an outbox between rooms, empty between transactions.';
 
 -- The hot table: only what waits or runs. A settled attempt moves to past_attempts in the settling statement.
 create table queue.live_attempts (
@@ -242,6 +277,8 @@ alter table queue.task_runs enable row level security;
 alter table queue.task_runs force row level security;
 alter table queue.payloads enable row level security;
 alter table queue.payloads force row level security;
+alter table queue.news enable row level security;
+alter table queue.news force row level security;
 alter table queue.live_attempts enable row level security;
 alter table queue.live_attempts force row level security;
 alter table queue.past_attempts enable row level security;
@@ -276,6 +313,8 @@ create policy "doors keep the caller's task runs" on queue.task_runs for all to 
     using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
 create policy "doors keep the caller's payloads" on queue.payloads for all to app_owner
     using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's news" on queue.news for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
 create policy "doors keep the caller's attempts" on queue.live_attempts for all to app_owner
     using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
 create policy "doors keep the caller's past attempts" on queue.past_attempts for all to app_owner
@@ -292,6 +331,7 @@ create policy "the worker reads settings" on queue.settings for all to app_syste
 create policy "the worker keeps runs" on queue.runs for all to app_system using (true) with check (true);
 create policy "the worker keeps task runs" on queue.task_runs for all to app_system using (true) with check (true);
 create policy "the worker keeps payloads" on queue.payloads for all to app_system using (true) with check (true);
+create policy "the worker keeps news" on queue.news for all to app_system using (true) with check (true);
 create policy "the worker keeps attempts" on queue.live_attempts for all to app_system using (true) with check (true);
 create policy "the worker keeps past attempts" on queue.past_attempts for all to app_system using (true) with check (true);
 create policy "the worker keeps slots" on queue.slots for all to app_system using (true) with check (true);
@@ -299,14 +339,16 @@ create policy "the worker keeps logs" on queue.logs for all to app_system using 
 create policy "the worker keeps runners" on queue.runners for all to app_system using (true) with check (true);
 
 grant select (tenant_id, id, job_id, job_version, name, job_type, state, termination_code, termination_message, priority, task_count,
-              created_by, created_at, waits_since, started_at, finished_at, timeout_seconds, deadline_at, cancel_requested_at, stop_code) on queue.runs to authenticated;
+              parent_run_id, parent_task_run_id, root_run_id, created_by, created_at, waits_since, started_at, finished_at, timeout_seconds, deadline_at,
+              cancel_requested_at, stop_code) on queue.runs to authenticated;
 grant select on queue.task_runs, queue.payloads, queue.past_attempts, queue.logs to authenticated;
 grant select (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost, runner, claimed_at,
               lease_expires_at, deadline_at, cancel_requested_at, external_id) on queue.live_attempts to authenticated;
 grant select on queue.attempts to authenticated;
 grant select, insert, update on queue.settings, queue.runs, queue.task_runs, queue.slots, queue.runners to app_system;
-grant select, insert on queue.payloads, queue.past_attempts, queue.logs to app_system;
-grant select, insert, update, delete on queue.live_attempts to app_system;
+grant select, insert on queue.past_attempts, queue.logs to app_system;
+grant select, insert, update on queue.payloads to app_system;
+grant select, insert, update, delete on queue.live_attempts, queue.news to app_system;
 grant select on queue.attempts to app_system;
 
 create function queue.is_final(p_state queue.state)

@@ -1,21 +1,31 @@
--- queue, second part: what becomes of a submission: a run, its tasks, what waits for what.
+-- queue, third part: what becomes of a submission: a run, its tasks, what waits for what.
+-- The row of the run at the top is the lock of its whole family: who changes a graph holds it, so two tasks that end together
+-- advance one after the other, and a run that ends may move the one that started it without either waiting for the other.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
 
+-- ------------------------------------------------------------------------------------------- submit
+
 -- A checked submission becomes one run; the same idempotency key gives the run that is there (fresh = false).
-create function queue.submit(p_tenant uuid, p_user text, p jsonb, out run_id bigint, out state queue.state, out fresh boolean)
+-- p_parent: the run_job task that asks for it.
+create function queue.submit(p_tenant uuid, p_user text, p jsonb, p_parent queue.task_runs default null,
+                             out run_id bigint, out state queue.state, out fresh boolean)
 language plpgsql set search_path = '' as $$
 declare
     v_tasks jsonb := p -> 'tasks';
+    v_count integer := jsonb_array_length(v_tasks);
     v_job bigint := (p ->> 'job_id')::bigint;
+    v_begin bigint[];
 begin
     fresh := true;
-    insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, created_by, traceparent,
-                                 timeout_seconds)
+    insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, open_tasks, parameters,
+                                 parent_run_id, parent_task_run_id, root_run_id, created_by, traceparent, timeout_seconds)
     values (p_tenant, v_job, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
-            p ->> 'idempotency_key', jsonb_array_length(v_tasks), p_user, p ->> 'traceparent',
-            (p ->> 'run_timeout_seconds')::integer)
+            p ->> 'idempotency_key', v_count, v_count, coalesce(p -> 'parameters', '{}'), p_parent.run_id, p_parent.id,
+            case when p_parent.id is not null then (select coalesce(x.root_run_id, x.id) from queue.runs x
+                                                    where x.tenant_id = p_tenant and x.id = p_parent.run_id) end,
+            p_user, p ->> 'traceparent', (p ->> 'run_timeout_seconds')::integer)
     on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
     returning r.id, r.state into run_id, state;
     if run_id is null then
@@ -32,108 +42,289 @@ begin
         set state = submit.state, backfill_id = (p ->> 'backfill_id')::bigint, waits_since = case submit.state when 'BLOCKED' then r.created_at end,
             finished_at = case submit.state when 'SKIPPED' then clock_timestamp() end,
             termination_code = case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end,
+            open_tasks = case submit.state when 'SKIPPED' then 0 else r.open_tasks end,
             event_seq = r.event_seq + (submit.state = 'SKIPPED')::integer
         where r.tenant_id = p_tenant and r.id = run_id;
     end if;
-    with task as (
-        select t, array(select coalesce(d ->> 'task_key', d #>> '{}') from jsonb_array_elements(t -> 'depends_on') d) as depends_on
-        from jsonb_array_elements(v_tasks) t
+    if strpos((p -> 'parameters')::text, '{{') > 0 then
+        update queue.runs r set parameters = queue.resolve(r, null, null, r.parameters) where r.tenant_id = p_tenant and r.id = run_id;
+    end if;
+    if p_parent.id is not null then
+        insert into queue.news (tenant_id, run_id, ended) select p_tenant, submit.run_id, e from unnest(array[false, true]) e where not e or submit.state = 'SKIPPED';
+    end if;
+    with task as materialized (
+        select t, ord, t ->> 'task_key' as task_key, job.kind_of(t) as kind, coalesce(t -> 'task', t) as w, d.keys as depends_on, d.outcomes,
+               job.kind_of(t) <> 'work' or strpos((t -> 'params')::text, '{{') > 0 as resolves
+        from jsonb_array_elements(v_tasks) with ordinality x (t, ord)
+        cross join lateral (
+            select coalesce(array_agg(coalesce(d ->> 'task_key', d #>> '{}') order by nth), '{}') as keys,
+                   case when count(d ->> 'outcome') > 0 then array_agg((d ->> 'outcome')::boolean order by nth) end as outcomes
+            from jsonb_array_elements(t -> 'depends_on') with ordinality y (d, nth)) d
+    ), edge as (
+        select u.task_key, array_agg(t.task_key order by t.ord) as dependents
+        from task t cross join unnest(t.depends_on) u (task_key) where v_count > 1 group by u.task_key
     ), made as (
-        insert into queue.task_runs as k (tenant_id, run_id, task_key, job_type, engine, state, run_if, depends_on, max_retries, timeout_seconds,
-                                          retry_on_timeout, min_retry_interval_ms, finished_at, termination_code)
-        select p_tenant, submit.run_id, t ->> 'task_key', t ->> 'job_type', t ->> 'engine',
-               case when submit.state = 'SKIPPED' or depends_on = '{}' then submit.state else 'BLOCKED' end,
-               t ->> 'run_if', depends_on, (t ->> 'max_retries')::smallint, (t ->> 'timeout_seconds')::integer,
-               coalesce((t ->> 'retry_on_timeout')::boolean, false), coalesce((t ->> 'min_retry_interval_ms')::integer, 0),
+        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, state, run_if, depends_on, outcomes, dependents,
+            waits_for, resolves, concurrency, max_retries, timeout_seconds, retry_on_timeout, min_retry_interval_ms,
+            finished_at, termination_code)
+        select p_tenant, submit.run_id, t.task_key, t.kind, t.w ->> 'job_type', t.w ->> 'engine',
+               case when submit.state = 'SKIPPED' or t.depends_on = '{}' and not t.resolves then submit.state else 'BLOCKED' end,
+               t.t ->> 'run_if', t.depends_on, t.outcomes, coalesce(e.dependents, '{}'), cardinality(t.depends_on), t.resolves,
+               (t.t #>> '{for_each,concurrency}')::smallint,
+               coalesce((t.w ->> 'max_retries')::smallint, 0), (t.w ->> 'timeout_seconds')::integer,
+               coalesce((t.w ->> 'retry_on_timeout')::boolean, false), coalesce((t.w ->> 'min_retry_interval_ms')::integer, 0),
                case submit.state when 'SKIPPED' then clock_timestamp() end, case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end
-        from task
-        returning k.id, k.task_key, k.job_type, k.engine, k.state
+        from task t left join edge e on e.task_key = t.task_key
+        order by t.ord
+        returning k.id, k.task_key, k.job_type, k.engine, k.state, k.waits_for
     ), filled as (
-        insert into queue.payloads (tenant_id, task_run_id, spec, code, params, inputs, outputs, secrets, network)
-        select p_tenant, made.id, t ->> 'spec', nullif(t -> 'code', 'null'), t -> 'params', t -> 'inputs', t -> 'outputs', t -> 'secrets',
-               (t ->> 'network')::boolean
-        from made join task on t ->> 'task_key' = made.task_key
+        insert into queue.payloads (tenant_id, task_run_id, spec, code, params, template, inputs, outputs, secrets, network)
+        select p_tenant, m.id, t.w ->> 'spec', nullif(t.w -> 'code', 'null'),
+               case when t.resolves then '{}' else t.w -> 'params' end,
+               case when t.resolves then
+                   case t.kind when 'work' then t.w -> 'params' when 'condition' then t.t -> 'condition' when 'run_job' then t.t -> 'run_job'
+                               else jsonb_build_object('inputs', t.t #> '{for_each,inputs}', 'each', coalesce(t.w -> 'params', t.w -> 'run_job')) end end,
+               coalesce(t.w -> 'inputs', '[]'), coalesce(t.w -> 'outputs', '[]'), coalesce(t.w -> 'secrets', '[]'),
+               coalesce((t.w ->> 'network')::boolean, false)
+        from made m join task t on t.task_key = m.task_key
+    ), queued as (
+        insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
+        select p_tenant, submit.run_id, m.id, m.job_type || '/' || m.engine, (p ->> 'priority')::smallint
+        from made m where m.state = 'QUEUED'
     )
-    insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-    select p_tenant, submit.run_id, made.id, made.job_type || '/' || made.engine, (p ->> 'priority')::smallint
-    from made where made.state = 'QUEUED';
+    select array_agg(m.id order by m.id) filter (where m.state = 'BLOCKED' and m.waits_for = 0) into v_begin from made m;
+    if v_begin is not null and state = 'QUEUED' then
+        state := (queue.proceed(p_tenant, run_id, '{}', v_begin)).state;
+    end if;
     perform ground.wake('control_room_attempts');
 end
 $$;
-revoke all on function queue.submit(uuid, text, jsonb) from public;
-grant execute on function queue.submit(uuid, text, jsonb) to app_system;
+revoke all on function queue.submit(uuid, text, jsonb, queue.task_runs) from public;
+grant execute on function queue.submit(uuid, text, jsonb, queue.task_runs) to app_system;
 
--- When a run may begin, or a task of it ended: dependents wake or are skipped, and a run whose tasks have all ended ends.
-create function queue.advance(p_tenant uuid, p_run bigint)
-returns queue.state language plpgsql set search_path = '' as $$
+-- ------------------------------------------------------------------------------------------ advance
+
+-- Who waits for how many, when tasks were changed by somebody who did not say which: a cancel, a repair. due: who waits for none.
+create function queue.count_anew(p_tenant uuid, p_run bigint, out due bigint[], out loops bigint[])
+language plpgsql set search_path = '' as $$
+begin
+    update queue.task_runs k
+    set waits_for = (select count(*) from queue.task_runs u where u.run_id = p_run and u.tenant_id = p_tenant and u.finished_at is null
+                                                              and case k.state when 'BLOCKED' then u.task_key = any (k.depends_on) else u.parent_id = k.id end)
+    where k.tenant_id = p_tenant and k.run_id = p_run and k.parent_id is null
+      and (k.state = 'BLOCKED' or (k.state = 'RUNNING' and k.kind = 'for_each'));
+    update queue.runs r set open_tasks = (select count(*) from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.finished_at is null)
+    where r.tenant_id = p_tenant and r.id = p_run;
+    select coalesce(array_agg(k.id order by k.id) filter (where k.state = 'BLOCKED' and k.waits_for = 0), '{}'),
+           coalesce(array_agg(k.id order by k.id) filter (where k.state = 'RUNNING'), '{}')
+    into due, loops
+    from queue.task_runs k
+    where k.tenant_id = p_tenant and k.run_id = p_run and k.parent_id is null
+      and (k.state = 'BLOCKED' or (k.state = 'RUNNING' and k.kind = 'for_each'));
+end
+$$;
+revoke all on function queue.count_anew(uuid, bigint) from public;
+grant execute on function queue.count_anew(uuid, bigint) to app_system;
+
+create type queue.progress as (state queue.state, ended boolean);
+
+-- Some tasks of a run have ended, others wait for nothing any more: who waited for them begins or is skipped, and what begins may
+-- end at once, until nothing moves; then the run itself, if all have ended. Each step costs what it moves, however large the graph.
+-- p_ended null: nobody counted; everything is counted anew. ended: the run has ended here.
+create function queue.proceed(p_tenant uuid, p_run bigint, p_ended bigint[], p_due bigint[] default '{}')
+returns queue.progress language plpgsql set search_path = ''
+set plan_cache_mode = force_generic_plan as $$  -- each statement is as quick for a graph of 1,000 as for one of 2
 declare
     v_now timestamptz := clock_timestamp();
-    v_run queue.runs;
-    v_moved integer;
+    r queue.runs;
+    v_ended bigint[] := p_ended;
+    v_due bigint[] := p_due;
+    v_begin bigint[] := '{}';
+    v_loops bigint[] := '{}';
+    v_closed integer := 0;
+    v_moved boolean := false;
+    v_decides boolean := false;  -- something runs that no claim will speak of
     v_state queue.state;
     v_code text;
     v_message text;
+    i bigint;
 begin
-    -- the run's row is the lock of its graph: two tasks that end together advance one after the other
-    select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
-    if queue.is_final(v_run.state) or v_run.waits_since is not null and v_run.cancel_requested_at is null then
-        return v_run.state;
+    select x.* into r from queue.runs x where x.tenant_id = p_tenant and x.id = p_run for update;
+    if queue.is_final(r.state) or r.waits_since is not null and r.cancel_requested_at is null then
+        return (r.state, false)::queue.progress;
     end if;
-    if v_run.task_count > 1 or v_run.state in ('QUEUED', 'BLOCKED') then
-        loop
-            with due as (
-                select k.id,
-                       count(*) filter (where d.state = 'SUCCEEDED') as good,
-                       count(*) filter (where d.state in ('FAILED', 'TIMED_OUT', 'CANCELED')) as bad,
-                       count(*) filter (where d.state = 'SKIPPED') as skipped, count(d.id) as n
-                from queue.task_runs k
-                left join queue.task_runs d on d.tenant_id = k.tenant_id and d.run_id = k.run_id and d.task_key = any (k.depends_on)
-                where k.tenant_id = p_tenant and k.run_id = p_run and k.state = 'BLOCKED'
-                group by k.id
-                having coalesce(bool_and(queue.is_final(d.state)), true)
-            ), decided as (
+    if p_ended is null then
+        select c.due, c.loops into v_due, v_loops from queue.count_anew(p_tenant, p_run) c;
+        v_ended := '{}';
+    end if;
+    loop
+        if v_ended <> '{}' then
+            v_closed := v_closed + cardinality(v_ended);
+            -- each by its key, one by one: joined, the planner has looked through all the tasks of the run, or the tenant
+            with ended as materialized (
+                select k.parent_id, k.dependents from unnest(v_ended) e (id)
+                cross join lateral (select x.parent_id, x.dependents from queue.task_runs x where x.tenant_id = p_tenant and x.id = e.id limit 1) k
+            ), waiting as materialized (
+                select k.id, d.n
+                from (select d.task_key, count(*)::integer as n from ended cross join unnest(ended.dependents) d (task_key) group by d.task_key) d
+                cross join lateral (select x.id from queue.task_runs x
+                                    where x.run_id = p_run and x.tenant_id = p_tenant and x.task_key = d.task_key and x.state = 'BLOCKED' limit 1) k
+                union all
+                select e.parent_id, count(*)::integer from ended e where e.parent_id is not null group by e.parent_id
+            ), counted as (
+                update queue.task_runs k set waits_for = k.waits_for - w.n
+                from waiting w where k.tenant_id = p_tenant and k.id = w.id and k.state in ('BLOCKED', 'RUNNING')
+                returning k.id, k.state, k.waits_for
+            )
+            select v_due || coalesce(array_agg(c.id order by c.id) filter (where c.state = 'BLOCKED' and c.waits_for = 0), '{}'),
+                   coalesce(array_agg(c.id order by c.id) filter (where c.state = 'RUNNING'), '{}')  -- a for_each, by one iteration
+            into v_due, v_loops from counted c;
+        end if;
+        exit when v_due = '{}' and v_loops = '{}';
+        v_moved := true;
+        v_ended := '{}';
+        if v_due <> '{}' then
+            with due as materialized (
+                select k.id, k.kind, k.resolves, k.job_type || '/' || k.engine as requires, d.behind,
+                       r.cancel_requested_at is null and d.other = 0
+                       and (d.n = 0 or case k.run_if when 'ALL_SUCCESS' then d.good = d.n
+                                                     when 'ALL_DONE' then true
+                                                     when 'NONE_FAILED' then d.bad = 0
+                                                     when 'AT_LEAST_ONE_SUCCESS' then d.good > 0
+                                                     when 'ALL_FAILED' then d.bad = d.n
+                                                     when 'AT_LEAST_ONE_FAILED' then d.bad > 0 end) as goes,
+                       k.run_if in ('ALL_FAILED', 'AT_LEAST_ONE_FAILED') as wants_failure, d.bad, d.failed
+                from unnest(v_due) e (id)
+                cross join lateral (select x.* from queue.task_runs x where x.tenant_id = p_tenant and x.id = e.id and x.state = 'BLOCKED' limit 1) k
+                cross join lateral (
+                    select count(*) as n,
+                           count(*) filter (where u.state = 'SUCCEEDED') as good,
+                           count(*) filter (where u.state in ('FAILED', 'TIMED_OUT', 'CANCELED')) as bad,
+                           count(*) filter (where u.state in ('FAILED', 'TIMED_OUT') or u.termination_code = 'UPSTREAM_FAILED') as failed,
+                           count(*) filter (where u.termination_code in ('UPSTREAM_FAILED', 'UPSTREAM_CANCELED')) as behind,
+                           count(*) filter (where w.outcome is not null and u.outcome is distinct from w.outcome) as other
+                    from unnest(k.depends_on, k.outcomes) w (task_key, outcome)
+                    cross join lateral (select x.state, x.outcome, x.termination_code from queue.task_runs x
+                                        where x.run_id = p_run and x.tenant_id = p_tenant and x.task_key = w.task_key limit 1) u
+                ) d
+            ), moved as (
                 update queue.task_runs k
-                set state = case when v.go and v_run.cancel_requested_at is null then 'QUEUED' else 'SKIPPED' end::queue.state,
-                    finished_at = case when v.go and v_run.cancel_requested_at is null then null else v_now end,
-                    termination_code = case when v.go and v_run.cancel_requested_at is null then null
-                                            when v.bad > 0 or v.skipped > 0 then 'UPSTREAM_FAILED' else 'EXCLUDED' end
-                from (select due.*, due.n = 0 or case k.run_if when 'ALL_SUCCESS' then due.good = due.n
-                                                  when 'ALL_DONE' then true
-                                                  when 'NONE_FAILED' then due.bad = 0
-                                                  when 'AT_LEAST_ONE_SUCCESS' then due.good > 0
-                                                  when 'ALL_FAILED' then due.bad = due.n
-                                                  when 'AT_LEAST_ONE_FAILED' then due.bad > 0 end as go
-                      from due join queue.task_runs k on k.tenant_id = p_tenant and k.id = due.id) v
-                where k.tenant_id = p_tenant and k.id = v.id
-                returning k.id, k.state, k.job_type, k.engine
+                set state = case when not d.goes then 'SKIPPED' when d.resolves then 'BLOCKED' else 'QUEUED' end::queue.state,
+                    finished_at = case when not d.goes then v_now end,
+                    termination_code = case when d.goes then null
+                                            when d.wants_failure or d.bad + d.behind = 0 then 'EXCLUDED'
+                                            when d.failed > 0 then 'UPSTREAM_FAILED' else 'UPSTREAM_CANCELED' end
+                from due d where k.tenant_id = p_tenant and k.id = d.id
             ), queued as (
                 insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-                select p_tenant, p_run, d.id, d.job_type || '/' || d.engine, v_run.priority from decided d where d.state = 'QUEUED'
+                select p_tenant, p_run, d.id, d.requires, r.priority from due d where d.goes and not d.resolves order by d.id
             )
-            select count(*) into v_moved from decided;
-            exit when v_moved = 0;
-            perform ground.wake('control_room_attempts');
+            select coalesce(array_agg(d.id order by d.id) filter (where not d.goes), '{}'),
+                   coalesce(array_agg(d.id order by d.id) filter (where d.goes and d.resolves), '{}'),
+                   v_decides or coalesce(bool_or(d.goes and d.kind <> 'work'), false)
+            into v_ended, v_begin, v_decides from due d;
+            foreach i in array v_begin loop
+                if queue.begin_task(r, i) then
+                    v_ended := v_ended || i;
+                else  -- a for_each that has begun has its first round before it
+                    v_loops := v_loops || i;
+                end if;
+            end loop;
+            v_due := '{}';
+        end if;
+        foreach i in array v_loops loop
+            v_ended := v_ended || queue.go_round(r, i);
         end loop;
+        v_loops := '{}';
+    end loop;
+    if v_moved then
+        perform ground.wake('control_room_attempts');
     end if;
-    if exists (select from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.finished_at is null) then
-        return v_run.state;
+    update queue.runs x
+    set open_tasks = x.open_tasks - v_closed,
+        state = case when v_decides and x.state = 'QUEUED' then 'RUNNING' else x.state end,
+        started_at = case when v_decides then coalesce(x.started_at, v_now) else x.started_at end,
+        deadline_at = case when v_decides then coalesce(x.deadline_at, v_now + make_interval(secs => x.timeout_seconds)) else x.deadline_at end
+    where x.tenant_id = p_tenant and x.id = p_run
+    returning x.* into r;
+    if r.open_tasks > 0 then
+        return (r.state, false)::queue.progress;
     end if;
+
     select k.state, k.termination_code, k.termination_message into v_state, v_code, v_message
     from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run
     order by (k.state = 'FAILED') desc, (k.state = 'TIMED_OUT') desc, (k.state = 'CANCELED') desc, (k.state = 'SUCCEEDED') desc, k.finished_at
     limit 1;
-    if (v_run.stop_code = 'RUN_TIMED_OUT' or v_run.cancel_requested_at is not null and v_state in ('SKIPPED', 'SUCCEEDED'))
+    if (r.stop_code = 'RUN_TIMED_OUT' or r.cancel_requested_at is not null and v_state in ('SKIPPED', 'SUCCEEDED'))
        and exists (select from queue.task_runs k where k.tenant_id = p_tenant and k.run_id = p_run and k.state <> 'SUCCEEDED') then
-        v_state := case v_run.stop_code when 'RUN_TIMED_OUT' then 'TIMED_OUT' else 'CANCELED' end;
-        v_code := v_run.stop_code;
+        v_state := case r.stop_code when 'RUN_TIMED_OUT' then 'TIMED_OUT' else 'CANCELED' end;
+        v_code := r.stop_code;
     end if;
-    update queue.runs r
-    set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = v_now, waits_since = null,
-        event_seq = r.event_seq + 1,  -- of the terminal event that callback.announce writes
-        started_at = coalesce(r.started_at, case when v_state <> 'CANCELED' then v_now end)
-    where r.tenant_id = p_tenant and r.id = p_run;
-    return v_state;
+    update queue.runs x
+    set state = v_state, termination_code = coalesce(v_code, 'SUCCESS'), termination_message = v_message, finished_at = clock_timestamp(),
+        waits_since = null, event_seq = x.event_seq + 1,  -- of the terminal event that callback.announce writes
+        started_at = coalesce(x.started_at, case when v_state <> 'CANCELED' then v_now end)
+    where x.tenant_id = p_tenant and x.id = p_run;
+    insert into queue.news (tenant_id, run_id, ended) values (p_tenant, p_run, true);
+    return (v_state, true)::queue.progress;
 end
+$$;
+revoke all on function queue.proceed(uuid, bigint, bigint[], bigint[]) from public;
+grant execute on function queue.proceed(uuid, bigint, bigint[], bigint[]) to app_system;
+
+-- A run, and the runs that it has started and that live. (plpgsql: a plan of a function in sql may outlive the role it was made for.)
+create function queue.family(p_tenant uuid, p_run bigint)
+returns bigint[] language plpgsql stable set search_path = '' as $$
+begin
+    return array(
+        with recursive down (id) as (
+            select p_run
+            union
+            select k.child_run_id from down d join queue.task_runs k on k.run_id = d.id and k.tenant_id = p_tenant
+            where k.child_run_id is not null and k.state = 'RUNNING'
+        )
+        select d.id from down d);
+end
+$$;
+revoke all on function queue.family(uuid, bigint) from public;
+grant execute on function queue.family(uuid, bigint) to app_system;
+
+-- Tasks of some runs have ended (null: look at all of the run), and so with the runs that wait for those. The newest run first:
+-- a child is younger than its parent.
+create function queue.advance(p_tenants uuid[], p_runs bigint[], p_tasks bigint[])
+returns table (run_id bigint, run_state queue.state) language plpgsql set search_path = '' as $$
+declare
+    v record;
+    p queue.progress;
+    c queue.runs;
+begin
+    perform from (
+        select distinct u.tenant_id, coalesce(r.root_run_id, u.run_id) as id from unnest(p_tenants, p_runs) u (tenant_id, run_id)
+        cross join lateral (select x.root_run_id from queue.runs x where x.tenant_id = u.tenant_id and x.id = u.run_id limit 1) r
+        order by id) o
+    cross join lateral (select from queue.runs x where x.tenant_id = o.tenant_id and x.id = o.id limit 1 for update) x;
+    for v in select u.tenant_id, u.id, case when bool_or(u.task_id is null) then null else array_agg(u.task_id) end as tasks
+             from unnest(p_tenants, p_runs, p_tasks) u (tenant_id, id, task_id) group by u.tenant_id, u.id order by u.id desc loop
+        p := queue.proceed(v.tenant_id, v.id, v.tasks);
+        run_id := v.id;
+        run_state := p.state;
+        return next;
+        while p.ended loop
+            select x.* into c from queue.runs x where x.tenant_id = v.tenant_id and x.id = run_id;
+            exit when c.parent_run_id is null or not queue.end_parent(c);
+            p := queue.proceed(v.tenant_id, c.parent_run_id, array[c.parent_task_run_id]);
+            run_id := c.parent_run_id;
+        end loop;
+    end loop;
+end
+$$;
+revoke all on function queue.advance(uuid[], bigint[], bigint[]) from public;
+grant execute on function queue.advance(uuid[], bigint[], bigint[]) to app_system;
+
+-- The same for one run, all of whose tasks are to be looked at.
+create function queue.advance(p_tenant uuid, p_run bigint)
+returns queue.state language sql volatile set search_path = '' as $$
+    select a.run_state from queue.advance(array[p_tenant], array[p_run], array[null::bigint]) a
 $$;
 revoke all on function queue.advance(uuid, bigint) from public;
 grant execute on function queue.advance(uuid, bigint) to app_system;

@@ -1,4 +1,4 @@
--- queue, third part: claim, renew, report, settle, give back, reap, cancel.
+-- queue, fifth part: claim, renew, report, settle, give back, reap, cancel.
 -- Law 1: every renew, report and settle matches (attempt, lease, RUNNING). Zero rows = stale. Database time only.
 
 grant app_owner, app_system to postgres;
@@ -230,15 +230,19 @@ revoke all on function queue.backoff(integer) from public;
 grant execute on function queue.backoff(integer) to app_system;
 
 -- Attempts end under their fence, all in one statement: hot rows move to history, slots come back, tasks end or wait for
--- their retry, runs of one task end with them; the graphs of the others advance one by one. ended = the run ended here.
+-- their retry, runs of one task end with them; the graphs of the others advance. ended = the run ended here, and its end is to be
+-- announced; that of a graph is news.
 create function queue.settle(p_items jsonb)
 returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint, run_state queue.state, ended boolean)
 language plpgsql set search_path = '' as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
-    v_ended bigint[] := '{}';
     v record;
+    v_attempts bigint[] := '{}';  -- those whose graphs move
+    v_tenants uuid[] := '{}';
+    v_runs bigint[] := '{}';
+    v_tasks bigint[] := '{}';
 begin
     for v in
         with item as materialized (
@@ -293,31 +297,36 @@ begin
             set state = f.ends, termination_code = f.ended_for, termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
                 finished_at = v_now, event_seq = r.event_seq + 1
             from fate f
-            where r.tenant_id = f.tenant_id and r.id = f.run_id and r.task_count = 1 and not f.retry
+            where r.tenant_id = f.tenant_id and r.id = f.run_id and r.task_count = 1 and r.parent_run_id is null and not f.retry
             returning f.id, f.lease
         )
         -- (both joined to the items: joined to each other, the planner has compared all with all)
-        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.retry, f.ends as state, r.id is not null as ended
+        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.task_run_id, f.retry, f.ends as state, r.id is not null as ended
         from item i
         left join fate f on f.id = i.id and f.lease = i.lease
         left join run r on r.id = i.id and r.lease = i.lease
-        order by f.run_id  -- the order in which graphs are locked
     loop
+        if v.settled and not v.ended and not v.retry then
+            v_attempts := v_attempts || v.id;
+            v_tenants := v_tenants || v.tenant_id;
+            v_runs := v_runs || v.run_id;
+            v_tasks := v_tasks || v.task_run_id;
+            continue;
+        end if;
         attempt_id := v.id;
         settled := v.settled;
         tenant_id := v.tenant_id;
         run_id := v.run_id;
         ended := v.ended;
         run_state := case when v.ended then v.state when v.retry then 'RUNNING' end;
-        if v.settled and not v.ended and not v.retry then
-            run_state := queue.advance(v.tenant_id, v.run_id);
-            ended := queue.is_final(run_state) and v.run_id <> all (v_ended);  -- its last two tasks may end in one batch
-            if ended then
-                v_ended := v_ended || v.run_id;
-            end if;
-        end if;
         return next;
     end loop;
+    if v_attempts <> '{}' then
+        return query
+        select u.attempt_id, true, u.tenant_id, u.run_id, a.run_state, false
+        from queue.advance(v_tenants, v_runs, v_tasks) a
+        join unnest(v_attempts, v_tenants, v_runs) u (attempt_id, tenant_id, run_id) on u.run_id = a.run_id;
+    end if;
 end
 $$;
 revoke all on function queue.settle(jsonb) from public;
@@ -362,26 +371,31 @@ grant execute on function queue.expired(integer) to app_system;
 
 -- --------------------------------------------------------------------------------------------- stop
 
--- What waits ends at once, in this state and for this reason; what runs is told to stop and settles itself. The first reason
--- stays. Returns the run's state after it.
+-- What waits ends at once, in this state and for this reason; what runs is told to stop and settles itself; so with the runs
+-- that it started. The first reason stays. Returns the run's state after it.
 create function queue.stop(p_tenant uuid, p_run bigint, p_state queue.state, p_code queue.termination_code, p_message text)
 returns queue.state language plpgsql set search_path = '' as $$
 declare
     v_now timestamptz := clock_timestamp();
     v_run queue.runs;
+    v_family bigint[] := queue.family(p_tenant, p_run);
+    v_told bigint;
 begin
-    -- attempts first, then the run: the order in which a claim takes them, so the two never wait for each other
-    perform from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run order by a.id for update;
+    -- attempts first, then runs: the order in which a claim takes them, so the two never wait for each other
+    perform from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = any (v_family) order by a.id for update;
+    perform from queue.runs r
+    where r.tenant_id = p_tenant and r.id = (select coalesce(x.root_run_id, x.id) from queue.runs x where x.tenant_id = p_tenant and x.id = p_run) for update;
     select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
     if not found then
         perform ground.fail('RUN_NOT_FOUND');
     elsif queue.is_final(v_run.state) then
         perform ground.fail('RUN_FINISHED', 'state ' || v_run.state);
     end if;
+    v_family := queue.family(p_tenant, p_run);  -- with those that were started meanwhile; from here on no more are
     update queue.runs r set cancel_requested_at = coalesce(r.cancel_requested_at, v_now), stop_code = coalesce(r.stop_code, p_code)
-    where r.tenant_id = p_tenant and r.id = p_run;
+    where r.tenant_id = p_tenant and r.id = any (v_family);
     with gone as (
-        delete from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'QUEUED' returning a.*
+        delete from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = any (v_family) and a.state = 'QUEUED' returning a.*
     ), kept as (
         insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
             finished_at, termination_code, message)
@@ -390,13 +404,14 @@ begin
     )
     update queue.task_runs t
     set state = p_state, finished_at = v_now, termination_code = p_code, termination_message = p_message
-    where t.tenant_id = p_tenant and t.run_id = p_run and t.state in ('QUEUED', 'BLOCKED');
-    update queue.live_attempts a set cancel_requested_at = v_now, stop_code = p_code
-    where a.tenant_id = p_tenant and a.run_id = p_run and a.state = 'RUNNING' and a.cancel_requested_at is null;
-    if found then
-        perform pg_notify('control_room_cancel', p_run::text);
-    end if;
-    return queue.advance(p_tenant, p_run);
+    where t.tenant_id = p_tenant and t.run_id = any (v_family) and t.state in ('QUEUED', 'BLOCKED');
+    with told as (
+        update queue.live_attempts a set cancel_requested_at = v_now, stop_code = p_code
+        where a.tenant_id = p_tenant and a.run_id = any (v_family) and a.state = 'RUNNING' and a.cancel_requested_at is null
+        returning a.run_id
+    )
+    select count(pg_notify('control_room_cancel', d.run_id::text)) into v_told from (select distinct t.run_id from told t) d;
+    return (select a.run_state from queue.advance(array_fill(p_tenant, array[cardinality(v_family)]), v_family, '{}') a where a.run_id = p_run);
 end
 $$;
 revoke all on function queue.stop(uuid, bigint, queue.state, queue.termination_code, text) from public;

@@ -1,4 +1,4 @@
--- queue, fourth part: how runs end: the reasons and who is at fault, runs that take too long, Databricks' words for it.
+-- queue, sixth part: how runs end: the reasons and who is at fault, runs that take too long, Databricks' words for it.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
@@ -28,7 +28,13 @@ insert into queue.termination_codes (code, fault, meaning) values
 ('EXECUTOR_UNAVAILABLE', 'platform', 'What carries attempts out did not work.'),
 ('PUBLISH_FAILED', 'user', 'What it made could not be published.'),
 ('UPSTREAM_FAILED', 'none', 'A task that it depends on did not succeed.'),
-('EXCLUDED', 'none', 'Its run_if did not come true.'),
+('UPSTREAM_CANCELED', 'none', 'A task that it depends on was canceled.'),
+('EXCLUDED', 'none', 'Its run_if did not come true, or a condition had the other outcome.'),
+('REFERENCE_UNRESOLVED', 'user', 'A {{reference}} of the task led to nothing when it became ready.'),
+('CONDITION_INVALID', 'user', 'A condition was to compare what are no numbers.'),
+('TOO_MANY_ITERATIONS', 'user', 'A for_each got more inputs than a run may have.'),
+('ITERATION_FAILED', 'user', 'Not every iteration of a for_each succeeded; each says why.'),
+('RUN_JOB_REFUSED', 'user', 'The job that a run_job task names could not be started.'),
 ('MAX_CONCURRENT_RUNS', 'tenant', 'As many runs of the job as it allows were under way, and it does not queue.'),
 ('INTERNAL_ERROR', 'platform', 'A fault of ours.');
 comment on table queue.termination_codes is 'Internal: the same for every tenant.';
@@ -74,7 +80,7 @@ returns jsonb language sql immutable parallel safe set search_path = '' as $$
             when p_state = 'TIMED_OUT' then 'TIMEDOUT'
             when p_state = 'CANCELED' then 'CANCELED'
             when p_code = 'MAX_CONCURRENT_RUNS' then 'MAXIMUM_CONCURRENT_RUNS_REACHED'
-            when p_code = 'UPSTREAM_FAILED' then 'UPSTREAM_FAILED'
+            when p_code in ('UPSTREAM_FAILED', 'UPSTREAM_CANCELED') then p_code
             when p_state = 'SKIPPED' then 'EXCLUDED'
             when queue.is_final(p_state) then 'FAILED' end)
 $$;

@@ -1,4 +1,4 @@
--- queue, fifth part: lanes: how many runs of a job may be under way at once; who comes too many waits in order, or is skipped.
+-- queue, seventh part: lanes: how many runs of a job may be under way at once; who comes too many waits in order, or is skipped.
 -- The lane's row is the lock, what is under way is counted under it from the runs themselves: no counter that could drift.
 -- Lanes are locked last, after attempts, slots and runs, and in the order of tenant and job: a verb that ends many runs passes
 -- their places on once, at its end.
@@ -60,6 +60,8 @@ begin
         left join (select y.backfill_id, count(*) as n from queue.runs y
                    where y.job_id = p_job and y.tenant_id = p_tenant and y.finished_at is null and y.waits_since is null and y.backfill_id is not null
                    group by y.backfill_id) u on u.backfill_id = w.backfill_id
+        cross join lateral (select from queue.runs x  -- whose row is its family's lock
+                            where x.tenant_id = r.tenant_id and x.id = coalesce(r.root_run_id, r.id) limit 1 for update skip locked) o
         where b.max_concurrent is null or w.place <= b.max_concurrent - coalesce(u.n, 0)
         order by r.priority desc, r.id limit v_free for update of r skip locked
     loop

@@ -1,9 +1,9 @@
--- queue, seventh part: why something waits, in a word and in a sentence.
+-- queue, tenth part: why something waits, in a word and in a sentence.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
 
--- Each task of the run that waits, and why. Codes: NO_RUNNER, RETRY, TENANT_LIMIT, FREE_RUNNER, UPSTREAM, MAX_CONCURRENT_RUNS,
+-- Each task of the run that waits, and why. Codes: NO_RUNNER, RETRY, TENANT_LIMIT, FREE_RUNNER, UPSTREAM, TURN, MAX_CONCURRENT_RUNS,
 -- MAX_CONCURRENT_BACKFILL.
 create function queue.reasons(p_tenant uuid, p_run bigint)
 returns table (task_run_id bigint, code text, reason text) language sql stable rows 10 set search_path = '' as $$
@@ -21,6 +21,7 @@ returns table (task_run_id bigint, code text, reason text) language sql stable r
     cross join lateral (select case
         when r.waits_since is not null and t.depends_on = '{}' then case when u.n >= g.max_runs or b.max_concurrent is null then 'MAX_CONCURRENT_RUNS'
                                                                          else 'MAX_CONCURRENT_BACKFILL' end
+        when a.id is null and t.parent_id is not null then 'TURN'
         when a.id is null then 'UPSTREAM'
         when not exists (select from queue.runners n where n.stopped_at is null and n.seen_at > clock_timestamp() - interval '2 minutes'
                                                        and a.requires = any (n.offers)) then 'NO_RUNNER'
@@ -32,6 +33,7 @@ returns table (task_run_id bigint, code text, reason text) language sql stable r
         when 'MAX_CONCURRENT_BACKFILL' then format('waits: %s of %s runs of backfill %s are under way', u.of_backfill, b.max_concurrent, b.id)
         when 'UPSTREAM' then 'waits for ' || (select string_agg(d.task_key, ', ' order by d.id) from queue.task_runs d
              where d.run_id = t.run_id and d.tenant_id = t.tenant_id and d.task_key = any (t.depends_on) and not queue.is_final(d.state))
+        when 'TURN' then 'waits for its turn among the iterations'
         when 'NO_RUNNER' then 'no runner offers ' || a.requires
         when 'RETRY' then format('retry %s waits until %s', a.number - 1, to_char(a.ready_at at time zone 'UTC', 'HH24:MI:SS"Z"'))
         when 'TENANT_LIMIT' then format('tenant limit reached: %s of %s attempts are running', s.running, l.max_running)
@@ -44,7 +46,7 @@ grant execute on function queue.reasons(uuid, bigint) to app_system;
 -- Of the run: what its first task waits for that does not wait for another; null where nothing does.
 create function queue.reason(p_tenant uuid, p_run bigint, out code text, out reason text)
 language sql stable set search_path = '' as $$
-    select w.code, w.reason from queue.reasons(p_tenant, p_run) w where w.code <> 'UPSTREAM' order by w.task_run_id limit 1
+    select w.code, w.reason from queue.reasons(p_tenant, p_run) w where w.code not in ('UPSTREAM', 'TURN') order by w.task_run_id limit 1
 $$;
 revoke all on function queue.reason(uuid, bigint) from public;
 grant execute on function queue.reason(uuid, bigint) to app_system;

@@ -394,7 +394,7 @@ revoke all on function callback.emit(uuid, bigint, text, jsonb) from public;
 grant execute on function callback.emit(uuid, bigint, text, jsonb) to app_system;
 
 -- The one terminal event of each run that just ended: exactly one, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
--- Its seq was taken by the statement that ended the run.
+-- Its seq was taken by the statement that ended the run. Told twice, it says so once.
 create function callback.announce(p_tenants uuid[], p_runs bigint[])
 returns void language plpgsql set search_path = '' as $$
 begin
@@ -408,6 +408,7 @@ begin
                 'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
                 'url', '/functions/v1/api/v1/runs/' || r.id, 'seq', r.event_seq)
         from ended r
+        on conflict do nothing
         returning e.tenant_id, e.id, e.run_id, e.type
     )
     insert into callback.deliveries (tenant_id, event_id, endpoint_id, url, state, finished_at)
@@ -426,6 +427,44 @@ end
 $$;
 revoke all on function callback.announce(uuid[], bigint[]) from public;
 grant execute on function callback.announce(uuid[], bigint[]) to app_system;
+
+-- What happened to runs inside other steps: one that a task started is listened to as its job says; one that ended is announced, and its place among
+-- the runs of its job is passed on.
+create function callback.relay()
+returns void language plpgsql set search_path = '' as $$
+declare
+    n record;
+    v_tenants uuid[] := '{}';
+    v_runs bigint[] := '{}';
+begin
+    if not exists (select from queue.news) then
+        return;
+    end if;
+    for n in
+        with gone as (
+            delete from queue.news x
+            where (x.run_id, x.tenant_id, x.ended) in (select y.run_id, y.tenant_id, y.ended from queue.news y for update skip locked) returning x.*
+        )
+        select g.*, r.created_by, v.definition -> 'callbacks' as callbacks
+        from gone g
+        join queue.runs r on r.tenant_id = g.tenant_id and r.id = g.run_id
+        left join job.versions v on not g.ended and v.tenant_id = r.tenant_id and v.job_id = r.job_id and v.version = r.job_version
+    loop
+        if n.ended then
+            v_tenants := v_tenants || n.tenant_id;
+            v_runs := v_runs || n.run_id;
+        elsif n.callbacks <> '{}' then
+            perform callback.subscribe(n.tenant_id, n.created_by, n.run_id, n.callbacks);
+        end if;
+    end loop;
+    if v_runs <> '{}' then
+        perform callback.announce(v_tenants, v_runs);
+        perform queue.pass_on(v_tenants, v_runs);
+    end if;
+end
+$$;
+revoke all on function callback.relay() from public;
+grant execute on function callback.relay() to app_system;
 
 -- Progress is an event only where somebody asked for it.
 create function callback.announce_progress(p_tenant uuid, p_run bigint)

@@ -43,7 +43,7 @@ begin
     select json_build_object(  -- json: text that is written once; as jsonb it would be sorted, packed and written again
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
         'task_key', c.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', c.job_type, 'engine', c.engine,
-        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', p.spec, 'code', p.code, 'params', p.params,
+        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', coalesce(p.spec, w.spec), 'code', coalesce(p.code, w.code), 'params', p.params,
         'inputs', case when p.inputs = '[]' then p.inputs else  -- with the artifacts' names, which lineage speaks of
             (select jsonb_agg(i || coalesce(jsonb_build_object('artifact_name', a.name), '{}') order by ord)
              from jsonb_array_elements(p.inputs) with ordinality x (i, ord)
@@ -55,6 +55,8 @@ begin
     from unnest(v_claimed) with ordinality c
     -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant
     cross join lateral (select x.* from queue.payloads x where x.tenant_id = c.tenant_id and x.task_run_id = c.task_run_id limit 1) p
+    left join lateral (select x.spec, x.code from queue.payloads x  -- an iteration has its for_each task's
+                       where x.tenant_id = c.tenant_id and x.task_run_id = p.code_of limit 1) w on true
     cross join lateral (select x.* from queue.runs x where x.tenant_id = c.tenant_id and x.id = c.run_id limit 1) r
     join tenancy.tenants n on n.id = c.tenant_id
     join tenancy.limits l on l.tenant_id = c.tenant_id
@@ -189,7 +191,7 @@ end
 $$;
 revoke all on function worker.record_work(jsonb) from public;
 
--- queue.settle -> callback.announce, for a batch whose work is recorded
+-- queue.settle -> callback.announce -> callback.relay, for a batch whose work is recorded
 create function worker.conclude(p_items jsonb)
 returns jsonb language plpgsql set search_path = '' as $$
 declare
@@ -206,6 +208,7 @@ begin
     if v_runs is not null then
         perform callback.announce(v_tenants, v_runs);
     end if;
+    perform callback.relay();
     return coalesce(v_answer, '[]');
 end
 $$;
@@ -332,6 +335,7 @@ declare
     v_deliveries integer := callback.reap();
     v record;
 begin
+    perform callback.relay();
     update queue.runners r set seen_at = clock_timestamp() where r.instance = p_instance;
     update queue.runners r set stopped_at = clock_timestamp() where r.stopped_at is null and r.seen_at < clock_timestamp() - interval '10 minutes';
     -- a staging table whose lease is over has no reader any more

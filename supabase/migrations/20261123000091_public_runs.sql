@@ -9,7 +9,7 @@ set role app_owner;
 grant usage on schema door to anon, authenticated, service_role;
 grant usage, create on schema door to app_system;
 
--- check everything -> queue.submit -> callback.subscribe -> audit: one transaction, nothing half-written
+-- check everything -> queue.submit -> callback.subscribe -> audit -> callback.relay: one transaction, nothing half-written
 create function door.submit(p_member tenancy.membership, p jsonb, p_backfill bigint default null)
 returns jsonb language plpgsql set search_path = '' as $$
 declare
@@ -28,6 +28,7 @@ begin
         end if;
         perform audit.append(p_member.tenant_id, 'run.submit', 'run', s.run_id::text,
             jsonb_build_object('name', v -> 'name', 'job_type', v -> 'job_type', 'job_id', v -> 'job_id'));
+        perform callback.relay();
     end if;
     return jsonb_build_object('run_id', s.run_id, 'state', s.state, 'url', '/functions/v1/api/v1/runs/' || s.run_id, 'fresh', s.fresh);
 end
@@ -53,7 +54,7 @@ grant execute on function door.run_job(jsonb) to authenticated;
 
 create function public.run_job(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.run_job($1); end $$;
-comment on function public.run_job(jsonb) is 'Submits a run: {job_type, spec, code?, params?, inputs?, outputs?, callbacks?, …} or {job_id, params?} -> {run_id, state, url}. 202; 200 for a known idempotency_key.';
+comment on function public.run_job(jsonb) is 'Submits a run: {job_type, spec, code?, params?, inputs?, outputs?, callbacks?, …}, {tasks: […], params?} or {job_id, params?} -> {run_id, state, url}. 202; 200 for a known idempotency_key.';
 revoke all on function public.run_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.run_job(jsonb) to authenticated;
 
@@ -92,6 +93,7 @@ begin
         perform queue.pass_on(array[v_member.tenant_id], array[v_run]);
         perform callback.announce(array[v_member.tenant_id], array[v_run]);
     end if;
+    perform callback.relay();
     perform audit.append(v_member.tenant_id, 'run.cancel', 'run', v_run::text);
     perform ground.answer_status(202);
     return (select jsonb_build_object('run_id', r.id, 'state', r.state, 'cancel_requested_at', r.cancel_requested_at)
@@ -122,7 +124,7 @@ begin
     end if;
     select * into why from queue.reason(r.tenant_id, r.id);
     v := jsonb_build_object(
-        'run_id', r.id, 'job_id', r.job_id, 'job_version', r.job_version, 'job_type', r.job_type, 'name', r.name,
+        'run_id', r.id, 'job_id', r.job_id, 'job_version', r.job_version, 'parent_run_id', r.parent_run_id, 'job_type', r.job_type, 'name', r.name,
         'state', r.state, 'termination_code', r.termination_code, 'termination_message', r.termination_message,
         'queue_reason', why.reason, 'queue_reason_code', why.code,
         'databricks_state', queue.databricks_state(r.state, r.termination_code, r.cancel_requested_at is not null),
@@ -135,9 +137,9 @@ begin
         'progress', (select jsonb_build_object('percent', coalesce(avg(t.percent), 0)::integer,
                          'message', (array_agg(t.progress_message order by t.started_at desc nulls last) filter (where t.progress_message is not null))[1])
                      from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id),
-        'tasks', (select jsonb_agg(jsonb_build_object('task_run_id', t.id, 'task_key', t.task_key, 'job_type', t.job_type, 'engine', t.engine, 'state', t.state,
+        'tasks', (select jsonb_agg(queue.describe(t) || jsonb_build_object('task_run_id', t.id, 'task_key', t.task_key, 'kind', t.kind, 'job_type', t.job_type, 'engine', t.engine, 'state', t.state,
                 'termination_code', t.termination_code, 'termination_message', t.termination_message,
-                'queue_reason', q.reason, 'queue_reason_code', q.code, 'depends_on', t.depends_on, 'run_if', t.run_if,
+                'queue_reason', q.reason, 'queue_reason_code', q.code, 'run_if', t.run_if,
                 'progress', jsonb_build_object('percent', t.percent, 'message', t.progress_message),
                 'max_retries', t.max_retries, 'timeout_seconds', t.timeout_seconds,
                 'retry_on_timeout', t.retry_on_timeout, 'min_retry_interval_ms', t.min_retry_interval_ms,
@@ -165,8 +167,12 @@ begin
         'history', case when queue.is_expired(r.tenant_id, r.finished_at) then 'expired' else 'kept' end,
         'url', '/functions/v1/api/v1/runs/' || r.id);
     if v_member.role >= 'operator' then  -- confidential: source code and parameters
-        v := v || (select jsonb_build_object('spec', (array_agg(y.spec order by t.id))[1], 'requests', jsonb_object_agg(t.task_key,
-                jsonb_build_object('spec', y.spec, 'code', y.code, 'params', y.params, 'inputs', y.inputs, 'outputs', y.outputs, 'secrets', y.secrets)))
+        v := v || jsonb_build_object('parameters', r.parameters)
+               || (select jsonb_build_object('spec', (array_agg(y.spec order by t.id) filter (where y.spec is not null))[1], 'requests', jsonb_object_agg(t.task_key,
+                case when t.parent_id is not null then jsonb_build_object('input', y.input, 'params', y.params)  -- the rest is its for_each task's
+                     when t.kind = 'work' then jsonb_build_object('spec', y.spec, 'code', y.code, 'params', y.params, 'inputs', y.inputs, 'outputs', y.outputs, 'secrets', y.secrets)
+                     when t.kind = 'for_each' then jsonb_build_object('spec', y.spec, 'code', y.code, 'for_each', y.params, 'inputs', y.inputs, 'outputs', y.outputs, 'secrets', y.secrets)
+                     else jsonb_build_object(t.kind, y.params) end))
             from queue.task_runs t join queue.payloads y on y.tenant_id = t.tenant_id and y.task_run_id = t.id
             where t.tenant_id = r.tenant_id and t.run_id = r.id);
     end if;

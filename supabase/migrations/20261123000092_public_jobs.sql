@@ -20,7 +20,7 @@ begin
             perform ground.fail('JOB_NOT_FOUND');
         end if;
         select w.definition into v_old from job.versions w where w.tenant_id = j.tenant_id and w.job_id = j.id and w.version = j.current_version;
-        v := job.check_definition(v_member.tenant_id, v_old || (p - 'job_id'));
+        v := job.check_definition(v_member.tenant_id, v_old || (p - 'job_id'), j.id);
     end if;
     perform callback.check_callbacks(v_member.tenant_id, v -> 'callbacks');
     if exists (select from job.jobs x where x.tenant_id = v_member.tenant_id and x.name::text = v ->> 'name' and x.deleted_at is null and x.id is distinct from j.id) then
@@ -160,7 +160,8 @@ declare
 begin
     select jsonb_build_object('job_id', j.id, 'name', j.name, 'version', j.current_version, 'created_by', j.created_by, 'created_at', j.created_at, 'updated_at', j.updated_at)
            || case when v_member.role >= 'operator' then w.definition
-                   else jsonb_build_object('tasks', (select jsonb_agg(jsonb_build_object('task_key', t -> 'task_key', 'job_type', t -> 'job_type', 'depends_on', t -> 'depends_on'))
+                   else jsonb_build_object('tasks', (select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('task_key', t -> 'task_key', 'kind', job.kind_of(t),
+                                                                                         'job_type', coalesce(t -> 'job_type', t #> '{task,job_type}'), 'depends_on', t -> 'depends_on')))
                                                      from jsonb_array_elements(w.definition -> 'tasks') t),
                        'schedule', w.definition -> 'schedule', 'periodic', w.definition -> 'periodic', 'trigger', w.definition -> 'trigger') end
            || schedule.state(j.tenant_id, j.id)
