@@ -88,7 +88,9 @@ begin
         exception when others then  -- before 1.5 it knew minutes only
             execute $q$ select cron.schedule('control-room-clock', '* * * * *', 'select worker.fire()') $q$;
         end;
-        execute $q$ select cron.schedule('control-room-clock-sweep', '17 3 * * *', 'delete from cron.job_run_details where end_time < now() - interval ''1 day''') $q$;
+        execute $q$ select cron.schedule('control-room-clock-sweep', '17 3 * * *', $c$
+            delete from cron.job_run_details d using cron.job j
+            where j.jobid = d.jobid and j.jobname in ('control-room-clock', 'control-room-clock-sweep') and d.end_time < now() - interval '1 day' $c$) $q$;
     end if;
 end
 $cron$;
