@@ -171,7 +171,12 @@ insert into schedule.marks (tenant_id, job_id, dataset, at) values (tests.tenant
 select schedule.gather();
 select is((tests.clock(:waiting)).next_fire_at, now() + interval '295 seconds', 'but not longer after the first than the longest wait');
 select is((tests.clock(:waiting)).datasets, '{b,gold.orders}'::text[], 'it knows of what');
+insert into schedule.marks (tenant_id, job_id, dataset) values (tests.tenant('north'), 987654321, 'gold.orders');
+select schedule.gather();
+select is((select count(*) from schedule.marks), 0::bigint, 'marks of a trigger that is gone are gone');
 select tests.ask('pause_job', :waiting);
+insert into schedule.marks (tenant_id, job_id, dataset) values (tests.tenant('north'), :waiting, 'gold.orders');
+select schedule.gather();
 select tests.tell(tests.completed('control-room://north gold.orders'));
 select is(((tests.clock(:waiting)).next_fire_at is null, tests.marks(:waiting)), (true, 0), 'paused: what waited is dropped, and nothing marks it');
 select * from finish();

@@ -37,6 +37,7 @@ create table schedule.watches (
 );
 create index watches_of_dataset on schedule.watches (key, tenant_id);
 
+-- No foreign key: it would lock the trigger's row.
 create table schedule.marks (
     id bigint not null generated always as identity,
     tenant_id uuid not null,
@@ -44,8 +45,7 @@ create table schedule.marks (
     dataset text not null,
     at timestamptz not null default clock_timestamp(),
     run_id bigint,
-    primary key (tenant_id, id),
-    foreign key (tenant_id, job_id) references schedule.triggers (tenant_id, job_id) on delete cascade
+    primary key (tenant_id, id)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
 create index marks_of_trigger on schedule.marks (job_id, tenant_id);
 

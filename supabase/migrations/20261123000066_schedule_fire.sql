@@ -28,7 +28,7 @@ begin
         perform schedule.remove(p_tenant, p_job);
         return;
     end if;
-    select x.* into t from schedule.triggers x where x.tenant_id = p_tenant and x.job_id = p_job for update;
+    select x.* into t from schedule.triggers x where x.tenant_id = p_tenant and x.job_id = p_job for no key update;
     if found and t.kind = v_kind and t.definition = v_definition then
         return;
     end if;
@@ -152,8 +152,10 @@ begin
                                  coalesce(t.marked_at, n.first_at) + make_interval(secs => (t.definition ->> 'max_wait_seconds')::integer)),
             datasets = array(select distinct d from unnest(t.datasets || n.datasets) d order by d),
             causes = (array(select distinct c from unnest(t.causes || n.runs) c order by c desc))[1:1000]
-        where x.tenant_id = t.tenant_id and x.job_id = t.job_id and n.last_at is not null;
+        where x.tenant_id = t.tenant_id and x.job_id = t.job_id and n.last_at is not null
+          and not (t.definition ->> 'paused')::boolean;  -- an update that was under way when it was paused
     end loop;
+    delete from schedule.marks m where not exists (select from schedule.triggers x where x.tenant_id = m.tenant_id and x.job_id = m.job_id);
 end
 $$;
 revoke all on function schedule.gather() from public;

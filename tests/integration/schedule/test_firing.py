@@ -112,3 +112,18 @@ def test_a_fire_that_is_rolled_back_leaves_what_was_due_to_the_next(database: Da
 
     assert fire(doors) == 1
     assert doors.ask("select count(*) from queue.runs") == 1
+
+
+def test_an_update_waits_for_nobody_who_holds_the_trigger(database: Database, doors: Doors) -> None:
+    north = database.add_tenant("north")
+    job = add_job(doors, north, "reader", trigger={"datasets": ["gold.orders"], "debounce_seconds": 0})
+    with psycopg.connect(database.superuser) as holder:
+        holder.execute("select from schedule.triggers where job_id = %s for update", [job])
+        doors.set("set lock_timeout = '2s'")
+        doors.runner.execute("set lock_timeout = '2s'")
+        doors.people.execute("set lock_timeout = '2s'")
+        doors.call(north, "lineage_ingest", event())
+        assert fire(doors) == 0
+        holder.rollback()
+
+    assert fire(doors) == 1
