@@ -212,10 +212,13 @@ select is(tests.as('platform', $$ public.platform_set_limits('{"tenant": "north"
 select tests.refused('platform', format('public.platform_set_limits(%L::jsonb)', p.body::jsonb || '{"tenant": "north"}'), 'FIELD_INVALID', 'no limit: ' || p.body, p.path)
 from (values ('{"max_running": -1}', '$.max_running'), ('{"timeout_seconds": 0}', '$.timeout_seconds'), ('{"timeout_seconds": 86401}', '$.timeout_seconds'),
              ('{"max_retries": 11}', '$.max_retries'), ('{"retention_days": 6}', '$.retention_days'), ('{"max_artifact_bytes": 52428801}', '$.max_artifact_bytes'), ('{"max_running": "many"}', '$.max_running'),
-             ('{"validation_policy": "maybe"}', '$.validation_policy')) p (body, path);
+             ('{"validation_policy": "maybe"}', '$.validation_policy'),
+             ('{"validation_fail_on": "never"}', '$.validation_fail_on')) p (body, path);
 select tests.refused('platform', $$ public.platform_set_limits('{"tenant": "north", "max_memory": 1}') $$, 'FIELD_UNKNOWN', 'an unknown limit is named', '$.max_memory');
 select tests.as('platform', $$ public.platform_set_limits('{"tenant": "north", "validation_policy": "enforce"}') $$);
 select is((select validation_policy from tenancy.tenants where slug = 'north'), 'enforce', 'supplied code is validated by the tenant''s policy');
+select tests.as('platform', $$ public.platform_set_limits('{"tenant": "north", "validation_fail_on": "warning"}') $$);
+select is((select (validation_policy, validation_fail_on)::text from tenancy.tenants where slug = 'north'), '(enforce,warning)', 'the gate is the tenant''s, beside the policy');
 
 select tests.refused('platform', $$ public.platform_create_tenant('{"slug": "north"}') $$, 'TENANT_EXISTS', 'a slug is one tenant''s');
 select tests.refused('platform', format('public.platform_create_tenant(%L::jsonb)', jsonb_build_object('slug', p)), 'FIELD_INVALID', 'no slug: ' || p, '$.slug')

@@ -68,6 +68,7 @@ select tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_b
 select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_build_object('job_id', :'job'::jsonb -> 'job_id'))) ->> 'run_id') as run \gset
 select tests.settle(c) from tests.claim() c where c ->> 'name' = 'bystander';
 select c as claim from tests.claim() c \gset
+select is(:'claim'::jsonb ->> 'validation_fail_on', 'error', 'a claim carries the tenant''s gate for validations');
 
 create function tests.attempt(p_function text, p_claim jsonb, p jsonb)
 returns text language sql immutable as $$ select format('public.%I(%L::jsonb)', p_function, jsonb_build_object('token', p_claim ->> 'token') || p) $$;

@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="heavy",
         metavar="NAME[,NAME]",
         default="",
-        help='heavy things that are at hand, so that tests marked needs("NAME") run: spark, …',
+        help='heavy things that are at hand, so that tests marked needs("NAME") run: spark, validation, …',
     )
     group.addoption("--seed", type=int, metavar="N", help="plays the chaos of that number again")
     group.addoption(

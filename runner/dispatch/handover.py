@@ -77,6 +77,12 @@ class Handover:
     ) -> Outcome:
         collected = await asyncio.to_thread(job_type.collect, attempt, workspace, Exit(0))
         parcels = await self._pack(attempt, workspace, (*collected.artifacts, *self._whole_log(workspace)))
+        if collected.failure is not None:
+            return replace(
+                failed(collected.failure, outcome.usage),
+                artifacts=await self._upload(attempt, parcels),
+                values=collected.values,
+            )
         tables = await self._load(attempt, workspace, collected.tables)
         artifacts = await self._upload(attempt, parcels)
         return replace(

@@ -15,7 +15,7 @@ from runner.model.attempt import Attempt, Input
 from runner.model.errors import Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
 from runner.model.termination import TerminationCode
 from runner.model.wire import StagedInput
-from runner.model.workspace import Workspace
+from runner.model.workspace import PACKED_CODE, Workspace
 from runner.store.base import Store
 from runner.target.loader import Loader
 from runner.transfer.door import Door
@@ -39,21 +39,25 @@ class Intake:
         self._loader = loader
         self._door = door
 
-    async def lay_out(self, attempt: Attempt, workspace: Workspace) -> None:
-        """Write everything the job type may rely on (see `model.workspace`).
+    async def lay_out(self, attempt: Attempt, workspace: Workspace, *, packed: bool = False) -> None:
+        """Write everything the job type may rely on (see `model.workspace`). `packed`: code that came as an
+        artifact stays as it is.
 
         Raises Permanent or Retryable (INVALID_CODE, INPUT_UNAVAILABLE), or StaleLease.
         """
-        await self._write_code(attempt, workspace)
+        await self._write_code(attempt, workspace, packed=packed)
         (workspace.root / "params.json").write_text(json.dumps(attempt.params))
         for each in attempt.inputs:
             await self._stage(attempt, each, workspace)
 
-    async def _write_code(self, attempt: Attempt, workspace: Workspace) -> None:
+    async def _write_code(self, attempt: Attempt, workspace: Workspace, *, packed: bool) -> None:
         if attempt.code is None:
             return
         if attempt.code.files is not None:
             write_files(attempt.code.files, workspace.root)
+            return
+        if packed:
+            await self._door.fetch_input(attempt, CODE_INPUT, workspace.root / PACKED_CODE)
             return
         fetched = workspace.kept / "code"
         await self._door.fetch_input(attempt, CODE_INPUT, fetched)

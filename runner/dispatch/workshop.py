@@ -68,7 +68,7 @@ class Workshop:
         if job_type is None:
             return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
         async with self._workspaces.open(attempt.key) as workspace:
-            await self._intake.lay_out(attempt, workspace)
+            await self._intake.lay_out(attempt, workspace, packed=job_type.takes_packed_code)
             command = await asyncio.to_thread(job_type.prepare, attempt, workspace)
             await self._workspaces.hand_over(workspace)
             prepared = replace(workspace, command=command, secrets=secrets)

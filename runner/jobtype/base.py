@@ -74,9 +74,15 @@ class Exit:
 
 
 class JobType(Protocol):
-    """One job type. `name` is the word in the database, e.g. "spark_etl"."""
+    """One job type. `name` is the word in the database, e.g. "spark_etl".
+
+    `takes_packed_code`: code that came as an artifact is laid out as it is (`workspace.PACKED_CODE`) and
+    unpacked by the job type's own harness, inside the sandbox; otherwise the runner unpacks small archives
+    of text.
+    """
 
     name: str
+    takes_packed_code: bool
 
     def readiness(self) -> tuple[Readiness, ...]:
         """Every engine this job type knows, with the reason where one cannot run on this machine.

@@ -22,5 +22,9 @@ def load(name: str, place: Place) -> JobType | None:
             from runner.jobtype.spark_etl import SparkEtl  # noqa: PLC0415
 
             return SparkEtl(place)
+        case "code_validation":
+            from runner.jobtype.code_validation import CodeValidation  # noqa: PLC0415
+
+            return CodeValidation(place)
         case _:
             return None

@@ -85,6 +85,7 @@ class Attempt:
     external_id: str | None = None
     traceparent: str | None = None
     job_id: int | None = None
+    validation_fail_on: str = "error"
     name: str = ""
 
     @property

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.model.errors import Failure
+
 JsonObject = dict[str, Any]
 
 
@@ -51,9 +53,11 @@ class TableFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
     """Everything an ended attempt leaves behind. `lineage` are OpenLineage RunEvents; `values` small
-    results."""
+    results. With a `failure` the attempt fails although its command did its work: artifacts and values are
+    kept, tables and lineage are not."""
 
     artifacts: tuple[ArtifactFile, ...] = ()
     tables: tuple[TableFile, ...] = ()
     lineage: tuple[JsonObject, ...] = ()
     values: JsonObject = field(default_factory=dict)
+    failure: Failure | None = None

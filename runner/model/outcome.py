@@ -71,6 +71,7 @@ class PermanentFailure:
     message: str
     usage: Usage = UNKNOWN_USAGE
     artifacts: tuple[StoredArtifact, ...] = ()
+    values: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class RetryableFailure:
     after_ms: int | None = None
     usage: Usage = UNKNOWN_USAGE
     artifacts: tuple[StoredArtifact, ...] = ()
+    values: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

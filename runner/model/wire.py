@@ -208,11 +208,13 @@ def outcome_form(outcome: Outcome) -> JsonObject:
         case PermanentFailure():
             form = _ended("FAILED", outcome.code, outcome.message, outcome.usage)
             form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
+            form["values"] = outcome.values
         case RetryableFailure():
             form = _ended("FAILED", outcome.code, outcome.message, outcome.usage)
             form["retryable"] = True
             form["retry_after_ms"] = outcome.after_ms
             form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
+            form["values"] = outcome.values
         case TimedOut():
             form = _ended("TIMED_OUT", TerminationCode.DEADLINE_EXCEEDED, outcome.message, outcome.usage)
         case Canceled():

@@ -7,6 +7,7 @@ Before `prepare` of the job type is called the dispatcher has laid out:
     inputs/<name>                   each artifact input, as one file
     outputs/                        empty
     .control-room/                  the side channel between harness and runner
+    .control-room/code              code that came as an artifact, if the job type unpacks it itself
     .control-room/inputs/<name>.csv, <name>.json      each table input: CSV with header, and its columns
     .control-room/tables/           empty
 
@@ -24,6 +25,8 @@ from runner.model.command import Command
 
 JOB = "/job"
 SIDE_CHANNEL = ".control-room"
+#: Code that came as an artifact, for job types that unpack it inside the sandbox.
+PACKED_CODE = f"{SIDE_CHANNEL}/code"
 
 
 @dataclass(frozen=True, slots=True)

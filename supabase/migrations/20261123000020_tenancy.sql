@@ -11,6 +11,7 @@ create table tenancy.tenants (
     slug ground.slug not null unique,
     name text not null check (length(name) between 1 and 200),
     validation_policy text not null default 'warn' check (validation_policy in ('off', 'warn', 'enforce')),
+    validation_fail_on text not null default 'error' check (validation_fail_on in ('error', 'warning', 'note')),  -- unless a job says otherwise
     created_at timestamptz not null default now(),
     suspended_at timestamptz
 );

@@ -50,7 +50,7 @@ begin
              left join artifact.artifacts a on a.tenant_id = c.tenant_id and a.id = (i ->> 'artifact_id')::uuid) end,
         'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', c.timeout_seconds,
         'deadline_at', c.deadline_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
-        'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent,
+        'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
     from unnest(v_claimed) with ordinality c
     -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant

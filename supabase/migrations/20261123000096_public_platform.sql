@@ -319,7 +319,7 @@ declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
     l tenancy.limits;
 begin
-    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'retention_days', 'validation_policy']);
+    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'retention_days', 'validation_policy', 'validation_fail_on']);
     update tenancy.limits x
     set max_running = job.check_integer(p, 'max_running', '$', 0, 100000, x.max_running),
         timeout_seconds = job.check_integer(p, 'timeout_seconds', '$', 1, 86400, x.timeout_seconds),
@@ -327,12 +327,14 @@ begin
         max_artifact_bytes = job.check_integer(p, 'max_artifact_bytes', '$', 0, 52428800, x.max_artifact_bytes),
         retention_days = job.check_integer(p, 'retention_days', '$', 7, 3650, x.retention_days)
     where x.tenant_id = t.id returning x.* into l;
-    if p ? 'validation_policy' then
-        if coalesce(p ->> 'validation_policy', '') not in ('off', 'warn', 'enforce') then
-            perform ground.fail('FIELD_INVALID', '$.validation_policy');
-        end if;
-        update tenancy.tenants x set validation_policy = p ->> 'validation_policy' where x.id = t.id;
+    if p ? 'validation_policy' and coalesce(p ->> 'validation_policy', '') not in ('off', 'warn', 'enforce') then
+        perform ground.fail('FIELD_INVALID', '$.validation_policy');
+    elsif p ? 'validation_fail_on' and coalesce(p ->> 'validation_fail_on', '') not in ('error', 'warning', 'note') then
+        perform ground.fail('FIELD_INVALID', '$.validation_fail_on');
     end if;
+    update tenancy.tenants x
+    set validation_policy = coalesce(p ->> 'validation_policy', x.validation_policy), validation_fail_on = coalesce(p ->> 'validation_fail_on', x.validation_fail_on)
+    where x.id = t.id and (p ? 'validation_policy' or p ? 'validation_fail_on');
     perform audit.append(t.id, 'tenant.set_limits', 'tenant', t.slug, p);
     return to_jsonb(l);
 end
@@ -465,7 +467,7 @@ grant execute on function public.platform_create_tenant(jsonb) to service_role;
 
 create function public.platform_set_limits(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_set_limits($1); end $$;
-comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, retention_days?, validation_policy?}.';
+comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, retention_days?, validation_policy?, validation_fail_on?}.';
 revoke all on function public.platform_set_limits(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_set_limits(jsonb) to service_role;
 

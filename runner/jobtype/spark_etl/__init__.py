@@ -30,6 +30,7 @@ class SparkEtl:
     """See `jobtype.base.JobType`."""
 
     name = "spark_etl"
+    takes_packed_code = False
 
     def __init__(self, place: Place) -> None:
         self._place = place

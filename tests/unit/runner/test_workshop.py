@@ -49,8 +49,10 @@ class FakeType:
     """Collects what a test tells it to; remembers what it saw."""
 
     name: str = "code_validation"
+    takes_packed_code: bool = False
     tables: tuple[TableFile, ...] = ()
     failure: Permanent | Retryable | None = None
+    verdict: Permanent | None = None
     seen: dict[str, str] = field(default_factory=dict)
     collected_with: list[int] = field(default_factory=list)
     root: Path | None = None
@@ -75,7 +77,13 @@ class FakeType:
         artifacts = tuple(
             ArtifactFile(name=each.path.removeprefix("outputs/"), path=each.path) for each in found
         )
-        return Collected(artifacts=artifacts, tables=self.tables, lineage=({"eventType": "COMPLETE"},))
+        return Collected(
+            artifacts=artifacts,
+            tables=self.tables,
+            lineage=({"eventType": "COMPLETE"},),
+            values={"files": len(artifacts)},
+            failure=self.verdict,
+        )
 
 
 class FakeDoor(Door):
@@ -293,6 +301,29 @@ async def test_a_failed_command_is_explained_by_its_job_type(shop: Shop) -> None
     assert isinstance(returned, PermanentFailure)
     assert (returned.code, returned.usage.exit_code) == (TerminationCode.INVALID_CODE, 3)
     assert shop.job_type.collected_with == [3]
+
+
+async def test_work_that_is_done_may_have_found_a_failure_and_keeps_its_report(shop: Shop) -> None:
+    shop.job_type.verdict = Permanent(TerminationCode.VALIDATION_FAILED, "2 errors")
+    shop.job_type.tables = (table(),)
+    outcome = await shop.work({"write": {"outputs/report": "why"}})
+
+    assert isinstance(outcome, PermanentFailure)
+    assert (outcome.code, outcome.message) == (TerminationCode.VALIDATION_FAILED, "2 errors")
+    assert [each.artifact_id for each in outcome.artifacts] == ["report"]
+    assert outcome.values == {"files": 1}
+    assert shop.loader.loaded == {}, "nothing that failed is published"
+
+
+async def test_packed_code_is_left_to_a_job_type_that_asks_for_it(shop: Shop) -> None:
+    shop.door.inputs = {".code": b"anything at all"}
+    shop.job_type.takes_packed_code = True
+    await shop.work(code=Code(artifact_id="a-1"))
+
+    assert shop.job_type.seen == {
+        ".control-room/code": "anything at all",
+        "params.json": json.dumps({"script": []}),
+    }
 
 
 async def test_a_truncated_log_becomes_an_artifact(shop: Shop) -> None:
