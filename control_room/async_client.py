@@ -302,9 +302,20 @@ class AsyncEndpoints:
         self._line = line
 
     async def create(
-        self, url: str, *, events: Sequence[str] | None = None, description: str | None = None
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        **options: object,
     ) -> model.Endpoint:
-        return await self._line.hold(callbacks.create_endpoint(url, events, description))
+        return await self._line.hold(callbacks.create_endpoint(url, events, description, **options))
+
+    async def update(self, endpoint_id: str, **changes: object) -> model.Endpoint:
+        return await self._line.hold(callbacks.update_endpoint(endpoint_id, **changes))
+
+    async def rotate(self, endpoint_id: str, *, revoke: bool = False) -> int:
+        return await self._line.hold(callbacks.rotate(endpoint_id, revoke))
 
     async def list(
         self, *, limit: int | None = None, cursor: str | None = None
@@ -342,8 +353,12 @@ class AsyncDeliveries:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         endpoint_id: str | None = None,
+        missing: bool = False,
     ) -> int:
-        return await self._line.hold(callbacks.replay(since, until, endpoint_id))
+        return await self._line.hold(callbacks.replay(since, until, endpoint_id, missing))
+
+    async def events(self, *, after: str | None = None, limit: int | None = None) -> model.Page[model.Event]:
+        return await self._line.hold(callbacks.list_events(after, limit))
 
 
 class AsyncClient:

@@ -299,9 +299,20 @@ class Endpoints:
         self._line = line
 
     def create(
-        self, url: str, *, events: Sequence[str] | None = None, description: str | None = None
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        **options: object,
     ) -> model.Endpoint:
-        return self._line.hold(callbacks.create_endpoint(url, events, description))
+        return self._line.hold(callbacks.create_endpoint(url, events, description, **options))
+
+    def update(self, endpoint_id: str, **changes: object) -> model.Endpoint:
+        return self._line.hold(callbacks.update_endpoint(endpoint_id, **changes))
+
+    def rotate(self, endpoint_id: str, *, revoke: bool = False) -> int:
+        return self._line.hold(callbacks.rotate(endpoint_id, revoke))
 
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> model.Page[model.Endpoint]:
         return self._line.hold(callbacks.list_endpoints(limit, cursor))
@@ -337,8 +348,12 @@ class Deliveries:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         endpoint_id: str | None = None,
+        missing: bool = False,
     ) -> int:
-        return self._line.hold(callbacks.replay(since, until, endpoint_id))
+        return self._line.hold(callbacks.replay(since, until, endpoint_id, missing))
+
+    def events(self, *, after: str | None = None, limit: int | None = None) -> model.Page[model.Event]:
+        return self._line.hold(callbacks.list_events(after, limit))
 
 
 class Client:

@@ -163,7 +163,8 @@ class LogLine(Word):
 
 
 class Event(Word):
-    seq: int
+    seq: int | None
+    run_id: int | None = None
     event_id: str
     type: str
     timestamp: datetime
@@ -312,7 +313,13 @@ class Endpoint(Word):
     endpoint_id: str
     url: str
     events: list[str] = Field(default_factory=list)
+    max_concurrency: int | None = None
+    ordered: bool = False
+    merge_progress: bool = False
+    ed25519: bool = False
     secret_version: int = 1
+    failures: int = 0
+    failing_since: datetime | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
 
@@ -321,6 +328,7 @@ class EndpointSecret(Word):
     endpoint_id: str
     secret: str
     secret_version: int = 1
+    public_key: str | None = None
 
 
 class Delivery(Word):

@@ -73,7 +73,7 @@ $q$, $list$
     callback.is_next(callback.deliveries) | app_owner | app_system
     callback.forget(uuid, bigint[]) | app_owner | app_system
     callback.is_special(inet) | app_owner | app_system
-    callback.lanes() | app_owner | app_system
+    callback.waiting() | app_owner | app_system
     callback.literal_address(text) | app_owner | app_system
     callback.merge_progress(uuid, bigint, bigint, uuid) | app_owner | app_system
     callback.never_opened(cidr) | app_owner | app_system

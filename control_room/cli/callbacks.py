@@ -15,7 +15,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("ls")
 def list_(
     run: Annotated[int | None, typer.Option(help="Only those of this run.")] = None,
-    state: Annotated[str | None, typer.Option(help="PENDING, RUNNING, DELIVERED, DEAD or GONE.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="PENDING, RUNNING, DELIVERED, DEAD, GONE or MERGED.")
+    ] = None,
     limit: Limit = 20,
     json: Json = False,
 ) -> None:
@@ -27,16 +29,17 @@ def list_(
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0917 - one option after another
     delivery: Annotated[int | None, typer.Argument(metavar="[DELIVERY]", help="One that has ended.")] = None,
     since: Annotated[str | None, typer.Option(help="All dead ones since then (ISO 8601).")] = None,
     until: Annotated[str | None, typer.Option(help="All dead ones before then.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only those of this endpoint.")] = None,
+    missing: Annotated[bool, typer.Option(help="All that did not arrive, not only the dead.")] = False,
     json: Json = False,
 ) -> None:
-    """Send again: one delivery, or every dead one of a range. Event ids stay the same."""
+    """Send again: one delivery, the dead ones of a range, or all that is missing. Event ids stay."""
     desk = Desk(json)
-    ranged = since or until or endpoint
+    ranged = since or until or endpoint or missing or None
     if (delivery is None) == (ranged is None):
         raise Usage(
             "give either a DELIVERY, or a range", "--since 2026-01-31T00:00:00Z replays what died since"
@@ -45,7 +48,11 @@ def replay(
         if delivery is not None:
             answer = client.deliveries.redeliver(delivery)
         else:
-            answer = {"replayed": client.deliveries.replay(since=since, until=until, endpoint_id=endpoint)}
+            answer = {
+                "replayed": client.deliveries.replay(
+                    since=since, until=until, endpoint_id=endpoint, missing=missing
+                )
+            }
     if desk.json:
         ink.print_json(desk.out, answer)
     elif delivery is not None:

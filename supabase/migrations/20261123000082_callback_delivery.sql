@@ -31,7 +31,7 @@ grant execute on function callback.after_failure(callback.deliveries) to app_sys
 
 -- The endpoints that something waits for, each with the moment its first delivery is due. The index is skipped through: what
 -- it costs goes with the endpoints that wait, not with what waits for them (100,000 behind a dead one are one step).
-create function callback.lanes()
+create function callback.waiting()
 returns table (tenant_id uuid, endpoint_id uuid, next_at timestamptz) language plpgsql stable rows 50 set search_path = '' as $$
 begin
     return query
@@ -46,8 +46,8 @@ begin
     select l.* from lane l;
 end
 $$;
-revoke all on function callback.lanes() from public;
-grant execute on function callback.lanes() to app_system;
+revoke all on function callback.waiting() from public;
+grant execute on function callback.waiting() to app_system;
 
 -- How many more tries may be under way: up to the endpoint's own bound; one, the probe, while its circuit has not closed again;
 -- none while it is open or the endpoint is disabled.
@@ -105,7 +105,7 @@ declare
     v_endpoints uuid[];
 begin
     select array_agg(l.tenant_id), array_agg(l.endpoint_id) into v_tenants, v_endpoints from (
-        select x.tenant_id, x.endpoint_id from callback.lanes() x
+        select x.tenant_id, x.endpoint_id from callback.waiting() x
         cross join lateral (select e.* from callback.endpoints e where e.tenant_id = x.tenant_id and e.id = x.endpoint_id limit 1) e
         where x.next_at <= clock_timestamp() and callback.room(e) > 0
         order by x.next_at limit p_limit) l;
@@ -142,7 +142,7 @@ grant execute on function callback.claim(uuid, integer) to app_system;
 create function callback.due()
 returns timestamptz language plpgsql stable set search_path = '' as $$
 begin
-    return (select min(greatest(x.next_at, e.open_until)) from callback.lanes() x
+    return (select min(greatest(x.next_at, e.open_until)) from callback.waiting() x
             cross join lateral (select y.* from callback.endpoints y where y.tenant_id = x.tenant_id and y.id = x.endpoint_id limit 1) e
             where e.disabled_at is null and (e.open_until > clock_timestamp() or callback.room(e) > 0));
 end
@@ -327,7 +327,7 @@ begin
     where d.ctid = any (array(select x.ctid from callback.deliveries x
                               where x.state = 'RUNNING' and x.lease_expires_at < clock_timestamp() for update skip locked));
     get diagnostics n = row_count;
-    perform callback.abandon(e.tenant_id, e.id, e.disabled_reason) from callback.lanes() x
+    perform callback.abandon(e.tenant_id, e.id, e.disabled_reason) from callback.waiting() x
     cross join lateral (select y.* from callback.endpoints y where y.tenant_id = x.tenant_id and y.id = x.endpoint_id limit 1) e
     where e.disabled_at is not null;
     return n;
