@@ -84,6 +84,8 @@ from (values
 select tests.refused('north.operator', tests.clocked(jsonb_build_object('trigger', jsonb_build_object('datasets', jsonb_build_array('gold.other', w.dataset)),
     'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "outputs": [{"name": "o", "layer": "gold", "table": "mine"}, {"name": "plan.csv"}]}')))), 'TRIGGER_LOOP', 'a job is not started by its own output ' || w.dataset, '$.trigger.datasets[1]')
 from unnest(array['gold.mine', 'dataset:control-room://north:gold.mine', 'dataset:control-room://north/artifacts:plan.csv']) w (dataset);
+select tests.refused('north.operator', tests.clocked(jsonb_build_object('trigger', '{"datasets": ["gold.mine"]}'::jsonb,
+    'tasks', jsonb_build_array(jsonb_build_object('task_key', 'e', 'for_each', '{"inputs": [1]}'::jsonb, 'task', tests.submission('{"outputs": [{"name": "o", "layer": "gold", "table": "mine"}]}'))))), 'TRIGGER_LOOP', 'nor by that of its iterations', '$.trigger.datasets[0]');
 select ok(job.is_time_zone(z.name), 'a zone of the database is one: ' || z.name) from pg_timezone_names z
 where z.name in ('Europe/Berlin', 'America/Argentina/ComodRivadavia', 'America/Port-au-Prince', 'America/North_Dakota/New_Salem', 'Africa/Dar_es_Salaam', 'Etc/GMT+12', 'Etc/GMT-14', 'Asia/Ust-Nera', 'UTC', 'US/East-Indiana');
 

@@ -103,6 +103,22 @@ select is((select count(*) from schedule.marks), 0::bigint, 'nor by its own run'
 select schedule.mark(tests.tenant('north'), 'control-room://north', 'silver.b_out', null);
 select is((select count(*) from schedule.marks), 1::bigint, 'by anybody else it is');
 
+select tests.make('north.operator', 'child', '{}') as child \gset
+select tests.make('north.operator', 'above', jsonb_build_object('tasks', jsonb_build_array(jsonb_build_object('task_key', 'c', 'run_job', jsonb_build_object('job_id', :child))), 'trigger', '{"datasets": ["silver.c_out"]}'::jsonb)) as above \gset
+select (tests.as('north.operator', format('public.run_job(''{"job_id": %s}'')', :above)) ->> 'run_id')::bigint as run_above \gset
+select r.id as run_child from queue.runs r where r.parent_run_id = :run_above \gset
+delete from schedule.marks;
+select schedule.mark(tests.tenant('north'), 'control-room://north', 'silver.c_out', :run_child);
+select is((select count(*) from schedule.marks), 0::bigint, 'nor by a run that it started with run_job');
+
+-- references
+select tests.make('north.operator', 'refers', jsonb_build_object('parameters', '{"scheduled_at": "by hand"}'::jsonb, 'schedule', '{"cron": "0 5 * * *"}'::jsonb,
+    'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "params": {"day": "of {{job.parameters.scheduled_at}}"}}')))) as refers \gset
+select tests.due(:refers, date_trunc('day', now()) + interval '1 minute');
+select tests.fire();
+select is(tests.seen((tests.clock(:refers)).last_run_id, 'north.operator') #>> '{requests,t,params,day}',
+    (select 'of ' || to_char(f.scheduled_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from schedule.fires f where f.job_id = :refers), 'the time it was due can be referred to');
+
 -- claims, rights
 select is(tests.as('runner', $$ worker.fire() is not null and current_setting('request.jwt.claims', true)::jsonb = '{"role": "runner"}' $$)::boolean, true, 'the clock leaves no claims behind');
 select * from finish();

@@ -94,8 +94,8 @@ revoke all on function schedule.upcoming(schedule.triggers, integer) from public
 
 -- ---------------------------------------------------------------------------------- a dataset was updated
 
--- A job is not started by what it did itself, nor by what a run did that it started, however many jobs lie between: that would
--- never end. Inserts only: what settles an attempt waits for nobody here.
+-- A job is not started by what it did itself, nor by what a run did that it started, by run_job or by an update, however many
+-- jobs lie between: that would never end. Inserts only: what settles an attempt waits for nobody here.
 create function schedule.mark(p_tenant uuid, p_namespace text, p_name text, p_run bigint)
 returns void language plpgsql set search_path = '' as $$
 declare
@@ -110,7 +110,10 @@ begin
           with recursive chain (run_id) as (
               select p_run
               union
-              select c from chain join schedule.fires f on f.tenant_id = p_tenant and f.run_id = chain.run_id cross join unnest(f.causes) c
+              select c.run_id from chain cross join lateral (
+                  select unnest(f.causes) from schedule.fires f where f.tenant_id = p_tenant and f.run_id = chain.run_id
+                  union all
+                  select r.parent_run_id from queue.runs r where r.tenant_id = p_tenant and r.id = chain.run_id and r.parent_run_id is not null) c (run_id)
           )
           select from chain join queue.runs r on r.tenant_id = p_tenant and r.id = chain.run_id where r.job_id = w.job_id);
 end
