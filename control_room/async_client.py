@@ -81,6 +81,22 @@ class AsyncRuns:
     async def cancel(self, run_id: int) -> model.Run:
         return await self._line.hold(runs.cancel(run_id))
 
+    async def repair(
+        self,
+        run_id: int,
+        *,
+        tasks: Sequence[str] | None = None,
+        dependents: bool | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> model.Repair:
+        """Does `tasks`, or all that did not succeed, again in the same run, and what comes after them."""
+        asked = {"rerun_tasks": tasks, "rerun_dependents": dependents, "params": params}
+        return await self._line.hold(runs.repair(run_id, **asked))
+
+    async def rerun(self, run_id: int, *, from_task: str | None = None) -> model.Submitted:
+        """A new run of the same version with the same parameters, whole or from a task on."""
+        return await self._line.hold(runs.rerun(run_id, from_task))
+
     async def wait(
         self,
         run_id: int,

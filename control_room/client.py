@@ -82,6 +82,22 @@ class Runs:
     def cancel(self, run_id: int) -> model.Run:
         return self._line.hold(runs.cancel(run_id))
 
+    def repair(
+        self,
+        run_id: int,
+        *,
+        tasks: Sequence[str] | None = None,
+        dependents: bool | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> model.Repair:
+        """Does `tasks`, or all that did not succeed, again in the same run, and what comes after them."""
+        asked = {"rerun_tasks": tasks, "rerun_dependents": dependents, "params": params}
+        return self._line.hold(runs.repair(run_id, **asked))
+
+    def rerun(self, run_id: int, *, from_task: str | None = None) -> model.Submitted:
+        """A new run of the same version with the same parameters, whole or from a task on."""
+        return self._line.hold(runs.rerun(run_id, from_task))
+
     def wait(
         self,
         run_id: int,

@@ -77,6 +77,7 @@ class TaskRun(Word):
     termination_message: str | None = None
     queue_reason: str | None = None
     queue_reason_code: str | None = None
+    reused_from: int | None = None
     depends_on: list[Any] | None = None
     progress: Progress = Progress()
     attempts: list[Attempt] = Field(default_factory=list)
@@ -121,6 +122,10 @@ class Run(Word):
     run_timeout_seconds: int | None = None
     deadline_at: datetime | None = None
     databricks_state: dict[str, str | None] | None = None
+    rerun_of: int | None = None
+    backfill_id: int | None = None
+    repair_count: int = 0
+    latest_repair_id: int | None = None
     created_by: str | None = None
     progress: Progress = Progress()
     times: Times = Times()
@@ -202,6 +207,16 @@ class Paused(Word):
     version: int
     paused: bool
     next_fire_at: datetime | None = None
+
+
+class Repair(Word):
+    """Tasks of a run that are done again."""
+
+    run_id: int
+    repair_id: int
+    number: int
+    tasks: list[str]
+    state: State
 
 
 class BackfillRun(Word):

@@ -59,7 +59,7 @@ select is(tests.owed(:run), '1 run.completed to https://a.example/ok: PENDING', 
 select tests.run_told('{"on_complete": "https://a.example/ok", "on_fail": "https://a.example/bad"}', '{"state": "FAILED", "termination_code": "USER_CODE_FAILED"}') as failed \gset
 select is(tests.owed(:failed), '1 run.failed to https://a.example/bad: PENDING', 'a failure is owed to on_fail');
 select is((select (data - array['run_id', 'created_at', 'started_at', 'finished_at', 'url'])::text from callback.events where run_id = :failed),
-    '{"seq": 1, "name": "spark_etl", "state": "FAILED", "job_id": null, "job_type": "spark_etl", "termination_code": "USER_CODE_FAILED", "termination_message": null}', 'the body is thin: what, how it ended, where to look');
+    '{"seq": 1, "name": "spark_etl", "state": "FAILED", "job_id": null, "repair": 0, "job_type": "spark_etl", "termination_code": "USER_CODE_FAILED", "termination_message": null}', 'the body is thin: what, how it ended, where to look');
 select is(tests.owed(tests.run_told('{"on_fail": "https://a.example/bad"}', '{"state": "TIMED_OUT", "termination_code": "DEADLINE_EXCEEDED"}')), '1 run.failed to https://a.example/bad: PENDING', 'a time-out counts as failed');
 select tests.submit('north.operator', '{"callbacks": {"on_fail": "https://a.example/bad"}}') as canceled \gset
 select tests.as('north.operator', format('public.cancel_run(%L::jsonb)', jsonb_build_object('run_id', :canceled)));

@@ -28,6 +28,9 @@ select is(tests.audited('platform', $$ public.platform_allow_callbacks('{"cidr":
 select is(tests.audited('north.operator', 'public.run_job(tests.submission())'), 'north north.operator operator run.submit run', 'submitting');
 select is(tests.audited('north.operator@hook', 'public.run_job(tests.submission())'), 'north north.operator operator run.submit run', 'in either shape of claims');
 select is(tests.audited('north.operator', format('public.cancel_run(%L::jsonb)', jsonb_build_object('run_id', (select max(id) from queue.runs)))), 'north north.operator operator run.cancel run', 'canceling');
+select is(tests.audited('north.operator', format('public.repair_run(%L::jsonb)', jsonb_build_object('run_id', (select max(id) from queue.runs)))), 'north north.operator operator run.repair run', 'repairing');
+select tests.as('north.operator', format('public.cancel_run(%L::jsonb)', jsonb_build_object('run_id', (select max(id) from queue.runs))));
+select is(tests.audited('north.operator', format('public.rerun_run(%L::jsonb)', jsonb_build_object('run_id', (select max(id) from queue.runs)))), 'north north.operator operator run.rerun run', 'running again');
 select is(tests.audited('north.operator', $$ public.submit_runs(jsonb_build_array(tests.submission(), tests.submission('{"idempotency_key": "a"}'), tests.submission('{"idempotency_key": "a"}'))) $$),
     'north north.operator operator run.submit run, north north.operator operator run.submit run', 'every run of a batch, a known one not again');
 select is(tests.audited('north.operator', $$ public.create_job(jsonb_build_object('name', 'j', 'tasks', jsonb_build_array(tests.submission()))) $$), 'north north.operator operator job.create job', 'making a job');

@@ -24,6 +24,8 @@ select tests.as('north.admin', $$ public.create_endpoint('{"url": "https://senti
 select tests.as('north.admin', $$ public.create_token('{"name": "SENTINEL"}') $$) ->> 'token_id' as token \gset
 select max(id) as delivery from callback.deliveries \gset
 insert into queue.histories (tenant_id, expired_through) values (tests.tenant('north'), '-infinity');
+select tests.submit('north.operator', '{"name": "SENTINEL repaired", "job_type": "diagram_export", "code": null}') as repaired \gset
+select tests.as('north.operator', format('public.%I(%L::jsonb)', f, jsonb_build_object('run_id', :repaired))) from unnest(array['cancel_run', 'repair_run']) f;
 insert into artifact.aliases (tenant_id, artifact_id, alias, version) values (tests.tenant('north'), :'artifact', 'sentinel', 1);
 insert into artifact.tags (tenant_id, artifact_id, key, value) values (tests.tenant('north'), :'artifact', 'k', 'SENTINEL');
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);
@@ -52,7 +54,7 @@ begin
     return next is(v_ours, v_nowhere, p_function || ': "not yours" is word for word "not there"');
 end
 $$;
-select tests.oracle(f, jsonb_build_object('run_id', :run), '{"run_id": 987654321}', 'RUN_NOT_FOUND') from unnest(array['get_run', 'cancel_run', 'run_logs', 'run_events', 'run_lineage']) f;
+select tests.oracle(f, jsonb_build_object('run_id', :run), '{"run_id": 987654321}', 'RUN_NOT_FOUND') from unnest(array['get_run', 'cancel_run', 'repair_run', 'rerun_run', 'run_logs', 'run_events', 'run_lineage']) f;
 select tests.oracle('cancel_run', jsonb_build_object('run_id', :waiting), '{"run_id": 987654321}', 'RUN_NOT_FOUND');
 select tests.oracle(f, jsonb_build_object('job_id', :job), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['get_job', 'update_job', 'delete_job', 'run_job', 'list_backfills']) f;
 select tests.oracle('backfill_job', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '[1]'::jsonb), '{"job_id": 987654321, "parameter": "p", "values": [1]}', 'JOB_NOT_FOUND');
@@ -198,7 +200,7 @@ select is(tests.code('admin', (tests.claims('north.admin')::jsonb || jsonb_build
 select is(tests.code('service_role', '{"role": "service_role"}', d.call), '42501', 'service_role is refused at the members'' ' || d.name) from doors d where d.for_members and not d.for_platform;
 select is(tests.code('admin', tests.claims('north.admin'), d.call), '42501', 'an admin is refused at the platform''s ' || d.name) from doors d where not d.for_members and d.for_platform;
 select is(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer is refused at ' || d.name) from doors d
-where d.name in ('run_job', 'submit_runs', 'cancel_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest',
+where d.name in ('run_job', 'submit_runs', 'cancel_run', 'repair_run', 'rerun_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest',
                  'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
@@ -227,6 +229,8 @@ select b.name, 'north.admin', 'admin', b.body from (values
 insert into bodies values
     ('update_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'name', 'SENTINEL job', 'priority', 1, 'tasks', jsonb_build_array(tests.submission()))),
     ('run_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'params', '{}'::jsonb, 'idempotency_key', 'k2', 'callbacks', '{}'::jsonb, 'priority', 0, 'queue', '{"enabled": true}'::jsonb, 'run_timeout_seconds', 9)),
+    ('repair_run', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'rerun_tasks', '["t"]'::jsonb, 'rerun_all_failed', true, 'rerun_dependents', true, 'params', '{}'::jsonb)),
+    ('repair_run', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'latest_repair_id', 5)), ('rerun_run', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'from_task', 't', 'idempotency_key', 'k3')),
     ('backfill_job', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '[1]'::jsonb, 'params', '{}'::jsonb, 'max_concurrent', 1, 'priority', 0)),
     ('backfill_job', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'range', '{"from": 1, "to": 2, "step": 1}'::jsonb)),
     ('list_backfills', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'limit', 5, 'cursor', 9)), ('get_backfill', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'backfill_id', :backfill)),

@@ -145,7 +145,9 @@ $q$, $list$
     door.platform_set_limits(jsonb) | app_system definer | service_role
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
+    door.repair_run(jsonb) | app_owner definer | authenticated
     door.replay(jsonb) | app_owner definer | authenticated
+    door.rerun_run(jsonb) | app_owner definer | authenticated
     door.revoke_token(jsonb) | app_owner definer | authenticated
     door.rotate_endpoint(jsonb) | app_owner definer | authenticated
     door.run_events(jsonb) | app_owner definer | authenticated
@@ -275,7 +277,9 @@ $q$, $list$
     public.platform_set_limits(jsonb) | app_owner | service_role
     public.read_table(jsonb) | app_owner | authenticated
     public.redeliver_delivery(jsonb) | app_owner | authenticated
+    public.repair_run(jsonb) | app_owner | authenticated
     public.replay_deliveries(jsonb) | app_owner | authenticated
+    public.rerun_run(jsonb) | app_owner | authenticated
     public.resume_job(jsonb) | app_owner | authenticated
     public.revoke_token(jsonb) | app_owner | authenticated
     public.rotate_endpoint(jsonb) | app_owner | authenticated
@@ -312,6 +316,7 @@ $q$, $list$
     queue.hold(bigint, integer) | app_owner | app_system
     queue.is_expired(uuid, timestamp with time zone) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
+    queue.line_up(uuid, bigint, bigint) | app_owner
     queue.look_up(queue.runs, text, jsonb, text) | app_owner | app_system
     queue.open_lane(uuid, bigint) | app_owner
     queue.longest_retention() | app_owner | app_system
@@ -322,8 +327,10 @@ $q$, $list$
     queue.reason(uuid, bigint) | app_owner | app_system
     queue.reasons(uuid, bigint) | app_owner | app_system
     queue.renew(uuid, jsonb) | app_owner | app_system
+    queue.repair(uuid, text, bigint, bigint, text[], boolean, boolean, jsonb) | app_owner
     queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
     queue.requeue(bigint, integer, boolean) | app_owner | app_system
+    queue.rerun(uuid, text, bigint, text, text) | app_owner
     queue.resolve(queue.runs, text, jsonb, jsonb) | app_owner | app_system
     queue.set_lane(uuid, bigint, integer, boolean) | app_owner
     queue.settle(jsonb) | app_owner | app_system
@@ -576,6 +583,9 @@ $q$, $list$
     queue.payloads | all | app_owner | doors keep the caller's payloads | claimed tenant
     queue.payloads | all | app_system | the worker keeps payloads | all
     queue.payloads | select | authenticated | operators see code and parameters | own tenant, operators
+    queue.repairs | all | app_owner | doors keep the caller's repairs | claimed tenant
+    queue.repairs | select | app_system | the worker sees repairs | all
+    queue.repairs | select | authenticated | members see their repairs | own tenant
     queue.runners | all | app_system | the worker keeps runners | all
     queue.runners | select | app_owner | doors see the runners | all
     queue.runs | all | app_owner | doors keep the caller's runs | claimed tenant

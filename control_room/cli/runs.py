@@ -8,10 +8,12 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from control_room.cli.desk import Desk, Json, Limit, RunId
+from control_room.cli.desk import Desk, Json, Limit, RunId, pairs, value
 from control_room.cli.run import finish
 from control_room.model import LogLine, State
 from control_room.view import run as run_view
+
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit 0 only on SUCCEEDED.")]
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -87,6 +89,57 @@ def cancel(run: RunId, json: Json = False) -> None:
     with desk.client() as client:
         found = client.runs.cancel(run)
     desk.show(found, run_view.headline(found))
+
+
+@app.command()
+def repair(  # noqa: PLR0917  options of a command, given by name
+    run: RunId,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="This task, instead of all failed.")
+    ] = None,
+    alone: Annotated[bool, typer.Option(help="Without the tasks that come after.")] = False,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for the end; exit 0 only on SUCCEEDED.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Do again, in the same run, what did not succeed, and what comes after it."""
+    desk = Desk(json)
+    with desk.client() as client:
+        made = client.runs.repair(
+            run,
+            tasks=task,
+            dependents=False if alone else None,
+            params={key: value(text) for key, text in pairs("--param", param or [], "KEY=VALUE")} or None,
+        )
+    if wait:
+        desk.say(f"repair {made.number}: {', '.join(made.tasks)}")
+        finish(desk, run, follow=False)
+        return
+    desk.show(made, Text.assemble((f"repair {made.number}", "name"), f"  {', '.join(made.tasks)}"))
+
+
+@app.command()
+def rerun(
+    run: RunId,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="TASK", help="Take over what is not after this task.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for the end; exit 0 only on SUCCEEDED.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run the same version with the same parameters again: a new run, whole or from a task on."""
+    desk = Desk(json)
+    with desk.client() as client:
+        made = client.runs.rerun(run, from_task=from_)
+    if wait:
+        desk.say(f"run {made.run_id}")
+        finish(desk, made.run_id, follow=False)
+        return
+    desk.show(made, Text.assemble((f"run {made.run_id}", "name"), f"  {made.state}"))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from control_room.errors import NotInTime
-from control_room.model import Event, LogLine, Page, Run, RunSummary, State, Submitted
+from control_room.model import Event, LogLine, Page, Repair, Run, RunSummary, State, Submitted
 from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
 
 #: Looks at a run that is waited for: often at first, so that short runs feel short.
@@ -40,6 +40,20 @@ def cancel(run_id: int) -> Talk[Run]:
     """What waits ends at once, what runs is stopped. Asking twice is the same as once."""
     yield from exchange(Ask("POST", f"/runs/{run_id}/cancel", body={}, repeatable=True))
     return (yield from get(run_id))
+
+
+def repair(run_id: int, **asked: Any) -> Talk[Repair]:
+    """tasks, dependents, params. Names the latest repair, so that of two who repair at once one is told."""
+    seen = (yield from get(run_id)).latest_repair_id
+    body = {"latest_repair_id": seen, **asked}
+    body = {name: it for name, it in body.items() if it is not None}
+    return (yield from ask_word(Repair, Ask("POST", f"/runs/{run_id}/repair", body=body)))
+
+
+def rerun(run_id: int, from_task: str | None = None) -> Talk[Submitted]:
+    """A new run of the same version; what is not after `from_task` and succeeded is taken over."""
+    body = {"idempotency_key": f"client-{uuid.uuid4()}"} | ({"from_task": from_task} if from_task else {})
+    return (yield from ask_word(Submitted, Ask("POST", f"/runs/{run_id}/rerun", body=body, repeatable=True)))
 
 
 def wait(

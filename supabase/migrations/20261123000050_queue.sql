@@ -59,6 +59,8 @@ create table queue.runs (
     created_by text not null,
     created_at timestamptz not null default clock_timestamp(),
     backfill_id bigint,  -- that made it
+    rerun_of bigint,  -- the run whose work was taken over, or done again
+    repair_count integer not null default 0,
     waits_since timestamptz,  -- for a place among the runs of its job
     started_at timestamptz,
     finished_at timestamptz,
@@ -119,6 +121,8 @@ create table queue.task_runs (
     timeout_seconds integer,
     percent smallint not null default 0 check (percent between 0 and 100),
     progress_message text,
+    first_number smallint not null default 1,  -- of its attempts since the last repair
+    reused_from bigint,  -- the run in which it was done
     output_values jsonb not null default '{}' check (octet_length(output_values::text) <= 262144),
     started_at timestamptz,
     finished_at timestamptz,

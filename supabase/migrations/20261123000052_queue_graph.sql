@@ -185,7 +185,7 @@ begin
         v_ended := '{}';
         if v_due <> '{}' then
             with due as materialized (
-                select k.id, k.kind, k.resolves, k.job_type || '/' || k.engine as requires, d.behind,
+                select k.id, k.kind, k.resolves, k.first_number, k.job_type || '/' || k.engine as requires, d.behind,
                        r.cancel_requested_at is null and d.other = 0
                        and (d.n = 0 or case k.run_if when 'ALL_SUCCESS' then d.good = d.n
                                                      when 'ALL_DONE' then true
@@ -216,8 +216,8 @@ begin
                                             when d.failed > 0 then 'UPSTREAM_FAILED' else 'UPSTREAM_CANCELED' end
                 from due d where k.tenant_id = p_tenant and k.id = d.id
             ), queued as (
-                insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-                select p_tenant, p_run, d.id, d.requires, r.priority from due d where d.goes and not d.resolves order by d.id
+                insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority)
+                select p_tenant, p_run, d.id, d.first_number, d.requires, r.priority from due d where d.goes and not d.resolves order by d.id
             )
             select coalesce(array_agg(d.id order by d.id) filter (where not d.goes), '{}'),
                    coalesce(array_agg(d.id order by d.id) filter (where d.goes and d.resolves), '{}'),

@@ -57,6 +57,8 @@ begin
     update queue.runs r
     set task_count = r.task_count + (select count(*) from made m where m.is_new), open_tasks = r.open_tasks + n
     where r.tenant_id = p_run.tenant_id and r.id = p_run.id and n > 0;
+    update queue.task_runs k set state = 'SKIPPED', termination_code = 'EXCLUDED', termination_message = 'since a repair the loop is shorter'
+    where k.run_id = p_run.id and k.tenant_id = p_run.tenant_id and k.parent_id = p_task.id and k.iteration >= n;
     update queue.task_runs k set state = 'RUNNING', started_at = clock_timestamp(), waits_for = n, iterations = n, next_iteration = 0
     where k.tenant_id = p_run.tenant_id and k.id = p_task.id;
 end
@@ -135,8 +137,8 @@ begin
         case k.kind
             when 'work' then
                 update queue.task_runs t set state = 'QUEUED' where t.tenant_id = p_run.tenant_id and t.id = p_task;
-                insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-                values (p_run.tenant_id, p_run.id, p_task, k.job_type || '/' || k.engine, p_run.priority);
+                insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority)
+                values (p_run.tenant_id, p_run.id, p_task, k.first_number, k.job_type || '/' || k.engine, p_run.priority);
             when 'condition' then
                 perform queue.end_task(p_run.tenant_id, p_task, 'SUCCEEDED', 'SUCCESS', null, queue.compare(v ->> 'op', v -> 'left', v -> 'right'));
                 return true;
@@ -179,7 +181,8 @@ begin
         select count(*) as total, count(*) filter (where t.state <> 'SUCCEEDED') as bad, bool_or(t.state in ('FAILED', 'TIMED_OUT')) as failed,
                (array_agg(t.termination_code order by t.iteration) filter (where t.state = 'CANCELED'))[1] as canceled,
                (array_agg(format('%s ended %s (%s)', t.task_key, t.state, t.termination_code) order by t.iteration) filter (where t.state <> 'SUCCEEDED'))[1] as first
-        into v from queue.task_runs t where t.run_id = p_run.id and t.tenant_id = p_run.tenant_id and t.parent_id = p_task;
+        into v from queue.task_runs t
+        where t.run_id = p_run.id and t.tenant_id = p_run.tenant_id and t.parent_id = p_task and t.iteration < k.iterations;  -- before a repair there may have been more
         perform queue.end_task(p_run.tenant_id, p_task, case when v.bad = 0 then 'SUCCEEDED' when v.failed then 'FAILED' else 'CANCELED' end::queue.state,
             case when v.bad = 0 then 'SUCCESS' when v.failed then 'ITERATION_FAILED' else v.canceled end,
             case when v.bad > 0 then format('%s of %s iterations did not succeed, the first: %s', v.bad, v.total, v.first) end);
@@ -191,15 +194,15 @@ begin
     end if;
     update queue.task_runs t set next_iteration = t.next_iteration + n where t.tenant_id = p_run.tenant_id and t.id = p_task;
     with next as materialized (
-        select t.id, t.resolves, t.requires from generate_series(k.next_iteration, k.next_iteration + n - 1) g
-        cross join lateral (select x.id, x.resolves, x.job_type || '/' || x.engine as requires from queue.task_runs x
+        select t.id, t.resolves, t.requires, t.first_number from generate_series(k.next_iteration, k.next_iteration + n - 1) g
+        cross join lateral (select x.id, x.resolves, x.first_number, x.job_type || '/' || x.engine as requires from queue.task_runs x
                             where x.run_id = p_run.id and x.tenant_id = p_run.tenant_id and x.task_key = format('%s[%s]', k.task_key, g)
                               and x.state = 'BLOCKED' limit 1) t
     ), plain as (
         update queue.task_runs t set state = 'QUEUED' from next x where t.tenant_id = p_run.tenant_id and t.id = x.id and not x.resolves
     ), queued as (
-        insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-        select p_run.tenant_id, p_run.id, x.id, x.requires, p_run.priority from next x where not x.resolves
+        insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority)
+        select p_run.tenant_id, p_run.id, x.id, x.first_number, x.requires, p_run.priority from next x where not x.resolves
     )
     select coalesce(array_agg(x.id order by x.id) filter (where x.resolves), '{}') into v_begin from next x;
     foreach i in array v_begin loop

@@ -272,14 +272,14 @@ begin
                 g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, g.ended_for, g.message, g.exit_code, g.peak_memory_bytes, g.cpu_ms
             from gone g
         ), fate as materialized (
-            select g.*, case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as ends, t.min_retry_interval_ms,
+            select g.*, case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as ends, t.min_retry_interval_ms, g.number - t.first_number as retries,
                    (g.said = 'FAILED' and g.retryable or g.said = 'TIMED_OUT' and t.retry_on_timeout)
-                   and g.number <= t.max_retries and g.cancel_requested_at is null as retry
+                   and g.number - t.first_number < t.max_retries and g.cancel_requested_at is null as retry
             from gone g join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
         ), again as (
             insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
             select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
-                   v_now + greatest(case when f.retry_after_ms is null then queue.backoff(f.number)  -- least() would pass over a null
+                   v_now + greatest(case when f.retry_after_ms is null then queue.backoff(f.retries + 1)  -- least() would pass over a null
                                          else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end,
                                     make_interval(secs => f.min_retry_interval_ms / 1000.0))
             from fate f where f.retry

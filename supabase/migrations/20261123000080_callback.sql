@@ -89,6 +89,7 @@ create table callback.events (
     run_id bigint,  -- null: the tenant's own
     seq bigint check (seq > 0),
     type text not null check (type in ('run.completed', 'run.failed', 'run.progress', 'endpoint.disabled')),
+    repair integer not null default 0,  -- of a terminal event: how often the run had been repaired
     at timestamptz not null default clock_timestamp(),
     data jsonb not null,
     -- the order of catching up: who reads only what transactions below all running ones wrote, misses nothing that commits late
@@ -100,7 +101,7 @@ create table callback.events (
     constraint numbered_iff_of_a_run check ((run_id is null) = (seq is null) and (type like 'run.%') = (run_id is not null))
 );
 create index events_in_order on callback.events (tenant_id, written_by, position);
-create unique index one_terminal_event_per_run on callback.events (run_id, tenant_id) where type in ('run.completed', 'run.failed');
+create unique index one_terminal_event_per_run_and_repair on callback.events (run_id, tenant_id, repair) where type in ('run.completed', 'run.failed');
 
 create table callback.deliveries (
     tenant_id uuid not null,
@@ -393,7 +394,7 @@ $$;
 revoke all on function callback.emit(uuid, bigint, text, jsonb) from public;
 grant execute on function callback.emit(uuid, bigint, text, jsonb) to app_system;
 
--- The one terminal event of each run that just ended: exactly one, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
+-- The one terminal event of each run that just ended: exactly one for each time it ended, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
 -- Its seq was taken by the statement that ended the run. Told twice, it says so once.
 create function callback.announce(p_tenants uuid[], p_runs bigint[])
 returns void language plpgsql set search_path = '' as $$
@@ -401,11 +402,11 @@ begin
     with ended as (
         select r.* from unnest(p_tenants, p_runs) u (tenant_id, id) join queue.runs r on r.tenant_id = u.tenant_id and r.id = u.id
     ), event as (
-        insert into callback.events as e (tenant_id, run_id, seq, type, data)
-        select r.tenant_id, r.id, r.event_seq, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,
+        insert into callback.events as e (tenant_id, run_id, seq, repair, type, data)
+        select r.tenant_id, r.id, r.event_seq, r.repair_count, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,
             jsonb_build_object('run_id', r.id, 'job_id', r.job_id, 'job_type', r.job_type, 'name', r.name, 'state', r.state,
                 'termination_code', r.termination_code, 'termination_message', left(r.termination_message, 500),
-                'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at,
+                'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at, 'repair', r.repair_count,
                 'url', '/functions/v1/api/v1/runs/' || r.id, 'seq', r.event_seq)
         from ended r
         on conflict do nothing

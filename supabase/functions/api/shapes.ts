@@ -261,6 +261,11 @@ export const shapes = {
       termination_message: text,
       queue_reason: text,
       queue_reason_code: queueReason,
+      reused_from: {
+        type: ["integer", "null"],
+        format: "int64",
+        description: "the run in which it was done",
+      },
       progress,
       depends_on: { type: ["array", "null"] },
       attempts: { type: "array", items: { $ref: "#/components/schemas/Attempt" } },
@@ -283,6 +288,11 @@ export const shapes = {
       queue_reason_code: queueReason,
       run_timeout_seconds: { type: ["integer", "null"] },
       deadline_at: time,
+      rerun_of: { type: ["integer", "null"], format: "int64" },
+      backfill_id: { type: ["integer", "null"], format: "int64" },
+      repair_count: { type: "integer" },
+      latest_repair_id: { type: ["integer", "null"], format: "int64" },
+      repair_history: { type: "array", items: { type: "object" } },
       databricks_state: {
         type: "object",
         description: "the same state in Databricks' words",
@@ -609,6 +619,26 @@ export const shapes = {
       tenant_id: { type: "string", format: "uuid" },
       user_id: { type: "string" },
       role: { type: "string", enum: ["viewer", "operator", "admin"] },
+    },
+  },
+  RepairOrder: {
+    type: "object",
+    properties: {
+      rerun_tasks: { type: "array", items: { type: "string" }, description: "task keys" },
+      rerun_all_failed: { type: "boolean", description: "true where no tasks are named" },
+      rerun_dependents: { type: "boolean", default: true },
+      params: { type: "object", description: "put over the parameters of the tasks that are done again" },
+      latest_repair_id: { type: ["integer", "null"], format: "int64" },
+    },
+  },
+  Repair: {
+    type: "object",
+    properties: {
+      run_id: bigint,
+      repair_id: bigint,
+      number: { type: "integer" },
+      tasks: { type: "array", items: { type: "string" } },
+      state,
     },
   },
   BackfillOrder: {

@@ -336,3 +336,22 @@ def test_the_runs_of_a_backfill_are_shown_by_value(stub: Any, control_room: Call
 
     assert "2026-01-01" in ended.out
     assert control_room("jobs", "cancel-backfill", "5", "3").code == 0
+
+
+def test_a_repair_names_the_latest_that_it_saw(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on("GET", "/runs/7", run_of("FAILED", latest_repair_id=4))
+    said = {"run_id": 7, "repair_id": 5, "number": 2, "tasks": ["b", "d"], "state": "QUEUED"}
+    stub.on("POST", "/runs/7/repair", said, 202)
+    ended = control_room("runs", "repair", "7", "--task", "b", "-p", "day=3")
+
+    assert (ended.code, "b, d" in ended.out) == (0, True)
+    asked = {"latest_repair_id": 4, "rerun_tasks": ["b"], "params": {"day": 3}}
+    assert stub.asked("POST", "/runs/7/repair")[0].json == asked
+
+
+def test_a_run_is_run_again_from_a_task_on(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on("POST", "/runs/6/rerun", SUBMITTED, 202).on("GET", "/runs/7", run_of("SUCCEEDED"))
+    ended = control_room("runs", "rerun", "6", "--from", "b", "--wait")
+
+    assert ended.code == 0
+    assert stub.asked("POST", "/runs/6/rerun")[0].json["from_task"] == "b"

@@ -15,6 +15,8 @@ import { route as updateJob } from "./jobs/update_job.ts";
 import { route as cancelRun } from "./runs/cancel_run.ts";
 import { route as getRun } from "./runs/get_run.ts";
 import { route as listRuns } from "./runs/list_runs.ts";
+import { route as repairRun } from "./runs/repair_run.ts";
+import { route as rerunRun } from "./runs/rerun_run.ts";
 import { route as runEvents } from "./runs/run_events.ts";
 import { route as runLineage } from "./runs/run_lineage.ts";
 import { route as runLogs } from "./runs/run_logs.ts";
@@ -76,6 +78,8 @@ export const routes: readonly Route[] = [
   cancelRun,
   getRun,
   listRuns,
+  repairRun,
+  rerunRun,
   runEvents,
   runLineage,
   runLogs,
