@@ -314,6 +314,7 @@ $q$, $list$
     queue.free_places(uuid, bigint) | app_owner | app_system
     queue.go_round(queue.runs, bigint) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
+    queue.hold_ended(uuid, bigint) | app_owner
     queue.is_expired(uuid, timestamp with time zone) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
     queue.line_up(uuid, bigint, bigint) | app_owner
@@ -337,6 +338,7 @@ $q$, $list$
     queue.start_child(queue.runs, queue.task_runs, jsonb) | app_owner | app_system
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb, queue.task_runs) | app_owner | app_system
+    queue.to_do_again(queue.runs, text[], boolean, boolean, text) | app_owner
     queue.turn_calendar(interval) | app_owner definer | app_system
     queue.unfold(queue.runs, queue.task_runs, jsonb, jsonb) | app_owner | app_system
     schedule.cause(uuid, bigint) | app_owner
@@ -438,6 +440,7 @@ $q$, $list$
     table queue.news | app_owner | app_system delete insert select update
     table queue.past_attempts | app_owner | app_system delete insert select; authenticated select
     table queue.payloads | app_owner | app_system delete insert select update; authenticated select
+    table queue.repairs | app_owner | app_system select; authenticated select
     table queue.runners | app_owner | app_system delete insert select update
     table queue.runs | app_owner | app_system insert select update | authenticated select of tenant_id id job_id job_version name job_type state termination_code termination_message priority task_count parent_run_id parent_task_run_id root_run_id created_by created_at waits_since started_at finished_at timeout_seconds deadline_at cancel_requested_at stop_code
     table queue.settings | app_owner | app_system insert select update

@@ -144,5 +144,8 @@ select is(tests.states(:fourth), 'a QUEUED, b BLOCKED, c BLOCKED, d BLOCKED', 'w
 select is((select count(*) from callback.events where run_id in (:new, :third)), 2::bigint, 'each run has its own end');
 select is((select count(*) from audit.entries where action in ('run.repair', 'run.rerun')), (select count(*) from queue.repairs) + 3, 'all of it is on record');
 
+insert into queue.histories (tenant_id, expired_through) values (tests.tenant('north'), 'infinity');
+select tests.refused('north.operator', format('public.%I(%L::jsonb)', f, jsonb_build_object('run_id', :third)), 'HISTORY_EXPIRED', f || ' of a run whose code is gone is refused') from unnest(array['repair_run', 'rerun_run']) f;
+
 select * from finish();
 rollback;

@@ -1,4 +1,4 @@
--- queue, part: repair and re-run: what did not succeed is done again, in the same run or in a new one, keeping what did.
+-- queue, a further part: repair and re-run: what did not succeed is done again, in the same run or in a new one, keeping what did.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
@@ -36,6 +36,8 @@ begin
     select x.* into r from queue.runs x where x.tenant_id = p_tenant and x.id = p_run for update;
     if not found then
         perform ground.fail('RUN_NOT_FOUND');
+    elsif queue.is_expired(p_tenant, r.finished_at) then
+        perform ground.fail('HISTORY_EXPIRED');
     end if;
     return r;
 end
