@@ -397,7 +397,8 @@ grant execute on function callback.emit(uuid, bigint, text, jsonb) to app_system
 -- The one terminal event of each run that just ended: exactly one for each time it ended, by index; CANCELED, TIMED_OUT and SKIPPED count as failed.
 -- Its seq was taken by the statement that ended the run. Told twice, it says so once.
 create function callback.announce(p_tenants uuid[], p_runs bigint[])
-returns void language plpgsql set search_path = '' as $$
+returns void language plpgsql set search_path = ''
+set enable_seqscan = off as $$  -- as in queue.submit
 begin
     with ended as (
         select r.* from unnest(p_tenants, p_runs) u (tenant_id, id) join queue.runs r on r.tenant_id = u.tenant_id and r.id = u.id
