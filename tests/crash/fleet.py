@@ -60,7 +60,8 @@ class Place:
         if self.process is None or self.process.returncode is not None:
             return False
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(which)
+            # not process.send_signal: it polls first, and what it buries asyncio reports as 255
+            os.kill(self.process.pid, which)
             return True
         return False
 
@@ -119,6 +120,8 @@ class Fleet:
             await self.start(place, self.arms(rng))
             process = place.process
             assert process is not None
+            if self.resting:  # it was being born when the others were told
+                place.signal(signal.SIGTERM)
             code = await process.wait()
             self.deaths[CODES.get(code, f"failed {code}")] += 1
 
@@ -148,7 +151,7 @@ class Fleet:
                         await place.process.wait()
                 except TimeoutError:
                     self.deaths["would not stop"] += 1
-                    place.process.kill()
+                    place.signal(signal.SIGKILL)
                     await place.process.wait()
 
 
