@@ -27,6 +27,7 @@ WORKING = (
     "settle_attempts",
     "claim_deliveries",
     "settle_deliveries",
+    "seal",
 )
 WITH_TABLES = ("open_input", "open_output")
 STOPPING = ("release_attempts", "farewell")
