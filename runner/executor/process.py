@@ -108,7 +108,7 @@ class ProcessExecutor:
                 message=f"exit code {code}" + (f": {last_line}" if last_line else ""),
                 usage=usage,
             )
-        return Succeeded(usage=usage)
+        return Succeeded(usage=usage, values=work.transcript.values.found)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from typing import Any
 
 from runner.executor.base import Reporter
 from runner.executor.transcript import Redactor
+from runner.executor.values import redacted
 from runner.model.attempt import Attempt
 from runner.model.errors import Failure, Permanent, Retryable
 from runner.model.outcome import Outcome, Succeeded, Usage
@@ -70,7 +71,7 @@ class _Play:
             case {"sleep_ms": int() | float() as milliseconds}:
                 await asyncio.sleep(milliseconds / 1000)
             case {"values": dict(values)}:
-                self._values.update(values)
+                self._values.update(redacted(values, self._redact))
             case {"stamp": str(name)}:
                 self._values[name] = time.time()
             case {"lineage": list(events)}:

@@ -1,6 +1,7 @@
 """What a job says on stdout and stderr: bytes in, clean lines out.
 
-    bytes → lines (bounded) → redacted → `::progress N message` taken out → control characters replaced
+    bytes → lines (bounded) → redacted → control characters replaced
+          → `::progress N message` and `::value name json` taken out
           → whole log on disk, and to the reporter until a bound is reached
 
 A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with
@@ -13,6 +14,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
+
+from runner.executor.values import MAX_VALUE, PREFIX, Values
 
 MAX_LINE = 8_192
 MAX_LINES = 10_000
@@ -44,8 +47,8 @@ class Redactor:
 
 
 class Lines:
-    """Cuts a stream of bytes into lines of at most MAX_LINE bytes, redacting before an overlong line is
-    cut."""
+    """Cuts a stream of bytes into lines of at most MAX_LINE bytes (a value may be longer), redacting before
+    an overlong line is cut."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
@@ -55,7 +58,7 @@ class Lines:
         """The lines that are now complete."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         lines = [piece for line in whole for piece in self._pieces(line)]
-        if len(self._rest) > 2 * MAX_LINE + self._redact.longest:
+        if len(self._rest) > 2 * _bound(self._rest) + self._redact.longest:
             lines.extend(self._cut())
         return lines
 
@@ -65,8 +68,8 @@ class Lines:
         return self._pieces(rest) if rest else []
 
     def _pieces(self, line: bytes) -> list[str]:
-        text = self._clean(line)
-        return [text[i : i + MAX_LINE] for i in range(0, len(text), MAX_LINE)] or [""]
+        text, bound = self._clean(line), _bound(line)
+        return [text[i : i + bound] for i in range(0, len(text), bound)] or [""]
 
     def _cut(self) -> list[str]:
         # Keep back as much as a secret may need to be completed by the next write.
@@ -79,6 +82,10 @@ class Lines:
     def _clean(self, line: bytes) -> str:
         text = line.removesuffix(b"\r").decode("utf-8", "replace")
         return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", self._redact(text))
+
+
+def _bound(line: bytes) -> int:
+    return 2 * MAX_VALUE if line.startswith(PREFIX.encode()) else MAX_LINE
 
 
 class Transcript:
@@ -101,6 +108,7 @@ class Transcript:
         self._bytes = 0
         self.truncated = False
         self.last_error_line = ""
+        self.values = Values(redact)
 
     def line(self, stream: str, line: str) -> None:
         """One clean line of a stream."""
@@ -109,6 +117,13 @@ class Transcript:
             if match:
                 self._progress(min(int(match[1]), 100), match[2] or "")
                 return
+        elif line.startswith(PREFIX):
+            fault = self.values.take(line)
+            if fault is None:
+                return
+            if fault:
+                self.line("system", fault)
+            line = line[:MAX_LINE]
         if stream == "stderr" and line.strip():
             self.last_error_line = line.strip()
         self._keep(line)

@@ -54,6 +54,15 @@ async def test_progress_is_reported_and_not_logged(bench: Bench) -> None:
     assert play.reporter.lines == []
 
 
+async def test_values_come_with_the_outcome_and_are_not_logged(bench: Bench) -> None:
+    play = bench.play("value", secret="hunter-2-hunter", secrets={"TOKEN": "hunter-2-hunter"})
+    outcome = await play.end()
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.values == {"rows": 7, "who": "***", "list": [1, {"a": None}]}
+    assert play.reporter.lines == []
+
+
 async def test_a_granted_secret_is_redacted(bench: Bench) -> None:
     play = bench.play("tell", secret="hunter-2-hunter", secrets={"TOKEN": "hunter-2-hunter"})
     await play.end()

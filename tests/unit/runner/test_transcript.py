@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.executor.transcript import MAX_LINE, Lines, Redactor, Transcript
+from runner.executor.values import MAX_VALUE, MAX_VALUES
 
 SECRET = "correct-horse-battery"
 
@@ -160,3 +161,68 @@ def test_progress_is_still_heard_after_the_cut(tmp_path: Path) -> None:
     said.transcript.close()
 
     assert said.progressed == [(99, "nearly")]
+
+
+# -------------------------------------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("::value rows 7", "rows", 7),
+        ('::value list [1, {"a": null}]', "list", [1, {"a": None}]),
+        ("::value day 2026-11-26", "day", "2026-11-26"),
+        ('::value text "2026"', "text", "2026"),
+        ("::value empty", "empty", ""),
+        ("::value\tok\ttrue ", "ok", True),
+        ("::value odd NaN", "odd", "NaN"),
+        ("::value broken {", "broken", "{"),
+        (f"::value who {SECRET}", "who", "***"),
+        ('::value who {"a": ["correct\\u002dhorse-battery"]}', "who", {"a": ["***"]}),
+        ("::value deep " + "[" * 9000, "deep", "[" * 9000),
+        ("::value long " + "x" * 40_000, "long", "x" * 40_000),
+    ],
+    ids=lambda it: str(it)[:24],
+)
+def test_a_value_is_taken_out_of_the_log(tmp_path: Path, line: str, name: str, value: object) -> None:
+    said = Said(tmp_path, SECRET)
+
+    assert said.feed(line.encode() + b"\n") == []
+    assert said.transcript.values.found == {name: value}
+
+
+def test_a_long_value_may_come_in_pieces(tmp_path: Path) -> None:
+    said = Said(tmp_path)
+    text = b'::value long "' + b"x" * 40_000 + b'"\nafter\n'
+
+    assert said.feed(*(text[i : i + 4096] for i in range(0, len(text), 4096))) == ["after"]
+    assert said.transcript.values.found == {"long": "x" * 40_000}
+
+
+@pytest.mark.parametrize("line", ["::value", "::value 7 8", "::values a 1", " ::value a 1", "::value a-b 1"])
+def test_what_only_looks_like_a_value_is_an_ordinary_line(tmp_path: Path, line: str) -> None:
+    said = Said(tmp_path)
+
+    assert said.feed(line.encode() + b"\n") == [line]
+    assert said.transcript.values.found == {}
+
+
+def test_a_value_that_is_too_large_is_not_kept_and_the_log_says_so(tmp_path: Path) -> None:
+    said = Said(tmp_path)
+    said.feed(b"::value big " + b"x" * MAX_VALUE + b"\n")
+
+    assert said.lines[0] == (
+        "system",
+        f"value big is larger than {MAX_VALUE} bytes and is not kept; write a file instead",
+    )
+    assert said.transcript.values.found == {}
+
+
+def test_values_are_bounded_in_number_and_together(tmp_path: Path) -> None:
+    many, large = Said(tmp_path), Said(tmp_path)
+    many.feed(*(f"::value v{n} {n}\n".encode() for n in range(MAX_VALUES + 1)))
+    large.feed(*(f"::value v{n} {'x' * 40_000}\n".encode() for n in range(5)), b"::value v0 1\n")
+
+    assert len(many.transcript.values.found) == MAX_VALUES
+    assert [*large.transcript.values.found] == ["v0", "v1", "v2", "v3"]
+    assert large.transcript.values.found["v0"] == 1
