@@ -67,10 +67,35 @@ class Attempt(Word):
     finished_at: datetime | None = None
 
 
+class Condition(Word):
+    outcome: Literal["true", "false"] | None = None
+
+
+class ForEach(Word):
+    iterations: int | None = None
+    concurrency: int = 1
+    open: int = 0
+
+
+class RunJob(Word):
+    job_id: int | None = None
+    run_id: int | None = None
+
+
 class TaskRun(Word):
+    """A task inside a run. Iterations are their own; `parent_task_run_id` is their for_each."""
+
     task_run_id: int
     task_key: str
     state: State
+    kind: Literal["work", "condition", "for_each", "run_job"] = "work"
+    condition: Condition | None = None
+    for_each: ForEach | None = None
+    run_job: RunJob | None = None
+    parent_task_run_id: int | None = None
+    iteration: int | None = None
+    values: dict[str, Any] = Field(default_factory=dict)
+    run_if: str = "ALL_SUCCESS"
     job_type: str | None = None
     engine: str | None = None
     termination_code: str | None = None
@@ -113,6 +138,7 @@ class Run(Word):
     run_id: int
     state: State
     job_id: int | None = None
+    parent_run_id: int | None = None
     job_type: str | None = None
     name: str | None = None
     termination_code: str | None = None

@@ -13,6 +13,9 @@ from control_room.model import ArtifactSummary, Attempt, Event, Run, RunArtifact
 from control_room.view import ink
 
 _GANTT = 28
+#: Up to so many iterations all are shown; of more, those that are not dull.
+_ITERATIONS = 20
+_DULL = frozenset({"SUCCEEDED", "BLOCKED", "QUEUED"})
 
 
 def summaries(found: Sequence[RunSummary]) -> RenderableType:
@@ -72,10 +75,11 @@ def tasks(run: Run) -> Table:
     start = run.times.created_at
     end = run.times.finished_at
     table = ink.table("task", "state", "", "took", "memory", "", right=("took", "memory"))
-    for task in run.tasks:
+    for task in _in_order(run.tasks):
         attempt = task.attempts[-1] if task.attempts else None
+        inside = task.parent_task_run_id is not None
         table.add_row(
-            task.task_key,
+            Text(f"  [{task.iteration}]", style="quiet") if inside else task.task_key,
             ink.state(task.state),
             _bar(start, end, task.started_at, task.finished_at),
             ink.between(task.started_at, task.finished_at),
@@ -86,6 +90,22 @@ def tasks(run: Run) -> Table:
             for it in task.attempts:
                 table.add_row(*_attempt(it, start, end))
     return table
+
+
+def _in_order(found: Sequence[TaskRun]) -> list[TaskRun]:
+    """Iterations below their for_each; of many that went well only how many there were is said."""
+    inside: dict[int, list[TaskRun]] = {}
+    for task in found:
+        if task.parent_task_run_id is not None:
+            inside.setdefault(task.parent_task_run_id, []).append(task)
+    shown: list[TaskRun] = []
+    for task in found:
+        if task.parent_task_run_id is None:
+            rounds = sorted(inside.get(task.task_run_id, []), key=lambda it: it.iteration or 0)
+            if len(rounds) > _ITERATIONS:
+                rounds = [it for it in rounds if it.state not in _DULL][:_ITERATIONS]
+            shown += [task, *rounds]
+    return shown
 
 
 def _attempt(it: Attempt, start: datetime | None, end: datetime | None) -> tuple[RenderableType, ...]:
@@ -103,9 +123,21 @@ def _attempt(it: Attempt, start: datetime | None, end: datetime | None) -> tuple
 def _told(task: TaskRun) -> str:
     if task.state == "RUNNING":
         percent = f"{task.progress.percent:.0f} %  " if task.progress.percent is not None else ""
-        return percent + (task.progress.message or "")
+        return percent + (task.progress.message or "") + _inside(task)
     if task.termination_code and task.termination_code != "SUCCESS":
         return task.termination_code
+    return _inside(task)
+
+
+def _inside(task: TaskRun) -> str:
+    """What there is to say of a task that is no work."""
+    if task.condition is not None and task.condition.outcome is not None:
+        return task.condition.outcome
+    if task.run_job is not None and task.run_job.run_id is not None:
+        return f"run {task.run_job.run_id}"
+    if task.for_each is not None and task.for_each.iterations is not None:
+        done = task.for_each.iterations - task.for_each.open
+        return f"{done} of {task.for_each.iterations} iterations"
     return ""
 
 

@@ -81,6 +81,10 @@ export const endpointFields: Readonly<Record<string, Schema>> = {
   ed25519: { type: "boolean", description: "also signs with v1a, whose public key is shown with the secret" },
 };
 
+const callbacks: Schema = {
+  type: "object",
+  properties: { on_complete: url, on_fail: url, on_progress: url },
+};
 const submissionFields: Readonly<Record<string, Schema>> = {
   job_type: jobType,
   engine: { type: "string", description: "duckdb (default) or spark for spark_etl; else default" },
@@ -130,7 +134,7 @@ const submissionFields: Readonly<Record<string, Schema>> = {
       },
     },
   },
-  callbacks: { type: "object", properties: { on_complete: url, on_fail: url, on_progress: url } },
+  callbacks,
   secrets: {
     type: "array",
     items: { type: "string" },
@@ -206,6 +210,47 @@ const clock = {
   },
 } as const satisfies Record<string, Schema>;
 
+const runIf: Schema = {
+  type: "string",
+  enum: [
+    "ALL_SUCCESS",
+    "ALL_DONE",
+    "NONE_FAILED",
+    "AT_LEAST_ONE_SUCCESS",
+    "ALL_FAILED",
+    "AT_LEAST_ONE_FAILED",
+  ],
+  default: "ALL_SUCCESS",
+};
+const dependsOn: Schema = {
+  type: "array",
+  items: {
+    oneOf: [
+      { type: "string", description: "a task_key" },
+      {
+        type: "object",
+        required: ["task_key"],
+        properties: { task_key: { type: "string" }, outcome: { type: "string", enum: ["true", "false"] } },
+      },
+    ],
+  },
+};
+const runJob: Schema = {
+  type: "object",
+  required: ["job_id"],
+  properties: { job_id: bigint, params: { type: "object" } },
+};
+const operand: Schema = {
+  type: ["string", "number", "boolean"],
+  description: "a value, or a string with {{references}}",
+};
+/** What a task has whatever its kind. */
+const taskPlace: Readonly<Record<string, Schema>> = {
+  task_key: { type: "string" },
+  depends_on: dependsOn,
+  run_if: runIf,
+};
+
 export const shapes = {
   Error: {
     type: "object",
@@ -213,6 +258,87 @@ export const shapes = {
     properties: { code: { type: "string" }, message: { type: "string" }, details: text, hint: text },
   },
   OneTimeRun: { type: "object", required: ["job_type", "spec"], properties: submissionFields },
+  OneTimeGraph: {
+    type: "object",
+    required: ["tasks"],
+    properties: {
+      tasks: { type: "array", maxItems: 1000, items: { $ref: "#/components/schemas/Task" } },
+      params: { type: "object", description: "reach every task, and {{job.parameters.x}}" },
+      name: { type: "string" },
+      callbacks,
+      priority: { type: "integer" },
+      run_timeout_seconds: runTimeout,
+      idempotency_key: { type: "string" },
+    },
+  },
+  Task: {
+    description: "A node of a job: work, a condition, one for each of many inputs, or a run of another job.",
+    oneOf: [
+      {
+        type: "object",
+        required: ["task_key", "job_type", "spec"],
+        properties: { ...submissionFields, ...taskPlace },
+      },
+      {
+        type: "object",
+        required: ["task_key", "condition"],
+        properties: {
+          ...taskPlace,
+          condition: {
+            type: "object",
+            required: ["op", "left", "right"],
+            properties: {
+              op: {
+                type: "string",
+                enum: [
+                  "EQUAL_TO",
+                  "NOT_EQUAL",
+                  "GREATER_THAN",
+                  "GREATER_THAN_OR_EQUAL",
+                  "LESS_THAN",
+                  "LESS_THAN_OR_EQUAL",
+                ],
+              },
+              left: operand,
+              right: operand,
+            },
+          },
+        },
+      },
+      {
+        type: "object",
+        required: ["task_key", "for_each", "task"],
+        properties: {
+          ...taskPlace,
+          for_each: {
+            type: "object",
+            required: ["inputs"],
+            properties: {
+              inputs: {
+                oneOf: [{ type: "array", maxItems: 1000 }, {
+                  type: "string",
+                  description: "one {{reference}}",
+                }],
+              },
+              concurrency: { type: "integer", minimum: 1, maximum: 100, default: 1 },
+            },
+          },
+          task: {
+            description: "Work, or {run_job}; {{input}} and {{input.field}} in its params.",
+            oneOf: [
+              { type: "object", required: ["job_type", "spec"], properties: submissionFields },
+              { type: "object", required: ["run_job"], properties: { run_job: runJob } },
+            ],
+          },
+        },
+      },
+      {
+        type: "object",
+        required: ["task_key", "run_job"],
+        properties: { ...taskPlace, run_job: runJob },
+      },
+    ],
+  },
   JobRun: {
     type: "object",
     required: ["job_id"],
@@ -225,7 +351,11 @@ export const shapes = {
     },
   },
   Submission: {
-    oneOf: [{ $ref: "#/components/schemas/OneTimeRun" }, { $ref: "#/components/schemas/JobRun" }],
+    oneOf: [
+      { $ref: "#/components/schemas/OneTimeRun" },
+      { $ref: "#/components/schemas/OneTimeGraph" },
+      { $ref: "#/components/schemas/JobRun" },
+    ],
   },
   SubmittedRun: {
     type: "object",
@@ -255,7 +385,8 @@ export const shapes = {
     properties: {
       task_run_id: bigint,
       task_key: { type: "string" },
-      job_type: jobType,
+      kind: { type: "string", enum: ["work", "condition", "for_each", "run_job"] },
+      job_type: { ...jobType, type: ["string", "null"], enum: [...jobType.enum ?? [], null] },
       state,
       termination_code: text,
       termination_message: text,
@@ -267,7 +398,27 @@ export const shapes = {
         description: "the run in which it was done",
       },
       progress,
-      depends_on: { type: ["array", "null"] },
+      depends_on: { ...dependsOn, type: ["array", "null"] },
+      run_if: runIf,
+      values: { type: "object", description: "what it printed after ::value" },
+      condition: {
+        type: "object",
+        properties: { outcome: { type: ["string", "null"], enum: ["true", "false", null] } },
+      },
+      for_each: {
+        type: "object",
+        properties: {
+          iterations: { type: ["integer", "null"] },
+          concurrency: { type: "integer" },
+          open: { type: "integer", description: "iterations that have not ended" },
+        },
+      },
+      run_job: {
+        type: "object",
+        properties: { job_id: bigint, run_id: { type: ["integer", "null"], format: "int64" } },
+      },
+      parent_task_run_id: { ...bigint, description: "of an iteration: its for_each task" },
+      iteration: { type: "integer" },
       attempts: { type: "array", items: { $ref: "#/components/schemas/Attempt" } },
     },
   },
@@ -278,6 +429,12 @@ export const shapes = {
       run_id: bigint,
       job_id: { type: ["integer", "null"], format: "int64" },
       job_version: { type: ["integer", "null"] },
+      parent_run_id: {
+        type: ["integer", "null"],
+        format: "int64",
+        description: "whose run_job task started it",
+      },
+      parameters: { type: "object", description: "operators and admins only" },
       job_type: text,
       engine: text,
       name: text,
@@ -340,16 +497,8 @@ export const shapes = {
       name: { type: "string" },
       tasks: {
         type: "array",
-        items: {
-          type: "object",
-          required: ["task_key", "job_type"],
-          properties: {
-            ...submissionFields,
-            task_key: { type: "string" },
-            depends_on: { type: "array" },
-            run_if: { type: "string" },
-          },
-        },
+        maxItems: 1000,
+        items: { $ref: "#/components/schemas/Task" },
       },
       max_concurrent_runs: { type: ["integer", "null"], minimum: 1, maximum: 1000 },
       queue,
