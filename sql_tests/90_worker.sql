@@ -69,6 +69,14 @@ select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_bui
 select tests.settle(c) from tests.claim() c where c ->> 'name' = 'bystander';
 select c as claim from tests.claim() c \gset
 select is(:'claim'::jsonb ->> 'validation_fail_on', 'error', 'a claim carries the tenant''s gate for validations');
+savepoint gate;
+update tenancy.tenants set validation_fail_on = 'note' where slug = 'north';
+select tests.as('north.operator', format('public.run_job(%L::jsonb)', tests.submission('{"name": "gated", "max_retries": 0}')));
+select c as gated from tests.claim() c \gset
+select is(:'gated'::jsonb ->> 'validation_fail_on', 'note', 'as it is when it is claimed');
+select tests.fail(:'gated', '{"termination_code": "VALIDATION_FAILED", "values": {"verdict": "failed"}}');
+select is((select k.output_values from queue.task_runs k where k.id = (:'gated'::jsonb ->> 'task_run_id')::bigint), '{"verdict": "failed"}', 'what failed keeps its values');
+rollback to savepoint gate;
 
 create function tests.attempt(p_function text, p_claim jsonb, p jsonb)
 returns text language sql immutable as $$ select format('public.%I(%L::jsonb)', p_function, jsonb_build_object('token', p_claim ->> 'token') || p) $$;

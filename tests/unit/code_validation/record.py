@@ -58,7 +58,7 @@ def main() -> None:
             (asked.source / name).parent.mkdir(parents=True, exist_ok=True)
             (asked.source / name).write_text(text)
         found = survey(asked.source, asked.checked, [], honour=False)
-        for tool in (*tools.STATIC, *tools.RUNNING):
+        for tool in (*tools.STATIC, *tools.LAST):
             home = Path(folder) / "homes" / tool.name
             home.mkdir(parents=True)
             bench = Recording(asked, found, time.monotonic() + 300, home)

@@ -64,14 +64,14 @@ def main() -> int:
 def _checks(bench: Bench) -> list[Check]:
     """Every tool that has something to look at, in the order of the list, without a secret."""
     wanted = [(tool, files) for tool in tools.STATIC if (files := tool.files(bench))]
-    running = [(tool, files) for tool in tools.RUNNING if (files := tool.files(bench))]
-    total = len(wanted) + len(running)
+    last = [(tool, files) for tool in tools.LAST if (files := tool.files(bench))]
+    total = len(wanted) + len(last)
     heard: list[tuple[Tool, tuple[str, ...], Heard, float]] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for each in pool.map(lambda pair: _ask(bench, *pair), wanted):
             heard.append(each)
             _say(5 + 90 * len(heard) // total, f"{each[0].name}: {len(each[2].findings)}")
-    for tool, files in running:
+    for tool, files in last:
         heard.append(_ask(bench, tool, files))
         _end_the_rest()
         _say(5 + 90 * len(heard) // total, f"{tool.name}: {len(heard[-1][2].findings)}")
@@ -132,8 +132,8 @@ def _strike(secrets: list[tuple[str, int, str]], text: str) -> str:
 
 
 def _end_the_rest() -> None:
-    """Nothing that the tests have started is alive while the report is written. -1 is every process of this
-    pid namespace but its first and ourselves."""
+    """Nothing that the code has started is alive when the next tool begins or the report is written. -1 is
+    every process of this pid namespace but its first and ourselves."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
 

@@ -17,7 +17,6 @@ STATIC: tuple[Tool, ...] = (
     Semgrep(),
     DenoCheck(),
     Mypy(),
-    PylintOdoo(),
     Sqlfluff(),
     DetectSecrets(),
     Bandit(),
@@ -29,5 +28,6 @@ STATIC: tuple[Tool, ...] = (
     OdooInstall(),
 )
 
-#: This runs it, when all the others are done.
-RUNNING: tuple[Tool, ...] = (Pytest(),)
+#: These come when all the others are done, one by one: pylint puts the code's folders on its own import path,
+#: and pytest runs the code.
+LAST: tuple[Tool, ...] = (PylintOdoo(), Pytest())
