@@ -5,15 +5,20 @@
           → whole log on disk, and to the reporter until a bound is reached
 
 A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with
-line breaks are looked for line by line. Other encodings of a secret (base64, URL) are out of reach.
+line breaks are looked for line by line, and each value also as base64 (wherever it begins in what was
+encoded: `user:secret` as well), percent-encoded and as a JSON string. Whoever wants to get a secret out
+finds another form: this keeps it out of the log by accident, not by intent.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote, quote_plus
 
 from runner.executor.values import MAX_VALUE, PREFIX, Values
 
@@ -29,6 +34,8 @@ _PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*?))?\s*$"
 # log.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 MIN_SECRET = 4
+#: Less of an encoded secret is no more than chance would write.
+MIN_ENCODED = 8
 
 
 class Redactor:
@@ -36,14 +43,32 @@ class Redactor:
     half the log and protect nothing."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        parts = {part.strip("\r") for secret in secrets for part in (secret, *secret.splitlines())}
-        words = sorted((p for p in parts if len(p) >= MIN_SECRET), key=len, reverse=True)
+        whole = {part.strip("\r") for secret in secrets for part in (secret, *secret.splitlines())}
+        parts = {part for part in whole if len(part) >= MIN_SECRET}
+        words = sorted(parts | {form for part in parts for form in _forms(part)}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, words))) if words else None
         self.longest = max((len(word.encode()) for word in words), default=0)
 
     def __call__(self, text: str) -> str:
         """The text without secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """What a secret looks like when a library has written it on the way to the log."""
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    data = secret.encode()
+    for before in range(3):  # bytes of something else in the group that it begins in
+        encoded = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        # the first and the last letter also hold bits of its neighbours
+        spoilt = (before + len(data)) % 3
+        clean = encoded[(0, 2, 3)[before] : len(encoded) - (spoilt != 0)]
+        if len(clean) >= MIN_ENCODED:
+            yield clean
+            yield clean.replace("+", "-").replace("/", "_")
 
 
 class Lines:

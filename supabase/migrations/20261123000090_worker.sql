@@ -72,10 +72,11 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_answer jsonb := queue.renew(p_instance, p_items);
 begin
-    perform callback.announce_progress(a.tenant_id, a.run_id)
-    from jsonb_to_recordset(v_answer) i (attempt_id bigint, lease integer, advanced boolean)
-    join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
-    where i.advanced;
+    perform callback.announce_progress(r.tenant_id, r.run_id)
+    from (select a.tenant_id, a.run_id
+          from jsonb_to_recordset(v_answer) i (attempt_id bigint, lease integer, advanced boolean)
+          join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
+          where i.advanced order by a.run_id, a.id offset 0) r;  -- as in report
     return v_answer;
 end
 $$;
@@ -90,8 +91,10 @@ declare
     v record;
     v_answer jsonb := '[]';
 begin
-    for i in select * from jsonb_to_recordset(p_items)
-             as x (attempt_id bigint, lease integer, percent integer, message text, external_id text, logs jsonb) order by x.attempt_id loop
+    for i in select x.* from jsonb_to_recordset(p_items)
+             as x (attempt_id bigint, lease integer, percent integer, message text, external_id text, logs jsonb)
+             left join queue.live_attempts a on a.id = x.attempt_id
+             order by a.run_id, x.attempt_id loop  -- runs are locked in one order: two runners may tell of the same two
         select * into v from queue.report(i.attempt_id, i.lease, i.percent, i.message, i.external_id, i.logs);
         if v.advanced then
             perform callback.announce_progress(v.tenant_id, v.run_id);

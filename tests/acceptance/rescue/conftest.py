@@ -152,7 +152,7 @@ def _stack(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="rescue-"))
     folder.chmod(0o755)

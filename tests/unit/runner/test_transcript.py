@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,47 @@ def test_a_secret_with_line_breaks_is_found_line_by_line(tmp_path: Path) -> None
     key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----\n"
 
     assert Said(tmp_path, key).feed(key.encode()) == ["***"] * 4
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=8, max_size=40),
+    st.binary(max_size=7),
+    st.binary(max_size=7),
+)
+def test_a_secret_is_found_in_base64_whatever_is_encoded_with_it(
+    secret: str, before: bytes, after: bytes
+) -> None:
+    redact = Redactor([secret])
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        encoded = encode(before + secret.encode() + after).decode()
+        shown = redact(f"Authorization: Basic {encoded}")
+
+        assert "***" in shown
+        # what is left are its neighbours and at most the letters that it shares with them
+        rest = shown.removeprefix("Authorization: Basic ").replace("***", "").rstrip("=")
+        assert len(rest) <= len(encode(before).rstrip(b"=")) + len(encode(after).rstrip(b"=")) + 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "postgres://u:p%40ss%2Fword%21@host/db",
+        '{"password": "p@ss/word!"}',
+        "password=p%40ss%2Fword%21&x=1",
+    ],
+)
+def test_a_secret_is_found_in_a_url_and_in_json(said: str) -> None:
+    shown = Redactor(["p@ss/word!"])(said)
+
+    assert "***" in shown
+    assert "word" not in shown.replace("password", "")
+
+
+def test_a_secret_with_quotes_is_found_in_json() -> None:
+    secret = 'quo"te\\back ünï'
+
+    assert Redactor([secret])(json.dumps({"k": secret})) == '{"k": "***"}'
+    assert Redactor([secret])(json.dumps({"k": secret}, ensure_ascii=False)) == '{"k": "***"}'
 
 
 def test_the_longest_secret_wins(tmp_path: Path) -> None:
