@@ -114,6 +114,11 @@ class Bench:
                 )
             time.sleep(0.05)
 
+    def backends(self) -> list[int]:
+        """Of the sender's connections."""
+        rows = self.connection.execute("select pid from pg_stat_activity where usename = 'runner'").fetchall()
+        return [pid for (pid,) in rows]
+
     def came(self) -> list[tuple[bytes, float]]:
         self.line.send(True)
         what: list[tuple[bytes, float]] = self.line.recv()
@@ -149,10 +154,10 @@ def sender(env: dict[str, str]) -> Iterator[int]:
             process.wait(30)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Of the sender so far: it says more than the rate where others share the machine."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(*pids: int) -> float:
+    """Of processes so far: it says more than the rate where others share the machine."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def throughput(on: Bench, count: int) -> tuple[float, int]:
@@ -188,7 +193,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15, help="of the load at 100 events/s")
     parser.add_argument(
-        "--most", type=int, default=32, help="tries under way at once: the endpoint's max_concurrency"
+        "--most", type=int, default=100, help="tries under way at once: the endpoint's max_concurrency"
     )
     asked = parser.parse_args()
     backlog, repeat, seconds = (500, 1, 3.0) if asked.quick else (asked.backlog, asked.repeat, asked.seconds)
@@ -199,10 +204,12 @@ def main() -> None:
         on = Bench(up.env["DATABASE_URL"], ours_end, asked.most)
         with sender(dict(up.env)) as pid:
             throughput(on, 200)  # plans are made, the sender has met its first work
-            before = cpu_seconds(pid)
+            before, backends = cpu_seconds(pid), on.backends()
+            database_before = cpu_seconds(*backends)
             rates, twice = zip(*(throughput(on, backlog) for _ in range(repeat)), strict=True)
             say(f"  {median(list(rates)):6.0f} deliveries/s  ({', '.join(f'{rate:.0f}' for rate in rates)})")
             cpu_ms = (cpu_seconds(pid) - before) * 1000 / (backlog * repeat)
+            database_ms = (cpu_seconds(*backends) - database_before) * 1000 / (backlog * repeat)
             waits, again = latency(on, seconds, 100)
             say(
                 f"  first try at 100/s: p50 {quantile(waits, 0.5):.1f} ms, p99 {quantile(waits, 0.99):.1f} ms"
@@ -215,6 +222,7 @@ def main() -> None:
         {
             "deliveries_per_s": median(list(rates)),
             "sender_cpu_ms_per_delivery": round(cpu_ms, 3),
+            "database_cpu_ms_per_delivery": round(database_ms, 3),
             "first_try_p50_ms": quantile(waits, 0.5),
             "first_try_p99_ms": quantile(waits, 0.99),
             "duplicates_ratio": round((sum(twice) + again) / sent, 6),

@@ -17,6 +17,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -185,7 +186,7 @@ class Guard:
 
     def __init__(self, opened: Iterable[Network] = (), resolve: Resolver | None = None) -> None:
         self._opened = tuple(opened)
-        self._resolve = resolve or _getaddrinfo
+        self._resolve = resolve or Lookups()
 
     async def admit(self, target: Target, allow: Iterable[str] = ()) -> str:
         """The address to connect to. Every address of the name must be admissible. Raises Refused, or
@@ -216,7 +217,36 @@ def _network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
 
 
-async def _getaddrinfo(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+class Lookups:
+    """Names to addresses, in threads of their own: a name whose server hangs must not hold the others up.
+
+    Tries that ask for one name at one time share the answer, so a slow name takes one thread and not one
+    for each of its deliveries.
+    """
+
+    def __init__(self, look_up: Callable[[str, int], list[str]] | None = None, threads: int = 64) -> None:
+        self._look_up = look_up or _getaddrinfo
+        self._threads = ThreadPoolExecutor(threads, "resolver")
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Every address of the name. Raises OSError."""
+        asked = host, port
+        answer = self._under_way.get(asked)
+        if answer is None:
+            loop = asyncio.get_running_loop()
+            answer = loop.run_in_executor(self._threads, self._look_up, host, port)
+            self._under_way[asked] = answer
+            answer.add_done_callback(lambda done: self._forget(asked, done))
+        # who gives up (its time is over) leaves the answer to the others
+        return await asyncio.shield(answer)
+
+    def _forget(self, asked: tuple[str, int], done: asyncio.Future[list[str]]) -> None:
+        del self._under_way[asked]
+        if not done.cancelled():
+            done.exception()  # nobody may be left to hear it
+
+
+def _getaddrinfo(host: str, port: int) -> list[str]:
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(str(info[4][0]) for info in infos))

@@ -231,3 +231,45 @@ def test_a_name_that_is_none_or_many_is_said(stub: Any, blocking: Client, rows: 
 
     with pytest.raises(ApiError, match=code):
         blocking.lineage.graph("gold.delays")
+
+
+def test_an_endpoint_is_made_changed_and_given_a_new_secret(stub: Any, blocking: Client) -> None:
+    stub.on("POST", "/endpoints", {"endpoint_id": ID, "url": "https://x.example", "ordered": True}, 201)
+    stub.on(
+        "PATCH", f"/endpoints/{ID}", {"endpoint_id": ID, "url": "https://x.example", "max_concurrency": 3}
+    )
+    stub.on("POST", f"/endpoints/{ID}/rotate", {"endpoint_id": ID, "secret_version": 2})
+
+    made = blocking.endpoints.create("https://x.example", events=["run.failed"], ordered=True)
+    changed = blocking.endpoints.update(ID, max_concurrency=3, enabled=True)
+    version = blocking.endpoints.rotate(ID, revoke=True)
+
+    assert (made.ordered, changed.max_concurrency, version) == (True, 3, 2)
+    assert [json.loads(each.body) for each in stub.seen] == [
+        {"url": "https://x.example", "ordered": True, "events": ["run.failed"]},
+        {"max_concurrency": 3, "enabled": True},
+        {"revoke": True},
+    ]
+
+
+def test_a_replay_goes_on_until_nothing_is_left(stub: Any, blocking: Client) -> None:
+    stub.on("POST", "/deliveries/replay", {"replayed": 10_000, "more": True}, 202)
+    stub.on("POST", "/deliveries/replay", {"replayed": 7, "more": False}, 202)
+
+    count = blocking.deliveries.replay(endpoint_id=ID, missing=True)
+
+    assert count == 10_007
+    assert json.loads(stub.seen[0].body) == {"endpoint_id": ID, "missing": True}
+
+
+def test_events_are_read_from_where_one_stopped(stub: Any, blocking: Client) -> None:
+    event = {"event_id": "evt_1", "type": "endpoint.disabled", "run_id": None, "seq": None}
+    stub.on(
+        "GET",
+        "/events",
+        {"items": [{**event, "timestamp": "2026-01-01T00:00:00Z", "data": {}}], "next": "9.4"},
+    )
+
+    page = blocking.deliveries.events(after="9.3", limit=5)
+
+    assert (page.items[0].type, page.next) == ("endpoint.disabled", "9.4")

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from runner.callback import address
-from runner.callback.address import Guard, Refused
+from runner.callback.address import Guard, Lookups, Refused
 from runner.callback.courier import Courier
 from runner.model.wire import Delivery
 
@@ -151,8 +152,66 @@ async def test_a_public_address_is_admitted(public: str) -> None:
     assert await Guard(resolve=resolve).admit(address.parse("https://receiver.example/x")) == public
 
 
-async def test_a_name_that_changes_between_two_looks_is_looked_at_once(watched: Watched) -> None:
-    answers = iter([["93.184.216.34"], ["127.0.0.1"]])
+async def test_a_name_whose_server_hangs_holds_no_other_up() -> None:
+    hangs, asked = threading.Event(), []
+
+    def look_up(host: str, port: int) -> list[str]:
+        asked.append(host)
+        if host == "hangs.example":
+            hangs.wait()
+        return ["93.184.216.34"]
+
+    lookups = Lookups(look_up, threads=2)
+    waiting = [asyncio.create_task(lookups("hangs.example", 443)) for _ in range(20)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            found = await lookups("well.example", 443)
+        waiting[0].cancel()  # one that gives up takes nothing from the others
+        await asyncio.gather(waiting[0], return_exceptions=True)
+    finally:
+        hangs.set()
+    rest = await asyncio.gather(*waiting[1:])
+
+    assert found == ["93.184.216.34"]
+    assert asked == ["hangs.example", "well.example"]
+    assert rest == [["93.184.216.34"]] * 19
+
+
+async def test_a_name_that_cannot_be_resolved_says_so_and_is_asked_for_anew() -> None:
+    answers: list[list[str]] = [["93.184.216.34"]]
+
+    def look_up(host: str, port: int) -> list[str]:
+        if len(asked) < 1:
+            asked.append(host)
+            raise socket.gaierror("no such name")
+        return answers[0]
+
+    asked: list[str] = []
+    lookups = Lookups(look_up)
+    with pytest.raises(OSError, match="no such name"):
+        await lookups("late.example", 443)
+
+    assert await lookups("late.example", 443) == answers[0]
+
+
+REBOUND = [
+    ["127.0.0.1"],
+    ["::1"],
+    ["::ffff:127.0.0.1"],
+    ["64:ff9b::7f00:1"],
+    ["10.0.0.1"],
+    ["169.254.169.254"],
+    ["0.0.0.0"],
+    ["fd00::1"],
+]
+
+
+@pytest.mark.parametrize("later", REBOUND, ids=lambda each: each[0])
+async def test_a_name_that_changes_between_two_looks_is_looked_at_once(
+    watched: Watched, later: list[str]
+) -> None:
+    answers = iter([["93.184.216.34"], later, later])
     looks: list[str] = []
 
     async def resolve(host: str, port: int) -> list[str]:
@@ -160,11 +219,57 @@ async def test_a_name_that_changes_between_two_looks_is_looked_at_once(watched: 
         return next(answers)
 
     courier = Courier(Guard(resolve=resolve), "key")
-    await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/", seconds=0.3))
+    await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/", seconds=0.2))
 
     assert looks == ["rebind.example"]
     assert watched.tried in ([("93.184.216.34", watched.port)], [])
     assert watched.knocks() == 0
+
+
+@pytest.mark.parametrize("later", REBOUND, ids=lambda each: each[0])
+async def test_a_retry_looks_again_and_refuses_what_the_name_means_now(
+    watched: Watched, later: list[str]
+) -> None:
+    answers = iter([["93.184.216.34"], later])
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return next(answers)
+
+    courier = Courier(Guard(resolve=resolve), "key")
+    await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/", seconds=0.2))
+    watched.tried.clear()
+    result = await courier.carry(make_delivery(f"http://rebind.example:{watched.port}/"))
+
+    assert (result.result, result.status) == ("failed", None)
+    assert (watched.tried, watched.knocks()) == ([], 0)
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "2130706433", "[::ffff:127.0.0.1]"])
+async def test_a_redirect_leads_nowhere(watched: Watched, code: int, host: str) -> None:
+    """The receiver itself is allowed, so only following the redirect could knock."""
+    answer = (
+        f"HTTP/1.1 {code} Elsewhere\r\nlocation: http://{host}:{watched.port}/\r\ncontent-length: 0\r\n\r\n"
+    )
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer.encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(receive, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    guard = Guard([ipaddress.ip_network("127.0.0.0/8")])
+    try:
+        result = await Courier(guard, "key").carry(
+            make_delivery(f"http://127.0.0.1:{port}/", allow=("127.0.0.0/8",))
+        )
+    finally:
+        server.close()
+
+    assert (result.result, result.status) == ("failed", code)
+    assert (watched.tried, watched.knocks()) == ([("127.0.0.1", port)], 0)
 
 
 @pytest.mark.parametrize(
