@@ -242,6 +242,7 @@ async def _work(
             "capacity": chosen.capacity,
             "running": dispatcher.running,
             "listening": listener.healthy,
+            "stale": store.stale,
         },
     )
     listener = Listener(

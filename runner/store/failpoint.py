@@ -79,9 +79,9 @@ class FallibleVerbs(Verbs):
         if name not in VERBS:
             return verb
 
-        async def between_its_points(*arguments: Any) -> Any:
+        async def between_its_points(*arguments: Any, **named: Any) -> Any:
             await self._pass(f"{name}.before")
-            answer = await verb(*arguments)
+            answer = await verb(*arguments, **named)
             await self._pass(f"{name}.after")
             return answer
 

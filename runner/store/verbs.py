@@ -31,6 +31,8 @@ class Verbs:
     def __init__(self, conninfo: str, instance: str) -> None:
         self._conninfo = conninfo
         self._instance = instance
+        #: How often the database discarded what came too late: renewals, reports, outcomes of lost leases.
+        self.stale = 0
         self._claims = Lane(conninfo, "claims")
         self._settles = Lane(conninfo, "settles")
         self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS)
@@ -79,7 +81,9 @@ class Verbs:
         answer = await self._custody.value(
             "select worker.renew_leases(%s::uuid, %s::jsonb)", [self._instance, wire.dump(items)]
         )
-        return wire.read_list(wire.Renewal, answer)
+        renewals = wire.read_list(wire.Renewal, answer)
+        self.stale += sum(not each.held for each in renewals)
+        return renewals
 
     async def report(self, reports: Sequence[Report]) -> list[wire.ReportAnswer]:
         """worker.report"""
@@ -92,7 +96,9 @@ class Verbs:
                 item["logs"] = [{"stream": x.stream, "at": x.at, "line": x.line} for x in each.logs]
             items.append(item)
         answer = await self._custody.value("select worker.report(%s::jsonb)", [wire.dump(items)])
-        return wire.read_list(wire.ReportAnswer, answer)
+        answers = wire.read_list(wire.ReportAnswer, answer)
+        self.stale += sum(not each.held for each in answers)
+        return answers
 
     async def settle_attempts(self, items: Sequence[tuple[Key, Outcome]]) -> list[wire.Settlement]:
         """worker.settle_attempts"""
@@ -109,7 +115,9 @@ class Verbs:
         finally:
             if lane is not self._settles:
                 await lane.close()
-        return wire.read_list(wire.Settlement, answer)
+        settlements = wire.read_list(wire.Settlement, answer)
+        self.stale += sum(not each.settled for each in settlements)
+        return settlements
 
     async def release_attempts(self, keys: Sequence[Key]) -> None:
         """worker.release_attempts"""

@@ -145,6 +145,20 @@ async def test_a_lost_lease_is_claimed_again_and_the_old_holder_is_deaf_and_dumb
     assert (house.state(run), house.logs(run)) == ("RUNNING", [])
 
 
+async def test_what_comes_too_late_is_counted(postgres: PostgresHouse) -> None:
+    postgres.submit()
+    old, new = postgres.store(), postgres.store()
+    assert isinstance(old, Verbs)
+    stale = await claim_one(old)
+    postgres.expire(stale.attempt_id)
+    await new.tick()
+    await old.renew_leases([Heartbeat(stale.key)])
+    await old.report([Report(stale.key, percent=99)])
+    await old.settle_attempts([(stale.key, Succeeded())])
+
+    assert old.stale == 3
+
+
 async def test_what_is_given_back_is_claimed_again_under_the_same_number(house: House) -> None:
     house.submit(max_retries=0)
     store = house.store()

@@ -78,6 +78,7 @@ def draw(seed: int, *, faults: int, orders: int, seconds: float, runners: int, s
         "crash": 5,
         "mood": 8,
         "clock": 6,
+        "idler": 8,
     }
     pace = seconds / faults
     return Plan(
@@ -104,6 +105,8 @@ def _fault(rng: random.Random, kinds: Mapping[str, int], pace: float, runners: i
             what = f"{rng.choice(('cut', 'stall', 'deafen'))} {rng.choice(sorted(AIMS))}"
         case "backends":
             what = rng.choice(("one", "all"))
+        case "idler":
+            what = rng.choice(("slots", "live_attempts", "runs", "task_runs"))
         case "mood":
             what = rng.choice(MOODS)
         case "clock":
@@ -128,7 +131,7 @@ def _order(rng: random.Random, seed: int, n: int, pace: float, *, sandbox: bool)
         "gone": 2,
     }
     if sandbox:
-        kinds["sandbox"] = 10
+        kinds["sandbox"] = 5
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     after = rng.uniform(0.2, 1.8) * pace
     sleep = {"sleep_ms": rng.randint(20, 800)}

@@ -167,12 +167,24 @@ class Stage:
             case "crash":
                 self.cluster.crash()
                 await asyncio.to_thread(postgres.wait_ready, self.cluster.server, self.cluster.daemon)
+            case "idler":
+                await self.idle(fault.what, fault.seconds)
             case "mood":
                 self.receiver.mood = fault.what  # type: ignore[assignment]
             case "clock":
                 self.fleet.places[-1].clock.write_text(fault.what)
             case _:
                 raise ValueError(fault)
+
+    async def idle(self, table: str, seconds: float) -> None:
+        """Somebody holds rows in a transaction that he has forgotten."""
+        statement = sql.SQL("select from queue.{} order by random() limit 3 for update").format(
+            sql.Identifier(table)
+        )
+        with contextlib.suppress(psycopg.OperationalError):
+            async with await psycopg.AsyncConnection.connect(self.database.superuser) as connection:
+                await connection.execute(statement)
+                await asyncio.sleep(seconds)
 
     def kill(self, place: Place) -> None:
         instance = place.instance

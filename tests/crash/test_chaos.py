@@ -21,9 +21,9 @@ from tests.crash import fleet, plan, stage
 from tests.crash.plan import Order
 from tests.crash.stage import Stage
 
-FAULTS = 210
+FAULTS = 225
 ORDERS = 280
-SECONDS = 85.0
+SECONDS = 90.0
 PATIENCE = 150.0  # on a quiet machine a tenth of it is enough
 
 
