@@ -369,6 +369,7 @@ $q$, $list$
     tenancy.require(ground.member_role) | app_owner | anon authenticated service_role app_system
     tenancy.role() | app_owner | anon authenticated service_role app_system
     tenancy.tenant_id() | app_owner | anon authenticated service_role app_system
+    worker.anything_waits() | app_system definer | runner
     worker.canary(uuid) | app_system definer | runner
     worker.claim_attempts(uuid, text[], integer) | app_system definer | runner
     worker.claim_deliveries(uuid, integer) | app_system definer | runner

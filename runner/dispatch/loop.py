@@ -24,7 +24,7 @@ from runner.model.termination import TerminationCode
 from runner.model.wire import Unreadable
 from runner.store.base import Store
 from runner.store.session import Backoff
-from runner.store.vigil import Vigil
+from runner.store.vigil import GLANCE_SECONDS, Vigil
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ class Dispatcher:
         self._ledger = ledger
         self._capacity = capacity
         self._vigil = Vigil(
-            lambda: poll_seconds if listening() else min(poll_seconds, POLL_WITHOUT_LISTEN_SECONDS)
+            lambda: poll_seconds if listening() else min(poll_seconds, POLL_WITHOUT_LISTEN_SECONDS),
+            GLANCE_SECONDS,
         )
         self._draining = False
         self._full = False
@@ -81,6 +82,7 @@ class Dispatcher:
         if not self._workshop.offers:
             return
         backoff = Backoff()
+        glanced = False
         while not self._draining:
             self._vigil.look()
             free = min(self._capacity - self.running, CLAIM_AT_MOST)
@@ -97,8 +99,12 @@ class Dispatcher:
                     continue
             if claimed:
                 self._vigil.found()
+            elif glanced:
+                self._vigil.give_up()  # a limit is reached, or it is for others
+            glanced = False
             if free <= 0 or claimed < free:
-                await self._vigil.rest()
+                while not glanced and await self._vigil.rest():
+                    glanced = await self._glance()
 
     async def drain(self, patience: float) -> None:
         """Stop claiming, let what runs come to its end for a while, give the rest back."""
@@ -116,6 +122,13 @@ class Dispatcher:
         log.info("giving_back", extra={"count": self.running})
         for held in self._custody:
             held.order(Stop.DRAIN)
+
+    async def _glance(self) -> bool:
+        """Whether a claim may be worth its while; the claim itself says what is wrong with the database."""
+        try:
+            return await self._store.anything_waits()
+        except (StoreUnavailable, StoreRefused):
+            return True
 
     async def _claim(self, limit: int) -> int:
         began = time.monotonic()

@@ -109,6 +109,10 @@ class Store(Protocol):
         """Up to `limit` attempts that are now ours, and those whose form cannot be read."""
         ...
 
+    async def anything_waits(self) -> bool:
+        """Whether anything at all waits that is due; a claim may still get nothing of it."""
+        ...
+
     async def renew_leases(self, beats: Sequence[Heartbeat]) -> list[Renewal]:
         """Keep leases alive; learn of cancels and lost leases."""
         ...

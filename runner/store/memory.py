@@ -99,6 +99,12 @@ class MemoryStore:
             row.attempt = replace(row.attempt, lease=row.attempt.lease + 1)
         return [row.attempt for row in ready[:limit]], []
 
+    async def anything_waits(self) -> bool:
+        """Whatever it requires."""
+        self._enter("anything_waits")
+        now = time.monotonic()
+        return any(not row.running and not row.final and row.ready <= now for row in self.rows.values())
+
     async def renew_leases(self, beats: Sequence[Heartbeat]) -> list[Renewal]:
         """Fenced by (attempt, lease)."""
         self._enter("renew_leases")

@@ -75,6 +75,10 @@ class Verbs:
         )
         return wire.read_attempts(rows)
 
+    async def anything_waits(self) -> bool:
+        """worker.anything_waits"""
+        return bool(await self._claims.value("select worker.anything_waits()"))
+
     async def renew_leases(self, beats: Sequence[Heartbeat]) -> list[wire.Renewal]:
         """worker.renew_leases"""
         items = [_without_none(b.key, percent=b.percent, message=b.message) for b in beats]

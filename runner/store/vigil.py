@@ -1,27 +1,31 @@
 """How a claimer sleeps between two looks: a hint wakes, a poll insures, after a hint it looks again.
 
 The database coalesces its notifications: of the transactions in flight one sends the hint, and another may
-commit just after we looked. So whoever was woken, or found something, looks again after 5, 20, 80 and
-320 ms before it goes back to the slow poll.
+commit just after we looked. So whoever was woken, or found something, looks again a few times, soon at first,
+before it goes back to the slow poll. Where a glance is cheaper than a look, it glances at those times.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 LOOK_AGAIN_SECONDS = (0.005, 0.02, 0.08, 0.32)
+GLANCE_SECONDS = (0.001, 0.001, 0.002, 0.004, 0.02, 0.08, 0.32)
 
 
 class Vigil:
     """`poll_seconds` says how long to sleep when nothing happens; it is asked at every rest."""
 
-    def __init__(self, poll_seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, poll_seconds: Callable[[], float], look_again: Sequence[float] = LOOK_AGAIN_SECONDS
+    ) -> None:
         self._poll_seconds = poll_seconds
+        self._look_again = look_again
         self._hint = asyncio.Event()
         self._eager = False
-        self._looks = len(LOOK_AGAIN_SECONDS)
+        self._looks = len(look_again)
 
     def wake(self, _payload: str = "") -> None:
         """A hint of the database: there may be something to claim, and more of it in a moment."""
@@ -40,10 +44,16 @@ class Vigil:
         """The look found something: more of it may be on its way."""
         self._looks = 0
 
-    async def rest(self) -> None:
-        """Sleep until a hint, the next look or the poll."""
-        if self._looks < len(LOOK_AGAIN_SECONDS):
-            patience = LOOK_AGAIN_SECONDS[self._looks]
+    def give_up(self) -> None:
+        """What can be seen cannot be had: no more looks until the next hint."""
+        self._looks = len(self._look_again)
+
+    async def rest(self) -> bool:
+        """Sleep until a hint, the next look or the poll. True when it is time to look again, and nobody said
+        that something came."""
+        again = self._looks < len(self._look_again)
+        if again:
+            patience = self._look_again[self._looks]
             self._looks += 1
         else:
             patience = self._poll_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
@@ -51,7 +61,8 @@ class Vigil:
             async with asyncio.timeout(patience):
                 await self._hint.wait()
         except TimeoutError:
-            return
+            return again
         if self._eager:
             self._eager = False
             self._looks = 0
+        return False

@@ -39,6 +39,9 @@ declare
     -- a statement of its own: what commits while it runs may be claimed, and only a later snapshot sees all of that
     v_claimed queue.claimed[] := array(select x from queue.claim(p_instance, p_offers, p_limit) x);
 begin
+    if v_claimed = '{}' then
+        return;
+    end if;
     return query
     select json_build_object(  -- json: text that is written once; as jsonb it would be sorted, packed and written again
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
@@ -66,6 +69,19 @@ $$;
 comment on function worker.claim_attempts(uuid, text[], integer) is 'Up to p_limit ready attempts that fit the offers, leased to this runner.';
 revoke all on function worker.claim_attempts(uuid, text[], integer) from public;
 grant execute on function worker.claim_attempts(uuid, text[], integer) to runner;
+
+-- A glance costs a tenth of a claim; what is seen may be for others, or above a limit.
+create function worker.anything_waits()
+returns boolean language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    return exists (select from queue.live_attempts a where a.state = 'QUEUED' and a.ready_at <= v_now);
+end
+$$;
+comment on function worker.anything_waits() is 'Whether a claim may find something: asked in the milliseconds after a hint.';
+revoke all on function worker.anything_waits() from public;
+grant execute on function worker.anything_waits() to runner;
 
 create function worker.renew_leases(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$

@@ -75,6 +75,19 @@ async def test_what_is_not_offered_is_not_claimed(house: House) -> None:
     assert await house.store().claim_attempts(["spark_etl/duckdb"], 10) == ([], [])
 
 
+async def test_a_glance_sees_what_waits_whoever_may_have_it(house: House) -> None:
+    store = house.store()
+    empty = await store.anything_waits()
+    house.submit()
+    waiting = await store.anything_waits()
+    (attempt,) = await claim(store)
+    running = await store.anything_waits()
+    again = RetryableFailure(code=TerminationCode.USER_CODE_FAILED, message="later", after_ms=60_000)
+    await store.settle_attempts([(attempt.key, again)])
+
+    assert [empty, waiting, running, await store.anything_waits()] == [False, True, False, False]
+
+
 async def test_two_runners_never_hold_the_same(house: House) -> None:
     for _ in range(4):
         house.submit()

@@ -61,3 +61,22 @@ async def test_a_nudge_ends_the_sleep_once() -> None:
         async with asyncio.timeout(0.1):
             await vigil.rest()
             raise AssertionError("it looked again")
+
+
+async def test_only_the_time_to_look_again_asks_for_a_glance() -> None:
+    vigil = Vigil(lambda: 0.05, (0.001, 0.001))
+    vigil.wake()
+
+    assert [await vigil.rest()] == [False]
+    vigil.look()
+    assert [await vigil.rest(), await vigil.rest(), await vigil.rest()] == [True, True, False]
+
+
+async def test_who_cannot_have_what_he_sees_waits_for_the_next_hint() -> None:
+    vigil = Vigil(lambda: 0.05, (0.001, 0.001))
+    vigil.wake()
+    await vigil.rest()
+    vigil.look()
+    vigil.give_up()
+
+    assert not await vigil.rest()
