@@ -119,7 +119,7 @@ select isnt(tests.submit('north.operator', '{"idempotency_key": "k2"}'), :first:
 
 select tests.written() as before \gset
 select tests.refused('north.operator', format('public.submit_runs(%L::jsonb)', jsonb_build_array(tests.submission(), tests.submission('{"timeout_seconds": -1}'), tests.submission())),
-    'TIMEOUT_OUT_OF_RANGE', 'one bad submission refuses the whole batch', '$.timeout_seconds');
+    'TIMEOUT_OUT_OF_RANGE', 'one bad submission refuses the whole batch', '$[1].timeout_seconds');
 select is(tests.written(), :'before', 'and nothing of it is written');
 select is(jsonb_array_length(tests.as('north.operator', format('public.submit_runs(%L::jsonb)', (select jsonb_agg(tests.submission()) from generate_series(1, 1000))))), 1000, 'a batch has up to 1000');
 select tests.refused('north.operator', format('public.submit_runs(%L::jsonb)', (select jsonb_agg(tests.submission()) from generate_series(1, 1001))), 'BODY_INVALID', 'and no more');
@@ -127,6 +127,27 @@ select tests.refused('north.operator', format('public.submit_runs(%L::jsonb)', p
 select tests.refused('north.viewer', format('public.submit_runs(%L::jsonb)', jsonb_build_array(tests.submission())), 'ROLE_INSUFFICIENT', 'a viewer submits no batch');
 select is((select count(distinct x ->> 'run_id') from jsonb_array_elements(tests.as('north.operator', format('public.submit_runs(%L::jsonb)',
     jsonb_build_array(tests.submission('{"idempotency_key": "twice"}'), tests.submission('{"idempotency_key": "twice"}'))))) x), 1::bigint, 'the same key twice in a batch is one run');
+-- what goes in together and what goes in by itself, side by side: in the order of the request, and no different from one by one
+select tests.as('north.operator', $$ public.create_job(jsonb_build_object('name', 'in a batch', 'tasks', jsonb_build_array(tests.submission()))) $$) ->> 'job_id' as in_batch \gset
+select tests.submit('north.operator', '{"idempotency_key": "known"}') as known \gset
+select max(id) as before from queue.runs \gset
+select tests.as('north.operator', format('public.submit_runs(%L::jsonb)', jsonb_build_array(
+    tests.submission('{"name": "n1", "priority": 7, "params": {"a": 1}, "run_timeout_seconds": 9, "callbacks": {"on_complete": "https://batch.example/x"}, "max_retries": 1, "retry_on_timeout": true, "min_retry_interval_ms": 5}'),
+    jsonb_build_object('job_id', :in_batch), tests.submission('{"idempotency_key": "known"}'), tests.submission('{"name": "n4", "params": {"id": "{{run.id}}"}}'), tests.submission('{"name": "n5"}')))) as said \gset
+select is((select string_agg(coalesce(r.name, '?'), ' ' order by x.ord) from jsonb_array_elements(:'said'::jsonb) with ordinality x (v, ord) join queue.runs r on r.id = (x.v ->> 'run_id')::bigint), 'n1 in a batch spark_etl n4 n5', 'answers are in the order of the request');
+select is(:'said'::jsonb #>> '{2,run_id}', :'known', 'a known key is the run that is there');
+select is((select bool_and(v ->> 'state' = 'QUEUED' and v ->> 'url' = '/functions/v1/api/v1/runs/' || (v ->> 'run_id')) from jsonb_array_elements(:'said'::jsonb) v), true, 'each with its state and address');
+select tests.as('north.operator', format('public.run_job(%L::jsonb)', tests.submission('{"name": "n1", "priority": 7, "params": {"a": 1}, "run_timeout_seconds": 9, "max_retries": 1, "retry_on_timeout": true, "min_retry_interval_ms": 5}'))) ->> 'run_id' as alone \gset
+create function tests.rows_of(p_run bigint)
+returns jsonb language sql as $$
+    select jsonb_build_array(
+        (select to_jsonb(r) - array['id', 'created_at'] from queue.runs r where r.id = p_run),
+        (select jsonb_agg(to_jsonb(k) - array['id', 'run_id'] || to_jsonb(y) - array['task_run_id']) from queue.task_runs k join queue.payloads y on y.task_run_id = k.id where k.run_id = p_run),
+        (select jsonb_agg(to_jsonb(a) - array['id', 'run_id', 'task_run_id', 'queued_at', 'ready_at']) from queue.live_attempts a where a.run_id = p_run))
+$$;
+select is(tests.rows_of((:'said'::jsonb #>> '{0,run_id}')::bigint), tests.rows_of(:alone), 'a run of a batch is what it would be by itself');
+select is((select count(*) from callback.subscriptions s where s.run_id = (:'said'::jsonb #>> '{0,run_id}')::bigint), 1::bigint, 'with its callbacks');
+select is((select count(*) from audit.entries e join queue.runs r on r.id::text = e.object_id where e.action = 'run.submit' and r.id > :before), 5::bigint, 'each that is new is on record');
 
 -- ------------------------------------------------------------------------------------------------ jobs
 
@@ -188,7 +209,7 @@ select tests.refused('north.viewer', format('public.update_job(%L::jsonb)', test
 select is(tests.as('north.viewer', format('public.get_job(%L::jsonb)', tests.job_id(:'job'))) #> '{tasks,0}', '{"task_key": "a", "kind": "work", "job_type": "spark_etl", "depends_on": []}', 'a viewer sees the shape of a job');
 select is(tests.as('north.operator', format('public.get_job(%L::jsonb)', tests.job_id(:'job'))) #>> '{tasks,0,code,files,job.py}', 'print(1)', 'an operator sees its code');
 select is(tests.count('north.viewer', 'select * from job.versions'), 0::bigint, 'a viewer reads no definition');
-select is(tests.count('north.operator', 'select * from job.versions'), 2::bigint, 'an operator does');
+select is(tests.count('north.operator', 'select * from job.versions'), 3::bigint, 'an operator does');
 select is(tests.count('south.operator', 'select * from job.versions'), 1::bigint, 'of the own tenant');
 
 select tests.refused('north.viewer', format('public.delete_job(%L::jsonb)', tests.job_id(:'job')), 'ROLE_INSUFFICIENT', 'a viewer deletes nothing');

@@ -50,6 +50,7 @@ $q$, $list$
     artifact.ready_version(uuid, uuid, integer) | app_owner | app_system
     artifact.refuse_final_change() | app_owner
     audit.append(uuid, text, text, text, jsonb, text) | app_owner | app_system
+    audit.append_all(uuid, text, text, text[], jsonb[]) | app_owner
     audit.head(uuid) | app_owner | authenticated app_system
     audit.judge_head(jsonb, uuid, jsonb) | app_owner | authenticated app_system
     audit.link(audit.seals) | app_owner | authenticated app_system
@@ -101,6 +102,7 @@ $q$, $list$
     door.backfill_job(jsonb) | app_owner definer | authenticated
     door.cancel_backfill(jsonb) | app_owner definer | authenticated
     door.cancel_run(jsonb) | app_owner definer | authenticated
+    door.check(tenancy.membership, jsonb) | app_owner
     door.check_bytes(jsonb) | app_system definer | anon
     door.check_description(jsonb, text) | app_owner
     door.check_events(jsonb, text[]) | app_owner
@@ -113,6 +115,7 @@ $q$, $list$
     door.delete_job(jsonb) | app_owner definer | authenticated
     door.disallow_network(jsonb) | app_owner definer | authenticated
     door.endpoint_form(callback.endpoints) | app_owner
+    door.enter(tenancy.membership, jsonb, bigint) | app_owner
     door.exchange_token(jsonb) | app_system definer | anon
     door.find_backfill(uuid, jsonb) | app_owner
     door.get_artifact(jsonb) | app_owner definer | authenticated
@@ -157,6 +160,7 @@ $q$, $list$
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
     door.submit(tenancy.membership, jsonb, bigint) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
+    door.traceparent() | app_owner
     door.update_endpoint(jsonb) | app_owner definer | authenticated
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
@@ -338,6 +342,7 @@ $q$, $list$
     queue.start_child(queue.runs, queue.task_runs, jsonb) | app_owner | app_system
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb, queue.task_runs) | app_owner | app_system
+    queue.submit_plain(uuid, text, jsonb[], text) | app_owner
     queue.to_do_again(queue.runs, text[], boolean, boolean, text) | app_owner
     queue.turn_calendar(interval) | app_owner definer | app_system
     queue.unfold(queue.runs, queue.task_runs, jsonb, jsonb) | app_owner | app_system

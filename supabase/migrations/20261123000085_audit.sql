@@ -122,5 +122,25 @@ $$;
 revoke all on function audit.append(uuid, text, text, text, jsonb, text) from public;
 grant execute on function audit.append(uuid, text, text, text, jsonb, text) to app_system;
 
+-- The same of many objects at once, each with its details.
+create function audit.append_all(p_tenant uuid, p_action text, p_object_type text, p_object_ids text[], p_details jsonb[])
+returns void language plpgsql set search_path = '' as $$
+declare
+    c jsonb := ground.claims();
+    o audit.origin := audit.origin();
+begin
+    with entry as (
+        insert into audit.entries as e (tenant_id, user_id, role, token_id, action, object_type, object_id, details, door, ip, forwarded_for, user_agent, request_id)
+        select p_tenant, coalesce(c ->> 'user_id', c ->> 'sub', 'service'), coalesce(c ->> 'user_role', c ->> 'role', 'service_role'),
+               c ->> 'token_id', p_action, p_object_type, x.object_id, x.details, o.door, o.ip, o.forwarded_for, o.user_agent, o.request_id
+        from unnest(p_object_ids, p_details) with ordinality x (object_id, details, ord) order by x.ord
+        returning e.id
+    )
+    insert into audit.unsealed (entry_id, tenant_id) select e.id, p_tenant from entry e;
+    perform ground.wake('control_room_audit');
+end
+$$;
+revoke all on function audit.append_all(uuid, text, text, text[], jsonb[]) from public;
+
 set role postgres;
 revoke app_owner, app_system from postgres;

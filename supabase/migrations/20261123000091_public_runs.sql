@@ -9,16 +9,13 @@ set role app_owner;
 grant usage on schema door to anon, authenticated, service_role;
 grant usage, create on schema door to app_system;
 
--- check everything -> queue.submit -> callback.subscribe -> audit -> callback.relay: one transaction, nothing half-written
-create function door.submit(p_member tenancy.membership, p jsonb, p_backfill bigint default null)
+-- queue.submit -> callback.subscribe -> audit -> callback.relay, of what was checked: one transaction, nothing half-written
+create function door.enter(p_member tenancy.membership, v jsonb, p_backfill bigint default null)
 returns jsonb language plpgsql set search_path = '' as $$
 declare
-    v jsonb := job.check_submission(p_member.tenant_id, p);
     s record;
 begin
-    perform callback.check_callbacks(p_member.tenant_id, v -> 'callbacks');
-    select * into s from queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('backfill_id', p_backfill, 'traceparent',
-        left(nullif(current_setting('request.headers', true), '')::jsonb ->> 'traceparent', 128)));
+    select * into s from queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('backfill_id', p_backfill, 'traceparent', door.traceparent()));
     if s.fresh then
         if v -> 'callbacks' <> '{}' then
             perform callback.subscribe(p_member.tenant_id, p_member.user_id, s.run_id, v -> 'callbacks');
@@ -31,6 +28,36 @@ begin
         perform callback.relay();
     end if;
     return jsonb_build_object('run_id', s.run_id, 'state', s.state, 'url', '/functions/v1/api/v1/runs/' || s.run_id, 'fresh', s.fresh);
+end
+$$;
+revoke all on function door.enter(tenancy.membership, jsonb, bigint) from public;
+
+create function door.traceparent()
+returns text language plpgsql stable set search_path = '' as $$
+begin
+    return left(nullif(current_setting('request.headers', true), '')::jsonb ->> 'traceparent', 128);
+end
+$$;
+revoke all on function door.traceparent() from public;
+
+create function door.check(p_member tenancy.membership, p jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := job.check_submission(p_member.tenant_id, p);
+begin
+    if v -> 'callbacks' <> '{}' then
+        perform callback.check_callbacks(p_member.tenant_id, v -> 'callbacks');
+    end if;
+    return v;
+end
+$$;
+revoke all on function door.check(tenancy.membership, jsonb) from public;
+
+-- check everything -> enter
+create function door.submit(p_member tenancy.membership, p jsonb, p_backfill bigint default null)
+returns jsonb language plpgsql set search_path = '' as $$
+begin
+    return door.enter(p_member, door.check(p_member, p), p_backfill);
 end
 $$;
 revoke all on function door.submit(tenancy.membership, jsonb, bigint) from public;
@@ -58,18 +85,67 @@ comment on function public.run_job(jsonb) is 'Submits a run: {job_type, spec, co
 revoke all on function public.run_job(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.run_job(jsonb) to authenticated;
 
+-- All are checked before the first is written, a fault says in which it is. Plain ones go in together, the others one by one.
 create function door.submit_runs(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_member tenancy.membership := tenancy.require('operator');
-    v_answer jsonb;
+    v_plain jsonb[] := '{}';
+    v_places integer[] := '{}';
+    v_answers jsonb[];
+    v_others jsonb[] := '{}';
+    v_fresh jsonb[] := '{}';
+    v_runs text[] := '{}';
+    v jsonb;
+    x jsonb;
+    s record;
+    i integer := 0;
+    v_said text;
+    v_detail text;
 begin
     if jsonb_typeof(p) is distinct from 'array' or jsonb_array_length(p) not between 1 and 1000 then
         perform ground.fail('BODY_INVALID', '$', 'An array of 1 to 1000 submissions is expected.');
     end if;
-    select jsonb_agg(door.submit(v_member, x) - 'fresh' order by ord) into v_answer from jsonb_array_elements(p) with ordinality i(x, ord);
+    v_answers := array_fill(null::jsonb, array[jsonb_array_length(p)]);
+    begin
+        for x in select e from jsonb_array_elements(p) e loop
+            v := door.check(v_member, x);
+            i := i + 1;
+            if v -> 'job_id' = 'null' and jsonb_array_length(v -> 'tasks') = 1 and v #> '{tasks,0,depends_on}' = '[]'
+               and v #>> '{tasks,0,job_type}' is not null and strpos(v #>> '{tasks,0,params}', '{{') = 0 and strpos((v -> 'parameters')::text, '{{') = 0 then
+                v_plain := v_plain || v;
+                v_places := v_places || i;
+            else
+                v_others := v_others || jsonb_build_object('place', i, 'v', v);
+            end if;
+        end loop;
+    exception when sqlstate 'PGRST' then
+        get stacked diagnostics v_said = message_text, v_detail = pg_exception_detail;
+        raise sqlstate 'PGRST' using detail = v_detail,
+            message = (v_said::jsonb || jsonb_build_object('details', regexp_replace(v_said::jsonb ->> 'details', '^\$', format('$[%s]', i))))::text;
+    end;
+    for s in select * from queue.submit_plain(v_member.tenant_id, v_member.user_id, v_plain, door.traceparent()) loop
+        v := v_plain[s.place];
+        if s.fresh then
+            if v -> 'callbacks' <> '{}' then
+                perform callback.subscribe(v_member.tenant_id, v_member.user_id, s.run_id, v -> 'callbacks');
+            end if;
+            v_runs := v_runs || s.run_id::text;
+            v_fresh := v_fresh || jsonb_build_object('name', v -> 'name', 'job_type', v -> 'job_type', 'job_id', null);
+        else  -- the run that the key had made before, or an earlier place of this array
+            select r.id, r.state into s.run_id, s.state from queue.runs r
+            where r.tenant_id = v_member.tenant_id and r.idempotency_key = v ->> 'idempotency_key';
+        end if;
+        v_answers[v_places[s.place]] := jsonb_build_object('run_id', s.run_id, 'state', s.state, 'url', '/functions/v1/api/v1/runs/' || s.run_id);
+    end loop;
+    if v_runs <> '{}' then
+        perform audit.append_all(v_member.tenant_id, 'run.submit', 'run', v_runs, v_fresh);
+    end if;
+    foreach x in array v_others loop
+        v_answers[(x -> 'place')::integer] := door.enter(v_member, x -> 'v') - 'fresh';
+    end loop;
     perform ground.answer_status(202);
-    return v_answer;
+    return to_jsonb(v_answers);
 end
 $$;
 revoke all on function door.submit_runs(jsonb) from public;
