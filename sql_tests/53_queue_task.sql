@@ -246,6 +246,7 @@ from job.versions v where v.job_id = :n1;
 update job.jobs set current_version = 2 where id = :n1;
 select tests.start_job('north.operator', :n4) as run \gset
 select is((select concat_ws(' ', r.state, r.termination_code) from queue.runs r where r.id = :run), 'FAILED RUN_JOB_REFUSED', 'a circle that came later is refused when it is reached');
+select matches((select r.termination_message from queue.runs r where r.id = :run), format('job %s would start itself', :n4), 'in so many words');
 select is((select count(*) from queue.runs where root_run_id = :run and state = 'FAILED'), 3::bigint, 'and all above it fail with it');
 select is((select count(*) from callback.events where run_id >= :run and type = 'run.failed'), 4::bigint, 'each is announced');
 

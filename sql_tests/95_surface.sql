@@ -323,6 +323,7 @@ $q$, $list$
     queue.is_final(queue.state) | app_owner | authenticated app_system
     queue.line_up(uuid, bigint, bigint) | app_owner
     queue.look_up(queue.runs, text, jsonb, text) | app_owner | app_system
+    queue.one_by_one(anyarray) | app_owner | app_system
     queue.open_lane(uuid, bigint) | app_owner
     queue.longest_retention() | app_owner | app_system
     queue.overdue(integer) | app_owner | app_system

@@ -173,6 +173,17 @@ $$;
 revoke all on function queue.count_anew(uuid, bigint) from public;
 grant execute on function queue.count_anew(uuid, bigint) to app_system;
 
+-- The elements of an array, of which the planner is to think that it is one: it then looks each up by its key. Thinking of ten it
+-- has read all the tasks of the tenant instead.
+create function queue.one_by_one(p anyarray)
+returns setof anyelement language plpgsql immutable rows 1 set search_path = '' as $$
+begin
+    return query select u from unnest(p) u;
+end
+$$;
+revoke all on function queue.one_by_one(anyarray) from public;
+grant execute on function queue.one_by_one(anyarray) to app_system;
+
 create type queue.progress as (state queue.state, ended boolean);
 
 -- Some tasks of a run have ended, others wait for nothing any more: who waited for them begins or is skipped, and what begins may
@@ -207,25 +218,28 @@ begin
     loop
         if v_ended <> '{}' then
             v_closed := v_closed + cardinality(v_ended);
-            -- each by its key, one by one: joined, the planner has looked through all the tasks of the run, or the tenant
             with ended as materialized (
-                select k.parent_id, k.dependents from unnest(v_ended) e (id)
+                select k.parent_id, k.dependents from queue.one_by_one(v_ended) e (id)
                 cross join lateral (select x.parent_id, x.dependents from queue.task_runs x where x.tenant_id = p_tenant and x.id = e.id limit 1) k
             ), waiting as materialized (
                 select k.id, d.n
-                from (select d.task_key, count(*)::integer as n from ended cross join unnest(ended.dependents) d (task_key) group by d.task_key) d
+                from (select d.task_key, count(*)::integer as n from ended cross join queue.one_by_one(ended.dependents) d (task_key) group by d.task_key) d
                 cross join lateral (select x.id from queue.task_runs x
                                     where x.run_id = p_run and x.tenant_id = p_tenant and x.task_key = d.task_key and x.state = 'BLOCKED' limit 1) k
-                union all
-                select e.parent_id, count(*)::integer from ended e where e.parent_id is not null group by e.parent_id
             ), counted as (
-                update queue.task_runs k set waits_for = k.waits_for - w.n
-                from waiting w where k.tenant_id = p_tenant and k.id = w.id and k.state in ('BLOCKED', 'RUNNING')
-                returning k.id, k.state, k.waits_for
+                update queue.task_runs k set waits_for = k.waits_for - w.n from waiting w where k.tenant_id = p_tenant and k.id = w.id
+                returning k.id, k.waits_for
+            ), looped as materialized (
+                select k.id, e.n
+                from (select parent_id, count(*)::integer as n from ended where parent_id is not null group by parent_id) e
+                cross join lateral (select x.id from queue.task_runs x where x.tenant_id = p_tenant and x.id = e.parent_id and x.state = 'RUNNING' limit 1) k
+            ), went_round as (
+                update queue.task_runs k set waits_for = k.waits_for - l.n from looped l where k.tenant_id = p_tenant and k.id = l.id
+                returning k.id
             )
-            select v_due || coalesce(array_agg(c.id order by c.id) filter (where c.state = 'BLOCKED' and c.waits_for = 0), '{}'),
-                   coalesce(array_agg(c.id order by c.id) filter (where c.state = 'RUNNING'), '{}')  -- a for_each, by one iteration
-            into v_due, v_loops from counted c;
+            select v_due || coalesce((select array_agg(c.id order by c.id) from counted c where c.waits_for = 0), '{}'),
+                   coalesce((select array_agg(w.id order by w.id) from went_round w), '{}')
+            into v_due, v_loops;
         end if;
         exit when v_due = '{}' and v_loops = '{}';
         v_moved := true;
@@ -241,7 +255,7 @@ begin
                                                      when 'ALL_FAILED' then d.bad = d.n
                                                      when 'AT_LEAST_ONE_FAILED' then d.bad > 0 end) as goes,
                        k.run_if in ('ALL_FAILED', 'AT_LEAST_ONE_FAILED') as wants_failure, d.bad, d.failed
-                from unnest(v_due) e (id)
+                from queue.one_by_one(v_due) e (id)
                 cross join lateral (select x.* from queue.task_runs x where x.tenant_id = p_tenant and x.id = e.id and x.state = 'BLOCKED' limit 1) k
                 cross join lateral (
                     select count(*) as n,

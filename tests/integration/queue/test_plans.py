@@ -243,3 +243,22 @@ def renew_and_settle(watcher: Watcher, claimed: list[dict[str, Any]]) -> tuple[W
         watcher.see("runner", "select worker.renew_leases(%s, %s)", [INSTANCE, renewal]),
         watcher.see("runner", "select worker.settle_attempts(%s, %s)", [INSTANCE, outcome]),
     )
+
+
+def test_a_step_of_a_graph_looks_at_what_it_moves(database: Database, doors: Doors) -> None:
+    """Of 1,000 tasks in a row, and of sessions that met the tables empty: three rows of tasks a step."""
+    tenant = database.add_tenant("acme")
+    doors.register(INSTANCE, OFFERS)
+    tasks = [
+        SUBMISSION | {"task_key": f"t{n}", "depends_on": [f"t{n - 1}"] if n else []} for n in range(1_000)
+    ]
+    with Watcher(database) as watcher:
+        doors.call(tenant, "run_job", {"tasks": tasks})
+        for _ in range(3):
+            _, claimed = claim(watcher, 1)
+            items = json.dumps([it | {"outcome": {"state": "SUCCEEDED"}} for it in claimed])
+            work = watcher.see("runner", "select worker.settle_attempts(%s, %s)", [INSTANCE, items])
+
+        assert [it["run_state"] for it in work.answer[0]] == ["RUNNING"]
+        assert work.rows("task_runs") <= 12
+        assert work.pages <= 400
