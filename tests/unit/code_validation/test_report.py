@@ -16,6 +16,7 @@ from runner.jobtype.code_validation.harness import sarif, seal, verdict
 from runner.jobtype.code_validation.harness.__main__ import _without
 from runner.jobtype.code_validation.harness.finding import Check, Finding, Level, finding
 from runner.jobtype.code_validation.harness.survey import Survey
+from runner.jobtype.code_validation.harness.tool import Bench
 from runner.model.attempt import Attempt, Code
 from runner.model.errors import Permanent, Retryable
 from runner.model.termination import TerminationCode
@@ -155,10 +156,18 @@ def test_the_worst_are_kept_when_there_are_too_many() -> None:
 
 def test_a_secret_is_struck_out_of_what_any_tool_says() -> None:
     said = found(message=f"expected {samples.PASSWORD!r}, got x", line=7)
-    (left,) = _without([("a.py", 7, samples.PASSWORD)], [said])
+    bench = Bench(request(ROOT, Path("/opt/engine")), surveyed("a.py"), 0.0, Path("/tmp/home"))
+    (left,) = _without(bench, [("a.py", 7, samples.PASSWORD)], [said])
 
     assert samples.PASSWORD not in left.message
     assert left.about_secret
+
+
+def test_places_of_the_sandbox_are_struck_out() -> None:
+    bench = Bench(request(ROOT, Path("/opt/engine")), surveyed("a.py"), 0.0, Path("/tmp/home"))
+    (left,) = _without(bench, [], [found(message="Cannot find 'file:///job/.control-room/checked/b.ts'.")])
+
+    assert left.message == "Cannot find 'b.ts'."
 
 
 def test_what_a_tool_says_is_bounded_and_legible() -> None:

@@ -82,7 +82,10 @@ def test_an_order_is_honoured_where_the_job_says_so(tmp_path: Path) -> None:
 
 
 def test_words_that_only_look_like_orders_stay(tmp_path: Path) -> None:
-    text = "noqablish = 1  # the type: of the thing, the mypyness\nx = 'nosecret'\n"
+    text = (
+        "noqablish = 1  # the type: of the thing, the mypyness\nx = 'nosecret'\n"
+        "class Sqlfluff:\n    noqa: bool = False\n    ruff: int = 1\n    pylint: 'x'\nif nosec :\n    pass\n"
+    )
     found, checked = look(tmp_path, {"a.py": text})
 
     assert (checked / "a.py").read_text() == text

@@ -111,8 +111,8 @@ EXPECTED: dict[str, list[tuple[str, str, str, int, int]]] = {
     ],
     "semgrep": [
         ("download-runs", "error", "run.sh", 3, 1),
-        ("sql-made-of-text", "error", "app.py", 18, 20),
-        ("sql-made-of-text", "error", "shop/thing.py", 8, 29),
+        ("sql-made-of-text", "warning", "app.py", 18, 20),
+        ("sql-made-of-text", "warning", "shop/thing.py", 8, 29),
     ],
     "shellcheck": [
         ("SC2035", "note", "run.sh", 4, 15),
@@ -186,6 +186,23 @@ def test_a_tool_that_does_not_report_has_not_checked(tmp_path: Path, name: str, 
         return  # the harness takes any exception of a tool for "could not check" (test_harness)
 
     assert found.problems != ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "level"),
+    [
+        ("Secret Keyword", "hunter2hunter2", "error"),
+        ("Secret Keyword", "SECRET_IN_OUTPUT", "warning"),
+        ("Secret Keyword", "changeme", "warning"),
+        ("AWS Access Key", "AKIA" + "I" * 16, "error"),
+        ("Hex High Entropy String", "0123456789abcdef0123", "warning"),
+    ],
+)
+def test_a_name_alone_makes_no_secret_of_a_word(tmp_path: Path, kind: str, value: str, level: str) -> None:
+    said = {"code": 0, "stdout": json.dumps([["a.py", 3, kind, value]]), "stderr": ""}
+    found = TOOLS["detect-secrets"].check(replay(tmp_path, [said]), ("a.py",))
+
+    assert [each.level.value for each in found.findings] == [level]
 
 
 def junit(*cases: str) -> str:

@@ -83,8 +83,8 @@ def _checks(bench: Bench) -> list[Check]:
             uri=tool.uri,
             files=len(files),
             seconds=seconds,
-            findings=tuple(_without(secrets, each.findings)),
-            problems=tuple(_strike(secrets, legible(problem))[:300] for problem in each.problems),
+            findings=tuple(_without(bench, secrets, each.findings)),
+            problems=tuple(_strike(bench, secrets, legible(problem))[:300] for problem in each.problems),
         )
         for tool, files, each, seconds in heard
     ]
@@ -115,16 +115,20 @@ def _of_the_survey(found: Survey) -> Check:
     )
 
 
-def _without(secrets: list[tuple[str, int, str]], findings: Iterable[Finding]) -> Iterable[Finding]:
-    """The findings with every known secret struck out, whichever tool quoted it."""
+def _without(
+    bench: Bench, secrets: list[tuple[str, int, str]], findings: Iterable[Finding]
+) -> Iterable[Finding]:
+    """The findings with every known secret struck out, whichever tool quoted it, and no places of ours."""
     lines = {(path, line) for path, line, _ in secrets}
     for each in findings:
         yield replace(
-            each, message=_strike(secrets, each.message), about_secret=(each.path, each.line) in lines
+            each, message=_strike(bench, secrets, each.message), about_secret=(each.path, each.line) in lines
         )
 
 
-def _strike(secrets: list[tuple[str, int, str]], text: str) -> str:
+def _strike(bench: Bench, secrets: list[tuple[str, int, str]], text: str) -> str:
+    for root in (bench.checked, bench.request.source, bench.home):
+        text = text.replace(f"file://{root}/", "").replace(f"{root}/", "")
     for _, _, value in secrets:
         if len(value) >= MIN_SECRET:
             text = text.replace(value, MASK)

@@ -101,12 +101,16 @@ _COMPILED = frozenset({".pyc", ".pyo", ".so", ".dll", ".dylib", ".exe", ".jar", 
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 _SUPPRESSION = re.compile(
-    r"(?<=#)[^\S\n]*(?:type:\s*ignore|mypy:|ruff:|pylint:|shellcheck\s|noqa|nosec|nosem|hadolint\s)"
-    r"|(?:noqa|nosec|nosemgrep|nosem)\b(?=[:\s]|$)"
-    r"|(?:deno-lint-ignore|squawk-ignore|eslint-disable|sqlfluff:|@ts-(?:ignore|nocheck|expect-error))"
+    r"(?:type:\s*ignore|(?:mypy|ruff|pylint|sqlfluff):|shellcheck\s|hadolint\s)"
+    r"|(?:noqa|nosec|nosemgrep|nosem)\b(?=[:\s,]|$)"
+    r"|(?:deno-lint-ignore|squawk-ignore|eslint-disable|@ts-(?:ignore|nocheck|expect-error))"
     r"|pragma:\s*(?:allow|white)list",
     re.IGNORECASE | re.MULTILINE,
 )
+#: Before an order there is one of these on its line. (Those of TypeScript and SQL that stand in comments of
+#: several lines cannot be mistaken for code, and need none.)
+_COMMENT = re.compile(r"#|--|//|/\*")
+_UNMISTAKABLE = re.compile(r"deno-lint|squawk|eslint|@ts-", re.IGNORECASE)
 
 
 @dataclass
@@ -203,10 +207,11 @@ def _take(found: Survey, file: Path, path: str, checked: Path, *, honour: bool) 
     if name.name.lower() in CONFIGURATION:
         found.refused.append(path)
         return
-    suppressions = sum(1 for _ in _SUPPRESSION.finditer(text)) if language else 0
-    found.suppressions += suppressions
-    if suppressions and not honour:
-        text = _SUPPRESSION.sub(_without_effect, text)
+    if language:
+        orders = [match for match in _SUPPRESSION.finditer(text) if _is_order(match)]
+        found.suppressions += len(orders)
+        if not honour:
+            text = _without(text, orders)
     target = checked / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, "utf-8", newline="")
@@ -227,11 +232,18 @@ def _language(name: PurePosixPath, data: bytes) -> str | None:
     return "python" if match[1].startswith(b"python") else "shell"
 
 
-def _without_effect(match: re.Match[str]) -> str:
-    """The same text with its first letter (or sign) replaced: nothing moves, nothing is suppressed."""
-    text = match[0]
-    start = len(text) - len(text.lstrip())
-    return text[:start] + "_" + text[start + 1 :]
+def _is_order(match: re.Match[str]) -> bool:
+    """Whether it stands in a comment, as far as one line shows."""
+    before = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return bool(_COMMENT.search(before) or _UNMISTAKABLE.match(match[0]))
+
+
+def _without(text: str, orders: list[re.Match[str]]) -> str:
+    """The same text with the first letter of each order replaced: nothing moves, nothing is suppressed."""
+    letters = list(text)
+    for match in orders:
+        letters[match.start()] = "_"
+    return "".join(letters)
 
 
 def _is_text(data: bytes) -> bool:

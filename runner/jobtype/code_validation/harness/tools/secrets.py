@@ -8,8 +8,9 @@ from typing import Any
 from ..finding import Heard, Level, finding
 from ..tool import Bench, report
 
-#: Values that only look random may be hashes; everything else has the form or the name of a secret.
-_ONLY_RANDOM = ("Base64 High Entropy String", "Hex High Entropy String")
+#: These go by looks or by the name beside the value; the others know the form of a key.
+_LOOKS = ("Base64 High Entropy String", "Hex High Entropy String")
+_NAME = "Secret Keyword"
 
 #: Left out: addresses (no secrets), the network (they ask whether a key is valid), comments that allow one,
 #: and names of files that would excuse them.
@@ -57,7 +58,7 @@ def parse_secrets(bench: Bench, form: Any) -> Heard:
     """Path, line, type and value of each. The value goes no further than to where it is struck out."""
     findings, secrets = [], []
     for path, line, kind, value in form:
-        level = Level.WARNING if kind in _ONLY_RANDOM else Level.ERROR
+        level = Level.WARNING if kind in _LOOKS or (kind == _NAME and _is_word(value)) else Level.ERROR
         rule = "".join(word.capitalize() for word in str(kind).replace("-", " ").split())
         findings.append(
             finding(rule, level, f"what looks like a secret: {kind}", bench.relative(path), (line, 1))
@@ -65,3 +66,9 @@ def parse_secrets(bench: Bench, form: Any) -> Heard:
         if isinstance(value, str):
             secrets.append((bench.relative(path), int(line), value))
     return Heard(tuple(findings), secrets=tuple(secrets))
+
+
+def _is_word(value: object) -> bool:
+    """`TOKEN_EXPIRED`, `changeme`: what people write where a password would stand, and what is seldom one."""
+    text = str(value)
+    return len(text) < 6 or not (any(c.isdigit() for c in text) and any(c.isalpha() for c in text))
