@@ -79,6 +79,7 @@ delete from queue.past_attempts;
 select tests.as('platform', $$ public.platform_set_limits('{"tenant": "north", "retention_days": 7}') $$);
 select tests.old_run('north', 6.9) as young \gset
 select tests.old_run('north', 7.1) as old \gset
+update queue.runs set parameters = '{"day": "monday"}' where id = :old;
 select tests.old_run('south', 59) as south_young \gset
 select format('create table queue.%s_old partition of queue.%1$s for values from (%L) to (%L)', t, now() - interval '62 days', now() - interval '59 days 12 hours') from unnest(array['logs', 'past_attempts']) t \gexec
 select tests.old_run('south', 61) as south_old \gset
@@ -94,6 +95,7 @@ select is(tests.left_of(:south_old), '1 1 0 1 1 0 0 0', 'the log and the attempt
 select is(tests.left_of(:south_young), '1 1 1 1 1 1 1 1', 'each tenant keeps its own time');
 select is(tests.left_of(:waiting), '1 1 1 0 0 0 0 0', 'what has not ended is not history');
 select is((select output_values from queue.task_runs where run_id = :old), '{}', 'values of tasks go too');
+select is((select parameters from queue.runs where id = :old), '{}', 'so do the parameters of the run');
 select is(tests.tidy() ->> 'expired', '0', 'done once, it is done');
 
 -- runs that end at one moment expire together, however small the part

@@ -74,6 +74,7 @@ begin
         where t.tenant_id = v.tenant_id and t.run_id = any (v.run_ids) and p.tenant_id = t.tenant_id and p.task_run_id = t.id;
         update queue.task_runs t set output_values = '{}'
         where t.tenant_id = v.tenant_id and t.run_id = any (v.run_ids) and t.output_values <> '{}';
+        update queue.runs r set parameters = '{}' where r.tenant_id = v.tenant_id and r.id = any (v.run_ids) and r.parameters <> '{}';
         if v.sooner then  -- the others' go with their week
             delete from queue.logs l where l.tenant_id = v.tenant_id and l.run_id = any (v.run_ids) and l.at >= v.since;
             delete from queue.past_attempts a where a.tenant_id = v.tenant_id and a.run_id = any (v.run_ids) and a.finished_at >= v.since;
