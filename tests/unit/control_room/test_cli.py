@@ -193,6 +193,38 @@ def test_no_color_prints_no_escapes(
     assert "[red]x[/red]" in ended.out
 
 
+def test_a_graph_is_shown_with_its_iterations_below_their_loop(
+    stub: Any, control_room: Callable[..., Ended]
+) -> None:
+    def task(number: int, key: str, state: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
+        return {"task_run_id": number, "task_key": key, "state": state, "attempts": [], **more}
+
+    many = [
+        task(100 + n, f"many[{n}]", "FAILED" if n == 7 else "SUCCEEDED", parent_task_run_id=4, iteration=n)
+        for n in range(500)
+    ]
+    tasks = [
+        task(1, "big", kind="condition", condition={"outcome": "true"}),
+        task(2, "load", kind="for_each", for_each={"iterations": 2, "concurrency": 1, "open": 0}),
+        task(3, "sub", "RUNNING", kind="run_job", run_job={"job_id": 5, "run_id": 99}),
+        task(4, "many", "FAILED", kind="for_each", for_each={"iterations": 500, "open": 0}),
+        task(6, "load[1]", parent_task_run_id=2, iteration=1),
+        task(5, "load[0]", parent_task_run_id=2, iteration=0),
+        *many,
+    ]
+    stub.on("GET", "/runs/7", run_of("RUNNING") | {"tasks": tasks})
+
+    shown = control_room("runs", "show", "7").out.splitlines()
+    lines = [line.rstrip() for line in shown if line.strip()]
+    first = [line.split()[0] for line in lines]
+
+    start = first.index("big")
+    assert first[start:] == ["big", "load", "[0]", "[1]", "sub", "many", "[7]"]
+    assert lines[start].split()[-1] == "true"
+    assert lines[start + 1].endswith("2 of 2 iterations")
+    assert lines[start + 4].endswith("run 99")
+
+
 def test_what_users_wrote_cannot_steer_the_terminal(stub: Any, control_room: Callable[..., Ended]) -> None:
     stub.on("GET", "/runs/7", run_of("FAILED", termination_message="\x1b]0;title\x07\x9b2J gone"))
 
