@@ -148,6 +148,12 @@ $$;
 select is(tests.rows_of((:'said'::jsonb #>> '{0,run_id}')::bigint), tests.rows_of(:alone), 'a run of a batch is what it would be by itself');
 select is((select count(*) from callback.subscriptions s where s.run_id = (:'said'::jsonb #>> '{0,run_id}')::bigint), 1::bigint, 'with its callbacks');
 select is((select count(*) from audit.entries e join queue.runs r on r.id::text = e.object_id where e.action = 'run.submit' and r.id > :before), 5::bigint, 'each that is new is on record');
+select tests.as('north.operator', format('public.submit_runs(%L::jsonb)', jsonb_build_array(tests.submission('{"params": {"n": 1}}'), tests.submission('{"params": {"n": 2}, "idempotency_key": "alike"}'), tests.submission(), tests.submission('{"params": {"n": "{{run.id}}"}}')))) as alike \gset
+select is((select string_agg(coalesce(r.idempotency_key, '-') || ' ' || y.params::text, ', ' order by x.ord) from jsonb_array_elements(:'alike'::jsonb) with ordinality x (v, ord)
+           join queue.runs r on r.id = (x.v ->> 'run_id')::bigint join queue.task_runs t on t.run_id = r.id join queue.payloads y on y.task_run_id = t.id),
+    format('- {"n": 1}, alike {"n": 2}, - {}, - {"n": %s}', :'alike'::jsonb #>> '{3,run_id}'), 'submissions alike have each their own parameters and key');
+select tests.refused('north.operator', format('public.submit_runs(%L::jsonb)', jsonb_build_array(tests.submission(), tests.submission() || f.body::jsonb)), f.code, 'after its like refused: ' || f.body, f.path)
+from (values ('{"params": 7}', 'FIELD_INVALID', '$[1].params'), ('{"idempotency_key": ""}', 'IDEMPOTENCY_KEY_INVALID', '$[1].idempotency_key'), ('{"params": {"a": "{{tasks.x.values.y}}"}}', 'REFERENCE_INVALID', '$[1].params.a')) f (body, code, path);
 
 -- ------------------------------------------------------------------------------------------------ jobs
 

@@ -185,6 +185,7 @@ $q$, $list$
     job.check_for_each(jsonb, text) | app_owner | app_system
     job.check_inputs(uuid, jsonb, text) | app_owner | app_system
     job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | app_system
+    job.check_key(jsonb) | app_owner | app_system
     job.check_nesting(uuid, bigint, jsonb, text) | app_owner | app_system
     job.check_node(uuid, jsonb, text) | app_owner | app_system
     job.check_object(jsonb, text, text) | app_owner | app_system

@@ -15,6 +15,17 @@ $$;
 revoke all on function job.with_params(jsonb, jsonb) from public;
 grant execute on function job.with_params(jsonb, jsonb) to app_system;
 
+create function job.check_key(p jsonb)
+returns void language plpgsql stable set search_path = '' as $$
+begin
+    if p ? 'idempotency_key' and (jsonb_typeof(p -> 'idempotency_key') <> 'string' or length(p ->> 'idempotency_key') not between 1 and 128) then
+        perform ground.fail('IDEMPOTENCY_KEY_INVALID', '$.idempotency_key');
+    end if;
+end
+$$;
+revoke all on function job.check_key(jsonb) from public;
+grant execute on function job.check_key(jsonb) to app_system;
+
 -- POST /jobs/run: a one-time submission of one task or of several, or a run of a job -> {job_id, job_version, name, parameters, tasks, …}
 -- ready for the queue.
 create function job.check_submission(p_tenant uuid, p jsonb)
@@ -51,9 +62,7 @@ begin
         perform job.check_references(v_tasks #> '{0,params}', '$.params',
             '{"job": false, "task": true, "input": false, "parameters": {}, "kinds": {}, "upstream": []}');
     end if;
-    if p ? 'idempotency_key' and (jsonb_typeof(p -> 'idempotency_key') <> 'string' or length(p ->> 'idempotency_key') not between 1 and 128) then
-        perform ground.fail('IDEMPOTENCY_KEY_INVALID', '$.idempotency_key');
-    end if;
+    perform job.check_key(p);
     if p ? 'name' and coalesce(p ->> 'name', '') !~ '^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$' then
         perform ground.fail('FIELD_INVALID', '$.name', 'name is a plain name of at most 128 characters.');
     end if;

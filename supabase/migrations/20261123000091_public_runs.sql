@@ -96,6 +96,8 @@ declare
     v_others jsonb[] := '{}';
     v_fresh jsonb[] := '{}';
     v_runs text[] := '{}';
+    v_shape jsonb;
+    v_alike jsonb;
     v jsonb;
     x jsonb;
     s record;
@@ -109,7 +111,17 @@ begin
     v_answers := array_fill(null::jsonb, array[jsonb_array_length(p)]);
     begin
         for x in select e from jsonb_array_elements(p) e loop
-            v := door.check(v_member, x);
+            v_shape := case when jsonb_typeof(x) = 'object' then x - array['params', 'idempotency_key'] end;
+            if v_shape = v_alike then  -- as the one before, but for its parameters and its key
+                perform job.check_key(x);
+                v := jsonb_set(v, '{tasks,0,params}', job.check_object(x, 'params', '$')) || jsonb_build_object('idempotency_key', x -> 'idempotency_key');
+                if strpos((x -> 'params')::text, '{{') > 0 then
+                    v := door.check(v_member, x);
+                end if;
+            else
+                v := door.check(v_member, x);
+                v_alike := case when not v_shape ?| array['job_id', 'tasks'] then v_shape end;
+            end if;
             i := i + 1;
             if v -> 'job_id' = 'null' and jsonb_array_length(v -> 'tasks') = 1 and v #> '{tasks,0,depends_on}' = '[]'
                and v #>> '{tasks,0,job_type}' is not null and strpos(v #>> '{tasks,0,params}', '{{') = 0 and strpos((v -> 'parameters')::text, '{{') = 0 then

@@ -47,9 +47,8 @@ begin
     perform ground.refuse_unknown(p, array['run_id', 'from_task', 'idempotency_key']);
     if coalesce(jsonb_typeof(p -> 'from_task'), 'null') not in ('string', 'null') then
         perform ground.fail('FIELD_INVALID', '$.from_task', 'from_task is a task key.');
-    elsif p ? 'idempotency_key' and (jsonb_typeof(p -> 'idempotency_key') <> 'string' or length(p ->> 'idempotency_key') not between 1 and 128) then
-        perform ground.fail('IDEMPOTENCY_KEY_INVALID', '$.idempotency_key');
     end if;
+    perform job.check_key(p);
     select * into s from queue.rerun(v_member.tenant_id, v_member.user_id, v_run, p ->> 'from_task', p ->> 'idempotency_key');
     if s.fresh then
         insert into callback.subscriptions (tenant_id, run_id, type, endpoint_id)
