@@ -99,7 +99,11 @@ class Fleet:
         with place.log.open("ab") as log:
             log.write(f'{{"event": "about_to_start", "failpoints": "{failpoints}"}}\n'.encode())
             log.flush()
+            # a killed pytest leaves no fleet behind
             place.process = await asyncio.create_subprocess_exec(
+                "setpriv",
+                "--pdeathsig=KILL",
+                "--",
                 sys.executable,
                 "-m",
                 "runner",
