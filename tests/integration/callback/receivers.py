@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TextIO
 
-#: What `/<behaviour>` does. "Some" and "bad" are every tenth and every hundredth event, by its number.
+#: What `/<behaviour>` does; some events (every tenth, by its number) are taken at the third try only.
 BEHAVIOURS = (
     "well",
     "flaky",
@@ -31,7 +31,8 @@ BEHAVIOURS = (
     "slow",
     "garbage",
 )
-SOME, BAD = 10, 100
+SOME = 10
+BAD = 4  # events that /poison never takes: the first it meets
 LEAVES_AFTER = 100
 SLOW_SECONDS = 0.2
 TRAP = "/trap"
@@ -43,6 +44,7 @@ class Receivers:
         self.messages: TextIO = (folder / "messages.jsonl").open("w")
         self.tries: Counter[tuple[str, str]] = Counter()
         self.taken: Counter[str] = Counter()
+        self.bad: set[str] = set()
         self.port = 0
 
     async def serve(self) -> None:
@@ -76,11 +78,13 @@ class Receivers:
         print(json.dumps([path, kept, body.decode()]), file=self.messages)
         self.tries[path, event] += 1
         again = self.tries[path, event]
-        some, bad = number % SOME == 0, number % BAD == 0
+        some = number % SOME == 0
+        if path == "/poison" and len(self.bad) < BAD:
+            self.bad.add(event)
         match path.strip("/"):
             case "flaky" if some and again < 3:
                 await self._say(writer, path, event, "500 Internal Server Error")
-            case "poison" if bad:
+            case "poison" if event in self.bad:
                 await self._say(writer, path, event, "422 Unprocessable Content")
             case "down":
                 await self._say(writer, path, event, "503 Service Unavailable")

@@ -28,7 +28,7 @@ from tests.integration.callback.receivers import BEHAVIOURS, TRAP
 COMPRESSED = """
     update callback.settings set pauses = array_fill('50 milliseconds'::interval, array[9]),
         retry_after_least = '50 milliseconds', retry_after_most = '200 milliseconds', timeout_seconds = 2, lease_seconds = 4,
-        breaker_pause = '20 milliseconds', breaker_pause_most = '200 milliseconds', disable_after = '8 seconds';
+        breaker_pause = '20 milliseconds', breaker_pause_most = '200 milliseconds', disable_after = '14 seconds';
     update queue.settings set poll_seconds = 1, lease_seconds = 2, heartbeat_seconds = 0.5;
 """
 # Runs that just ended, each with the endpoint it named; and announced, as the verb that ends a run does.
