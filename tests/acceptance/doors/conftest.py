@@ -196,6 +196,18 @@ class Doors:
         endpoint_id: str = answer.json()["endpoint_id"]
         return endpoint_id
 
+    @staticmethod
+    def some_network() -> str:
+        one, other = uuid.uuid4().bytes[:2]
+        return f"127.{one}.{other}.0/24"
+
+    def network(self) -> int:
+        answer = self.ask(
+            "POST", "/callback-networks", self.token("admin"), json={"cidr": self.some_network()}
+        )
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["network_id"])
+
     def delivery(self) -> int:
         url = f"{self.HOOK}/{uuid.uuid4()}"
         run_id = self.submit(callbacks={"on_fail": url})
