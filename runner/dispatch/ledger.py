@@ -142,15 +142,16 @@ class Ledger:
             if not answer.settled:
                 log.warning("stale", extra={**_names(held), "reason": answer.reason})
                 continue
-            log.info(
-                "settled",
-                extra={
-                    **_names(held),
-                    **_said(outcome),
-                    "run_state": answer.run_state,
-                    "reason": answer.reason,
-                },
-            )
+            if log.isEnabledFor(logging.INFO):
+                log.info(
+                    "settled",
+                    extra={
+                        **_names(held),
+                        **_said(outcome),
+                        "run_state": answer.run_state,
+                        "reason": answer.reason,
+                    },
+                )
             if isinstance(outcome, RetryableFailure):
                 self._retried()
         # What was settled no longer counts against its tenant's limit, and may have made other tasks ready.

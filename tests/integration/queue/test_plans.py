@@ -65,6 +65,15 @@ def test_a_claim_that_finds_nothing_looks_at_little(watcher: Watcher) -> None:
     looked_only_at(work, {"live_attempts": 2_500}, "live_attempts_ready", pages=12_000)
 
 
+def test_a_glance_looks_at_one_attempt(watcher: Watcher) -> None:
+    work = watcher.see("runner", "select worker.anything_waits()")
+
+    assert work.answer == [True]
+    # in whatever order they lie: of those that wait the first one is enough
+    assert work.rows("live_attempts") <= 1
+    assert work.pages <= 1_000
+
+
 def test_a_heartbeat_looks_at_what_it_renews(watcher: Watcher) -> None:
     _, claimed = claim(watcher, 50)
     items = json.dumps([it | {"percent": 5} for it in claimed])
