@@ -188,6 +188,19 @@ class Doors:
         assert answer.status_code == 201, answer.text
         return int(answer.json()["job_id"])
 
+    BACKFILL: ClassVar[Json] = {"parameter": "day", "values": ["monday"]}
+
+    def swept_job(self) -> int:
+        """A job with a parameter that backfills may set."""
+        return self.job(parameters={"day": "sunday"})
+
+    def backfill(self) -> str:
+        """The path of one, below /jobs."""
+        job = self.swept_job()
+        answer = self.ask("POST", f"/jobs/{job}/backfill", self.token(), json=self.BACKFILL)
+        assert answer.status_code == 202, answer.text
+        return f"{job}/backfills/{answer.json()['backfill_id']}"
+
     def endpoint(self) -> str:
         answer = self.ask(
             "POST", "/endpoints", self.token("admin"), json={"url": f"{self.HOOK}/{uuid.uuid4()}"}

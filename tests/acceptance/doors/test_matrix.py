@@ -50,9 +50,16 @@ MATRIX = [
     Door("POST /jobs/{clocked_id}/resume", 403, 200, 200, 404),
     Door("GET /jobs/{clocked_id}/schedule", 200, 200, 200, 404),
     Door("POST /jobs/{job_id}/pause", 403, 409, 409, 404),
+    Door("POST /jobs/{swept_id}/backfill", 403, 202, 202, 404, lambda it: it.BACKFILL),
+    Door("GET /jobs/{swept_id}/backfills", 200, 200, 200, 404),
+    Door("GET /jobs/{backfill}", 200, 200, 200, 404),
+    Door("POST /jobs/{backfill}/cancel", 403, 202, 202, 404),
     Door("GET /runs", 200, 200, 200, 200),
     Door("GET /runs/{run_id}", 200, 200, 200, 404),
     Door("POST /runs/{run_id}/cancel", 403, 202, 202, 404),
+    # it waits: there is nothing to repair or to run again yet
+    Door("POST /runs/{run_id}/repair", 403, 409, 409, 404, lambda _: {}),
+    Door("POST /runs/{run_id}/rerun", 403, 409, 409, 404, lambda _: {}),
     Door("GET /runs/{run_id}/logs", 403, 200, 200, 404),
     Door("GET /runs/{run_id}/events", 200, 200, 200, 404),
     Door("GET /runs/{run_id}/lineage", 200, 200, 200, 404),
@@ -115,6 +122,8 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
     return {
         "job_id": doors.job,
         "clocked_id": lambda: doors.job(periodic={"every_seconds": 86400}),
+        "swept_id": doors.swept_job,
+        "backfill": doors.backfill,
         "run_id": doors.submit,
         "artifact_id": doors.artifact,
         "endpoint_id": doors.endpoint,
@@ -160,7 +169,10 @@ def test_every_route_of_the_document_stands_in_the_matrix(doors: Doors) -> None:
 
     served = {f"{verb.upper()} {path}" for path, verbs in paths.items() for verb in verbs}
     assert served == PUBLIC | {
-        door.request.split("?")[0].replace("{clocked_id}", "{job_id}") for door in MATRIX
+        re.sub(r"\{(clocked|swept)_id\}", "{job_id}", door.request.split("?")[0]).replace(
+            "{backfill}", "{job_id}/backfills/{backfill_id}"
+        )
+        for door in MATRIX
     }
 
 
