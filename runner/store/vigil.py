@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 
 LOOK_AGAIN_SECONDS = (0.005, 0.02, 0.08, 0.32)
-GLANCE_SECONDS = (0.001, 0.001, 0.002, 0.004, 0.02, 0.08, 0.32)
+GLANCE_SECONDS = (0.003, 0.005, 0.02, 0.08, 0.32)
 
 
 class Vigil:
