@@ -44,11 +44,12 @@ class Room:
 def rooms() -> list[Room]:
     found = []
     for file in sorted(MIGRATIONS.glob("*.sql")):
-        match = re.fullmatch(r"\d{12}((\d\d)_([a-z]+)(?:_[a-z]+)*)\.sql", file.name)
+        match = re.fullmatch(r"\d{11}(\d\d)\d(_([a-z]+)(?:_[a-z]+)*)\.sql", file.name)
         assert match, (
-            f"{file.name}: a migration is named <14 digits>_<room>[_<part>].sql, the last two digits its number"
+            f"{file.name}: a migration is named <14 digits>_<room>[_<part>].sql; the last digits but one are its"
+            " number, the last tells parts of the same number apart"
         )
-        found.append(Room(int(match[2]), match[3], file.read_text(), match[1]))
+        found.append(Room(int(match[1]), match[3], file.read_text(), match[1] + match[2]))
     return found
 
 
