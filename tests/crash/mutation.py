@@ -79,7 +79,9 @@ CONTROLS = (
         r"from ended r\b",
         "from ended r where false",
     ),
-    Control("retries without end", "queue.settle(jsonb)", r"g\.number <= t\.max_retries", "true"),
+    Control(
+        "retries without end", "queue.settle(jsonb)", r"g\.number - t\.first_number < t\.max_retries", "true"
+    ),
     Control(
         "a cancel that leaves what waits",
         "queue.stop(uuid, bigint, queue.state, queue.termination_code, text)",
