@@ -382,7 +382,8 @@ class Leases(RuleBasedStateMachine):
     def a_lease_is_lost_and_taken_over(self, place: int, successor: str) -> None:
         self.lease_runs_out(place)
         self.tick(successor)
-        self.seen = snapshot.take(self.doors, self.mark, self.playground.ids)
+        self.nothing_happened = False
+        self.every_law_holds()
         self.claim(successor, OFFERS[0], 5)
         self.nothing_happened = False
 
