@@ -86,7 +86,7 @@ revoke all on function job.check_for_each(jsonb, text) from public;
 grant execute on function job.check_for_each(jsonb, text) to app_system;
 
 create function job.work_fields()
-returns text[] language plpgsql immutable parallel safe set search_path = '' as $$
+returns text[] language plpgsql stable parallel safe set search_path = '' as $$
 begin
     return array['job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'secrets', 'network', 'timeout_seconds', 'max_retries',
                  'retry_on_timeout', 'min_retry_interval_ms'];

@@ -187,12 +187,15 @@ def environment(database_url: str, master_key: str, work: Path) -> dict[str, str
 
 
 @contextlib.contextmanager
-def foster_parent() -> Iterator[None]:
-    """Whoever loses his parent below us becomes our child, so that nobody can be left behind unseen."""
+def foster_parent() -> Iterator[set[int]]:
+    """Whoever loses his parent below us becomes our child, so that nobody can be left behind unseen.
+
+    Gives the children that are there already (another test's Postgres, say): they are nobody's leftovers.
+    """
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        yield
+        yield set(orphans(set()))
     finally:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 

@@ -70,6 +70,7 @@ class Stage:
     runs: dict[str, int] = field(default_factory=dict)  # by the key of the order
     faults: Counter[str] = field(default_factory=Counter)
     kills: list[tuple[float, str]] = field(default_factory=list)  # when, and which instance
+    others: set[int] = field(default_factory=set)  # processes of ours that were here before
     said: Callable[[str], None] = print
 
     # people
@@ -236,7 +237,8 @@ class Stage:
                     await asyncio.sleep(0.02)
         broom.signal(signal.SIGTERM)
         await broom.process.wait()
-        known = {self.cluster.daemon.pid} | {it.process.pid for it in self.fleet.places if it.process}
+        known = self.others | {self.cluster.daemon.pid}
+        known |= {it.process.pid for it in self.fleet.places if it.process}
         found: list[str] = []
         for _ in range(100):  # what was killed takes a moment to be gone
             found = fleet.leftovers(self.folder / "work", self.fleet.pids)
@@ -301,7 +303,7 @@ async def stage(
         for control in controls:
             control.load(database)
         await _furnish(made)
-        with fleet.foster_parent():
+        with fleet.foster_parent() as made.others:
             try:
                 yield made
             finally:
