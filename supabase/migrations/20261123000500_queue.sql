@@ -356,8 +356,10 @@ grant select, insert, update, delete on queue.live_attempts, queue.news to app_s
 grant select on queue.attempts to app_system;
 
 create function queue.is_final(p_state queue.state)
-returns boolean language sql immutable parallel safe set search_path = '' as $$
-    select p_state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED', 'LOST')
+returns boolean language plpgsql immutable parallel safe set search_path = '' as $$  -- (in sql it would be planned at every call)
+begin
+    return p_state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED', 'LOST');
+end
 $$;
 revoke all on function queue.is_final(queue.state) from public;
 grant execute on function queue.is_final(queue.state) to authenticated, app_system;

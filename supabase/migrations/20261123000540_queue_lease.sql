@@ -122,8 +122,13 @@ grant execute on function queue.claim(uuid, text[], integer) to app_system;
 
 -- True while the attempt is held under this very lease; locks it until the transaction ends.
 create function queue.hold(p_attempt bigint, p_lease integer)
-returns queue.live_attempts language sql volatile set search_path = '' as $$
-    select a from queue.live_attempts a where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING' for update
+returns queue.live_attempts language plpgsql volatile set search_path = '' as $$
+declare
+    v queue.live_attempts;
+begin
+    select a.* into v from queue.live_attempts a where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING' for update;
+    return v;
+end
 $$;
 revoke all on function queue.hold(bigint, integer) from public;
 grant execute on function queue.hold(bigint, integer) to app_system;

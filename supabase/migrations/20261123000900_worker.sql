@@ -34,7 +34,8 @@ grant execute on function worker.farewell(uuid) to runner;
 
 -- (plpgsql, here and below: a function in sql is planned anew in each call, 10 ms for this one.)
 create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
-returns setof json language plpgsql security definer set search_path = '' as $$
+returns setof json language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$
 declare
     -- a statement of its own: what commits while it runs may be claimed, and only a later snapshot sees all of that
     v_claimed queue.claimed[] := array(select x from queue.claim(p_instance, p_offers, p_limit) x);
@@ -84,7 +85,8 @@ revoke all on function worker.anything_waits() from public;
 grant execute on function worker.anything_waits() to runner;
 
 create function worker.renew_leases(p_instance uuid, p_items jsonb)
-returns jsonb language plpgsql security definer set search_path = '' as $$
+returns jsonb language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$
 declare
     v_answer jsonb := queue.renew(p_instance, p_items);
 begin
@@ -101,7 +103,8 @@ revoke all on function worker.renew_leases(uuid, jsonb) from public;
 grant execute on function worker.renew_leases(uuid, jsonb) to runner;
 
 create function worker.report(p_items jsonb)
-returns jsonb language plpgsql security definer set search_path = '' as $$
+returns jsonb language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$
 declare
     i record;
     v record;
@@ -248,7 +251,8 @@ revoke all on function worker.settle_one(jsonb) from public;
 -- Items that only end are settled in one statement; one that brings work is recorded by itself, and when that fails it ends
 -- FAILED by itself: it does not sink the others.
 create function worker.settle_attempts(p_instance uuid, p_items jsonb)
-returns jsonb language plpgsql security definer set search_path = '' as $$
+returns jsonb language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$
 declare
     i jsonb;
     v_plain jsonb;

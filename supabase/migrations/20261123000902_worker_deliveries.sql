@@ -4,7 +4,8 @@ grant app_owner, app_system to postgres;
 set role app_system;
 
 create function worker.claim_deliveries(p_instance uuid, p_limit integer)
-returns setof jsonb language plpgsql security definer set search_path = '' as $$
+returns setof jsonb language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$
 declare
     -- a statement of its own, as in claim_attempts
     v_claimed jsonb := (select jsonb_agg(to_jsonb(x)) from callback.claim(p_instance, p_limit) x);
@@ -34,7 +35,8 @@ revoke all on function worker.claim_deliveries(uuid, integer) from public;
 grant execute on function worker.claim_deliveries(uuid, integer) to runner;
 
 create function worker.settle_deliveries(p_items jsonb)
-returns jsonb language plpgsql security definer set search_path = '' as $$ begin return callback.settle(p_items); end $$;
+returns jsonb language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$ begin return callback.settle(p_items); end $$;
 comment on function worker.settle_deliveries(jsonb) is 'What became of deliveries: delivered, failed (tried again later) or gone.';
 revoke all on function worker.settle_deliveries(jsonb) from public;
 grant execute on function worker.settle_deliveries(jsonb) to runner;

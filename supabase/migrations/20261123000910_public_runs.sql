@@ -63,7 +63,8 @@ $$;
 revoke all on function door.submit(tenancy.membership, jsonb, bigint) from public;
 
 create function door.run_job(p jsonb)
-returns jsonb language plpgsql security definer set search_path = '' as $$
+returns jsonb language plpgsql security definer set search_path = ''
+set plan_cache_mode = force_generic_plan as $$
 declare
     v_member tenancy.membership := tenancy.require('operator');
     v jsonb;
