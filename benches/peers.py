@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-
-def home() -> Path:
-    """CONTROL_ROOM_HOME, as scripts/setup finds it."""
-    if given := os.environ.get("CONTROL_ROOM_HOME"):
-        return Path(given)
-    if os.geteuid() == 0:
-        return Path("/var/lib/control-room")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "control-room"
+from dev.stack.state import home
 
 
 def environment(name: str, *requirements: str) -> Path:

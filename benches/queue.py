@@ -19,29 +19,17 @@ import psycopg
 from psycopg import sql
 
 from benches.contenders import with_control_room
+from benches.peers import environment
 from benches.yardstick import ROOT, Stack, arguments, median, quantile, report, say, stack
-from dev.stack.state import home
 from dev.stack.testbed import COPY_DATABASE_PROPERTIES
 
-PEERS = ROOT / "benches" / "contenders" / "peers.txt"
+PEERS = tuple(
+    line for line in (ROOT / "benches" / "contenders" / "peers.txt").read_text().splitlines() if "==" in line
+)
 CAPACITY = 500
 DRAIN_PATIENCE = 120.0
 INSTANCE = "00000000-0000-0000-0000-00000000beac"
 OFFERS = ["spark_etl/duckdb"]
-
-
-def peers_python() -> Path:
-    """The peers' own environment, made when it is missing or of another list."""
-    folder = home() / "peers" / "queue"
-    python, stamp = folder / "bin" / "python", folder / "peers.txt"
-    if not (python.exists() and stamp.exists() and stamp.read_text() == PEERS.read_text()):
-        say(f"installs the peers into {folder}")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        subprocess.run([*pip, "--disable-pip-version-check", "--no-input", "-r", str(PEERS)], check=True)
-        stamp.write_text(PEERS.read_text())
-    return python
 
 
 @dataclass
@@ -275,7 +263,7 @@ def contenders(up: Stack, jobs: int, folder: Path) -> tuple[ControlRoom, list[Co
         "CONTROL_ROOM_WORK_DIR": str(folder / "work"),
         "CONTROL_ROOM_LOG_LEVEL": "WARNING",
     }
-    python = peers_python()
+    python = environment("queue", *PEERS)
     peers = [
         Contender(
             "pgqueuer", base + "/peer_pgqueuer", python,
@@ -350,7 +338,7 @@ def main() -> None:
             "tenant_limit": 10,
             "capacity": CAPACITY,
             "postgres": version,
-            "peers": [line for line in PEERS.read_text().splitlines() if "==" in line],
+            "peers": PEERS,
             "pgqueuer": "batch 100, uvloop",
             "procrastinate": "concurrency 10",
             "goals": {

@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """libuv's loop where it can be had: a third less of our own time per attempt."""
+    """libuv's loop where it can be had; what it gains was not measured by itself."""
     try:
         return importlib.import_module("uvloop").new_event_loop  # type: ignore[no-any-return]  # untyped
     except ImportError:
