@@ -167,5 +167,14 @@ select tests.tick();
 select hasnt_table('staging', 'o999999_1_left', 'a staging table without a lease is dropped');
 select has_table('staging', 'keep_me', 'what is not the runner''s is left alone');
 
+-- ------------------------------------------------------------------------------------- the hot verbs
+
+-- with plan_cache_mode = auto, several of their statements were planned anew in every call: a third of its time (ADR 021)
+select set_eq(
+    $$ select p.oid::regprocedure::text from pg_proc p where p.proconfig @> '{plan_cache_mode=force_generic_plan}' and p.prosecdef $$,
+    array['worker.claim_attempts(uuid,text[],integer)', 'worker.settle_attempts(uuid,jsonb)', 'worker.renew_leases(uuid,jsonb)', 'worker.report(jsonb)',
+          'worker.claim_deliveries(uuid,integer)', 'worker.settle_deliveries(jsonb)', 'door.run_job(jsonb)'],
+    'verbs that are called all the time keep generic plans, and what they call with them');
+
 select * from finish();
 rollback;
