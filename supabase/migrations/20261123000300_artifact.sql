@@ -55,6 +55,7 @@ create table artifact.versions (
 );
 create index versions_of_run on artifact.versions (tenant_id, run_id) where run_id is not null;
 create index versions_to_check on artifact.versions (uploaded_at) where state = 'PENDING' and uploaded_at is not null;
+create index versions_abandoned on artifact.versions (created_at) where state = 'PENDING' and uploaded_at is null;
 
 create table artifact.aliases (
     tenant_id uuid not null,

@@ -348,7 +348,7 @@ end
 $$;
 revoke all on function worker.reap(integer) from public;
 
--- Housekeeping of every runner, all of it safe to do twice: reap, deliveries of lost senders, stale staging, expired uploads.
+-- Housekeeping of every runner, all of it safe to do twice: reap, deliveries of lost senders, stale staging.
 create function worker.tick(p_instance uuid)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -368,8 +368,6 @@ begin
             perform catalog.drop_staging('^' || v.relname || '$');
         end if;
     end loop;
-    update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
-    where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
     return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'runs_admitted', v_admitted, 'deliveries_reaped', v_deliveries,
         'unsealed', exists (select from audit.unsealed),
         'jobs_due', coalesce(schedule.next_due() <= clock_timestamp(), false),  -- then: worker.fire()

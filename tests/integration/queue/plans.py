@@ -34,6 +34,7 @@ BIG = frozenset(
         "logs",
         "events",
         "deliveries",
+        "versions",
     ]
 )
 
