@@ -201,19 +201,28 @@ def foster_parent() -> Iterator[set[int]]:
 
 
 def orphans(known: set[int]) -> dict[int, str]:
-    """Living children of ours that nobody knows; those that only wait to be buried are buried."""
+    """Living children of ours that nobody knows; those that only wait to be buried are buried.
+
+    A thread that ends while we look hands its children on to another one of ours: then all is read again.
+    """
     found = {}
-    for children in glob.glob(f"/proc/{os.getpid()}/task/*/children"):
-        for child in map(int, Path(children).read_text().split()):
-            if child in known:
+    for child in _children():
+        if child in known:
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child, os.WNOHANG)
                 continue
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                    with contextlib.suppress(ChildProcessError):
-                        os.waitpid(child, os.WNOHANG)
-                    continue
-                found[child] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")[:200]
+            found[child] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")[:200]
     return found
+
+
+def _children() -> set[int]:
+    while True:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lists = glob.glob(f"/proc/{os.getpid()}/task/*/children")
+            return {int(child) for one in lists for child in Path(one).read_text().split()}
 
 
 def leftovers(work: Path, pids: set[int]) -> list[str]:
