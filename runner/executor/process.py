@@ -13,14 +13,15 @@ from asyncio.subprocess import Process
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.executor import disk, verdict, view
 from runner.executor.base import Reporter
-from runner.executor.group import Group, Measured
+from runner.executor.group import Group
 from runner.executor.sandbox import LAUNCH_ENVIRONMENT, Sandbox, memory_file, nul_separated
 from runner.executor.transcript import Redactor, Stream, Transcript
 from runner.model.attempt import Attempt
 from runner.model.command import Command
 from runner.model.errors import Permanent, Retryable
-from runner.model.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded, Usage
+from runner.model.outcome import Outcome, Usage
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
 from runner.model.workspace import Workspace
@@ -31,7 +32,6 @@ GRACE_SECONDS = 2.0
 CHUNK = 65_536
 #: A job that floods its log is slowed to about 20 MiB/s, so that the others' heartbeats are not.
 FLOOD_PAUSE_SECONDS = 0.003
-DISK_LOOK_SECONDS = 2.0
 PIPES_CLOSE_SECONDS = 5.0
 CANNOT_ENTER_GROUP = 125
 LOG_FILE = "log"
@@ -76,39 +76,18 @@ class ProcessExecutor:
             reporter.usage(usage)
             transcript.close()
             await asyncio.to_thread(group.remove)
-        last_line = transcript.last_error_line[:500]
-        return self._outcome(code, work, measured=measured, usage=usage, last_line=last_line)
-
-    def _outcome(
-        self, code: int, work: _Work, *, measured: Measured, usage: Usage, last_line: str
-    ) -> Outcome:
-        limits = work.command.limits
-        if work.overflowed:
-            return PermanentFailure(
-                code=TerminationCode.OUTPUT_TOO_LARGE,
-                message=f"the job wrote more than {limits.disk_bytes} bytes below /job",
+        why = "it could not enter its control group" if code == CANNOT_ENTER_GROUP else f"exit {code}"
+        return verdict.judge(
+            verdict.End(
                 usage=usage,
+                limits=command.limits,
+                out_of_memory=bool(measured.oom_kills) and code != 0,
+                overflowed=work.overflowed,
+                fault=f"the sandbox could not be made ({why})",
+                last_line=transcript.last_error_line,
+                values=transcript.values.found,
             )
-        if measured.oom_kills and code != 0:
-            return RetryableFailure(
-                code=TerminationCode.OUT_OF_MEMORY,
-                message=f"the job used more than its {limits.memory_bytes} bytes of memory",
-                usage=usage,
-            )
-        if work.exit_code is None:
-            why = "it could not enter its control group" if code == CANNOT_ENTER_GROUP else f"exit {code}"
-            return RetryableFailure(
-                code=TerminationCode.EXECUTOR_UNAVAILABLE,
-                message=f"the sandbox could not be made ({why}): {last_line}",
-                usage=usage,
-            )
-        if code != 0:
-            return RetryableFailure(
-                code=TerminationCode.USER_CODE_FAILED,
-                message=f"exit code {code}" + (f": {last_line}" if last_line else ""),
-                usage=usage,
-            )
-        return Succeeded(usage=usage, values=work.transcript.values.found)
+        )
 
 
 @dataclass
@@ -135,7 +114,7 @@ class _Work:
             arguments = self.sandbox.arguments(
                 self.workspace.root,
                 self.command,
-                self._environment(attempt),
+                view.environment(attempt, self.workspace, self.command),
                 network=attempt.network,
                 status=status_write,
                 filter_descriptor=filter_descriptor,
@@ -227,30 +206,9 @@ class _Work:
                 _signal(pid, signal.SIGKILL)
 
     async def _watch_disk(self, process: Process) -> None:
-        # The job directory lies on the runner's disk, which no namespace bounds.
-        pause = DISK_LOOK_SECONDS
-        while True:
-            await asyncio.sleep(pause)
-            began = time.monotonic()
-            used = await asyncio.to_thread(_disk_used, self.workspace.root, self.command.limits.disk_bytes)
-            pause = max(DISK_LOOK_SECONDS, 10 * (time.monotonic() - began))
-            if used > self.command.limits.disk_bytes:
-                self.overflowed = True
-                self._kill(process)
-                return
-
-    def _environment(self, attempt: Attempt) -> dict[str, str]:
-        return {
-            "PATH": self.command.path,
-            "HOME": "/tmp",  # noqa: S108 - inside the sandbox
-            "LANG": "C.UTF-8",
-            "TZ": "UTC",
-            "RUN_ID": str(attempt.run_id),
-            "ATTEMPT": str(attempt.number),
-            "TENANT_SLUG": attempt.tenant_slug,
-            **self.workspace.secrets,
-            **self.command.environment,
-        }
+        await disk.overflow(self.workspace.root, self.command.limits.disk_bytes)
+        self.overflowed = True
+        self._kill(process)
 
 
 def _exit_code(status: bytes) -> int | None:
@@ -297,20 +255,3 @@ def _descendants(pid: int) -> list[int]:
                 found.extend(map(int, children))
                 queue.extend(map(int, children))
     return found
-
-
-def _disk_used(root: Path, enough: int) -> int:
-    """Bytes on disk below `root`; stops counting when there are more than `enough`."""
-    used = 0
-    queue = [str(root)]
-    while queue and used <= enough:
-        try:
-            with os.scandir(queue.pop()) as entries:
-                for entry in entries:
-                    status = entry.stat(follow_symlinks=False)
-                    used += status.st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        queue.append(entry.path)
-        except OSError:
-            continue
-    return used

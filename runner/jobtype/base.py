@@ -47,10 +47,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a job type may know of the machine: `engines` is the folder with one environment per engine
-    (`<engines>/duckdb/bin/python`), None when none is configured."""
+    """What a job type may know of where its commands will run: `engines` is a folder of this machine with one
+    environment per engine (`<engines>/duckdb/bin/python`), None when none is configured. `image`: they run in
+    an image that has its engine at /opt/engine (`deploy/images`), and nothing of this machine is used."""
 
     engines: Path | None
+    image: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Engines' environments on this machine, and how the sandbox sees them.
 
 An engine is a virtual environment `<engines>/<engine>`, built on an interpreter that everybody may read
-(`scripts/setup --engines`); inside the sandbox it lies at /opt/engine, read-only.
+(`scripts/setup --engines`); inside the sandbox it lies at /opt/engine, read-only. An image brings its own at
+the same place (`deploy/images`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.jobtype.base import Bind
+from runner.jobtype.base import Bind, Place
 
 INSIDE = "/opt/engine"
 
@@ -26,8 +27,11 @@ class Found:
     variables: dict[str, str] = field(default_factory=dict)
 
 
-def reason(engines: Path | None, engine: str) -> str:
-    """Why an engine cannot run here, with the mend; "" when it can."""
+def reason(place: Place, engine: str) -> str:
+    """Why an engine cannot run here, with the mend; "" when it can. Images are tried by who runs them."""
+    if place.image:
+        return ""
+    engines = place.engines
     setup = f"scripts/setup --engines {engine}"
     if engines is None:
         return f"CONTROL_ROOM_ENGINES is not set ({setup} builds the environment)"
@@ -39,9 +43,12 @@ def reason(engines: Path | None, engine: str) -> str:
     return ""
 
 
-def find(engines: Path, engine: str) -> Found:
+def find(place: Place, engine: str) -> Found:
     """The engine's interpreter and binds; call `reason` first."""
-    environment = engines / engine
+    if place.image:
+        return Found(f"{INSIDE}/bin/python", ())
+    assert place.engines is not None
+    environment = place.engines / engine
     binds = [Bind(environment, INSIDE)]
     base = _base_prefix(environment)
     if base is not None and not base.is_relative_to("/usr"):

@@ -39,6 +39,7 @@ class Recorder:
     progressed: list[tuple[int, str]] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
     used: Usage | None = None
+    outside: str | None = None
     spoke: asyncio.Event = field(default_factory=asyncio.Event)
 
     def progress(self, percent: int, message: str) -> None:
@@ -53,7 +54,7 @@ class Recorder:
         self.used = usage
 
     def external_id(self, identifier: str) -> None:
-        pass
+        self.outside = identifier
 
     def text(self, stream: str = "stdout") -> list[str]:
         return [line for name, line in self.lines if name == stream]
@@ -150,8 +151,10 @@ class Workbench:
         return Play(asyncio.create_task(run()), reporter, prepared)
 
 
-class ProcessPieces(Workbench):
-    """Plays pieces as Python programs in the sandbox."""
+class PythonPieces(Workbench):
+    """Plays pieces as Python programs, wherever the executor runs them. `interpreter` is where it lies there."""
+
+    interpreter = "/usr/bin/python3"
 
     def play(self, piece: str, **said: Any) -> Play:
         return self.python(PROGRAMS[piece].format(**said), secrets=said.get("secrets"))
@@ -166,9 +169,7 @@ class ProcessPieces(Workbench):
     ) -> Play:
         workspace = self.workspace()
         (workspace.root / "job.py").write_text(textwrap.dedent(code))
-        command = Command(
-            argv=("/usr/bin/python3", "job.py"), limits=limits or Limits(memory_bytes=256 * MIB)
-        )
+        command = Command(argv=(self.interpreter, "job.py"), limits=limits or Limits(memory_bytes=256 * MIB))
         return self.start(workspace, make_attempt(**changes), command, secrets)
 
 
@@ -236,8 +237,8 @@ async def made_sandbox(folder: Path) -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-def process(made_sandbox: Sandbox, folder: Path) -> ProcessPieces:
-    made = ProcessPieces(ProcessExecutor(made_sandbox, grace_seconds=1.0), folder, made_sandbox.owner)
+def process(made_sandbox: Sandbox, folder: Path) -> PythonPieces:
+    made = PythonPieces(ProcessExecutor(made_sandbox, grace_seconds=1.0), folder, made_sandbox.owner)
     made.tells_out_of_memory = made_sandbox.groups.bounded
     return made
 
@@ -247,8 +248,12 @@ def scripted(folder: Path) -> ScriptedPieces:
     return ScriptedPieces(ScriptedExecutor(), folder, None)
 
 
-@pytest.fixture(params=["process", "scripted"])
-def bench(request: pytest.FixtureRequest) -> ProcessPieces | ScriptedPieces:
+#: Each name is a fixture that makes a workbench; what is not on every machine runs with `--with NAME`.
+HOUSES = ("process", "scripted")
+
+
+@pytest.fixture(params=HOUSES)
+def bench(request: pytest.FixtureRequest) -> PythonPieces | ScriptedPieces:
     """Every executor in turn."""
-    made: ProcessPieces | ScriptedPieces = request.getfixturevalue(request.param)
+    made: PythonPieces | ScriptedPieces = request.getfixturevalue(request.param)
     return made

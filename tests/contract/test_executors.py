@@ -9,9 +9,9 @@ import pytest
 from runner.model.outcome import RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
-from tests.contract.conftest import ProcessPieces, ScriptedPieces
+from tests.contract.conftest import PythonPieces, ScriptedPieces
 
-Bench = ProcessPieces | ScriptedPieces
+Bench = PythonPieces | ScriptedPieces
 
 
 async def test_work_that_ends_well_succeeds(bench: Bench) -> None:

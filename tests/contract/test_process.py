@@ -20,10 +20,10 @@ from runner.model.errors import Permanent
 from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
-from tests.contract.conftest import MIB, ProcessPieces, make_attempt, namespaces_work
+from tests.contract.conftest import MIB, PythonPieces, make_attempt, namespaces_work
 
 
-async def said(process: ProcessPieces, code: str, **options: object) -> list[str]:
+async def said(process: PythonPieces, code: str, **options: object) -> list[str]:
     play = process.python(code, **options)  # type: ignore[arg-type]  # options of `python`, checked there
     outcome = await play.end()
     assert isinstance(outcome, Succeeded), (outcome, play.reporter.lines)
@@ -42,7 +42,7 @@ def groups_left() -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
-async def test_the_environment_is_exactly_what_is_promised(process: ProcessPieces) -> None:
+async def test_the_environment_is_exactly_what_is_promised(process: PythonPieces) -> None:
     lines = await said(
         process,
         "import os; print(sorted(os.environ.items()))",
@@ -62,7 +62,7 @@ async def test_the_environment_is_exactly_what_is_promised(process: ProcessPiece
     assert [str(sorted(expected.items()))] == lines
 
 
-async def test_a_secret_reaches_the_job_and_no_command_line(process: ProcessPieces) -> None:
+async def test_a_secret_reaches_the_job_and_no_command_line(process: PythonPieces) -> None:
     play = process.python(
         """
         import os, time
@@ -77,7 +77,7 @@ async def test_a_secret_reaches_the_job_and_no_command_line(process: ProcessPiec
     await play.stop(Stop.LOST)
 
 
-async def test_nobody_without_capabilities_runs_the_code(process: ProcessPieces) -> None:
+async def test_nobody_without_capabilities_runs_the_code(process: PythonPieces) -> None:
     lines = await said(
         process,
         """
@@ -91,7 +91,7 @@ async def test_nobody_without_capabilities_runs_the_code(process: ProcessPieces)
     assert lines == ["65534 65534 0 0", "1 2"]
 
 
-async def test_only_the_job_and_temporary_folders_are_writable(process: ProcessPieces) -> None:
+async def test_only_the_job_and_temporary_folders_are_writable(process: PythonPieces) -> None:
     lines = await said(
         process,
         """
@@ -114,7 +114,7 @@ async def test_only_the_job_and_temporary_folders_are_writable(process: ProcessP
     assert {"/tmp", "/dev/shm"} == writable
 
 
-async def test_the_root_of_the_machine_is_out_of_sight(process: ProcessPieces) -> None:
+async def test_the_root_of_the_machine_is_out_of_sight(process: PythonPieces) -> None:
     lines = await said(process, "import os; print(sorted(os.listdir('/')), sorted(os.listdir('/etc')))")
 
     visible = lines[0]
@@ -122,7 +122,7 @@ async def test_the_root_of_the_machine_is_out_of_sight(process: ProcessPieces) -
         assert f"'{hidden}'" not in visible
 
 
-async def test_there_is_no_network(process: ProcessPieces) -> None:
+async def test_there_is_no_network(process: PythonPieces) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         lines = await said(
@@ -147,14 +147,14 @@ async def test_there_is_no_network(process: ProcessPieces) -> None:
     assert lines == ["refused"] * 4 + ["['lo']"]
 
 
-async def test_network_that_this_sandbox_does_not_give_is_refused(process: ProcessPieces) -> None:
+async def test_network_that_this_sandbox_does_not_give_is_refused(process: PythonPieces) -> None:
     outcome = await process.python("pass", network=True).end()
 
     assert isinstance(outcome, PermanentFailure)
     assert outcome.code is TerminationCode.NOT_GRANTED
 
 
-async def test_no_further_namespaces_mounts_or_tracing(process: ProcessPieces) -> None:
+async def test_no_further_namespaces_mounts_or_tracing(process: PythonPieces) -> None:
     lines = await said(
         process,
         """
@@ -173,7 +173,7 @@ async def test_no_further_namespaces_mounts_or_tracing(process: ProcessPieces) -
     assert lines == ["-1 1"] * 4
 
 
-async def test_other_attempts_cannot_be_seen(process: ProcessPieces) -> None:
+async def test_other_attempts_cannot_be_seen(process: PythonPieces) -> None:
     other = process.play("hang")
     await other.reporter.until("hanging")
     lines = await said(
@@ -187,7 +187,7 @@ async def test_other_attempts_cannot_be_seen(process: ProcessPieces) -> None:
     assert str(sorted(eval(lines[2]))) == "['.control-room', 'inputs', 'job.py', 'outputs']"
 
 
-async def test_a_fork_bomb_is_bounded(process: ProcessPieces, made_sandbox: Sandbox) -> None:
+async def test_a_fork_bomb_is_bounded(process: PythonPieces, made_sandbox: Sandbox) -> None:
     lines = await said(
         process,
         """
@@ -208,7 +208,7 @@ async def test_a_fork_bomb_is_bounded(process: ProcessPieces, made_sandbox: Sand
     assert lines == ["11", "True"]
 
 
-async def test_a_survivor_in_its_own_session_is_killed(process: ProcessPieces) -> None:
+async def test_a_survivor_in_its_own_session_is_killed(process: PythonPieces) -> None:
     play = process.python(
         """
         import os, sys, time
@@ -230,7 +230,7 @@ async def test_a_survivor_in_its_own_session_is_killed(process: ProcessPieces) -
     assert survivors("sleep 31415") == []
 
 
-async def test_a_survivor_dies_with_the_job_that_ends_by_itself(process: ProcessPieces) -> None:
+async def test_a_survivor_dies_with_the_job_that_ends_by_itself(process: PythonPieces) -> None:
     await said(
         process,
         """
@@ -244,7 +244,7 @@ async def test_a_survivor_dies_with_the_job_that_ends_by_itself(process: Process
     assert survivors("sleep 27182") == []
 
 
-async def test_a_stop_gives_the_job_a_moment_to_clean_up(process: ProcessPieces) -> None:
+async def test_a_stop_gives_the_job_a_moment_to_clean_up(process: PythonPieces) -> None:
     code = """
     import os, signal, time
     def bye(*_):
@@ -266,7 +266,7 @@ async def test_a_stop_gives_the_job_a_moment_to_clean_up(process: ProcessPieces)
 
 @pytest.mark.parametrize("milliseconds", [0, 2, 4, 6, 8, 10, 12, 15, 20, 30])
 async def test_a_stop_while_the_sandbox_is_being_made_leaves_nobody(
-    process: ProcessPieces, milliseconds: int
+    process: PythonPieces, milliseconds: int
 ) -> None:
     workspace = process.workspace()
     mark = f"/usr/bin/sleep 16180{milliseconds}"
@@ -277,7 +277,7 @@ async def test_a_stop_while_the_sandbox_is_being_made_leaves_nobody(
     assert survivors(mark) == []
 
 
-async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(process: ProcessPieces) -> None:
+async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(process: PythonPieces) -> None:
     play = process.python(
         """
         import signal, time
@@ -292,7 +292,7 @@ async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(process: Pro
 
 
 async def test_a_memory_bomb_in_a_child_is_out_of_memory(
-    process: ProcessPieces, made_sandbox: Sandbox
+    process: PythonPieces, made_sandbox: Sandbox
 ) -> None:
     if not made_sandbox.groups.bounded:
         pytest.skip("needs control groups (run as root, or delegate a group)")
@@ -311,7 +311,7 @@ async def test_a_memory_bomb_in_a_child_is_out_of_memory(
     assert outcome.usage.peak_memory_bytes <= 256 * MIB
 
 
-async def test_processor_time_is_measured_and_bounded(process: ProcessPieces, made_sandbox: Sandbox) -> None:
+async def test_processor_time_is_measured_and_bounded(process: PythonPieces, made_sandbox: Sandbox) -> None:
     if not made_sandbox.groups.bounded:
         pytest.skip("needs control groups (run as root, or delegate a group)")
     play = process.python(
@@ -324,7 +324,7 @@ async def test_processor_time_is_measured_and_bounded(process: ProcessPieces, ma
     assert 100 < outcome.usage.cpu_ms < 600
 
 
-async def test_a_file_larger_than_the_limit_cannot_be_written(process: ProcessPieces) -> None:
+async def test_a_file_larger_than_the_limit_cannot_be_written(process: PythonPieces) -> None:
     lines = await said(
         process,
         """
@@ -342,7 +342,7 @@ async def test_a_file_larger_than_the_limit_cannot_be_written(process: ProcessPi
     assert lines == ["27"]
 
 
-async def test_temporary_space_is_bounded(process: ProcessPieces) -> None:
+async def test_temporary_space_is_bounded(process: PythonPieces) -> None:
     lines = await said(
         process,
         """
@@ -361,9 +361,9 @@ async def test_temporary_space_is_bounded(process: ProcessPieces) -> None:
 
 
 async def test_a_job_that_fills_the_disk_is_stopped(
-    process: ProcessPieces, monkeypatch: pytest.MonkeyPatch
+    process: PythonPieces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.executor.process.DISK_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("runner.executor.disk.LOOK_SECONDS", 0.2)
     play = process.python(
         """
         import time
@@ -379,7 +379,7 @@ async def test_a_job_that_fills_the_disk_is_stopped(
     assert outcome.code is TerminationCode.OUTPUT_TOO_LARGE
 
 
-async def test_a_secret_split_over_two_writes_is_redacted(process: ProcessPieces) -> None:
+async def test_a_secret_split_over_two_writes_is_redacted(process: PythonPieces) -> None:
     play = process.python(
         """
         import os, time
@@ -397,7 +397,7 @@ async def test_a_secret_split_over_two_writes_is_redacted(process: ProcessPieces
     assert everything.count("***") == 2
 
 
-async def test_a_flood_is_truncated_and_kept_whole_on_disk(process: ProcessPieces) -> None:
+async def test_a_flood_is_truncated_and_kept_whole_on_disk(process: PythonPieces) -> None:
     play = process.python("for i in range(30_000): print('line', i)")
     await play.end()
 
@@ -407,7 +407,7 @@ async def test_a_flood_is_truncated_and_kept_whole_on_disk(process: ProcessPiece
     assert len((play.workspace.kept / "log").read_text().splitlines()) == 30_000
 
 
-async def test_a_short_log_leaves_no_file(process: ProcessPieces) -> None:
+async def test_a_short_log_leaves_no_file(process: PythonPieces) -> None:
     play = process.python("print('one')")
     await play.end()
 
@@ -427,7 +427,7 @@ async def test_a_short_log_leaves_no_file(process: ProcessPieces) -> None:
     ],
     ids=["link", "link to a folder", "pipe", "hard link", "socket", "line break", "not utf-8"],
 )
-async def test_a_trap_in_outputs_is_refused(process: ProcessPieces, trap: str) -> None:
+async def test_a_trap_in_outputs_is_refused(process: PythonPieces, trap: str) -> None:
     play = process.python(f"import os\n{trap}")
     assert isinstance(await play.end(), Succeeded)
 
@@ -436,7 +436,7 @@ async def test_a_trap_in_outputs_is_refused(process: ProcessPieces, trap: str) -
     assert refusal.value.code is TerminationCode.OUTPUT_INVALID
 
 
-async def test_the_outputs_folder_itself_cannot_be_a_link(process: ProcessPieces) -> None:
+async def test_the_outputs_folder_itself_cannot_be_a_link(process: PythonPieces) -> None:
     play = process.python("import os; os.rmdir('outputs'); os.symlink('/etc', 'outputs')")
     await play.end()
 
@@ -444,7 +444,7 @@ async def test_the_outputs_folder_itself_cannot_be_a_link(process: ProcessPieces
         harvest.find(play.workspace.root, "outputs")
 
 
-async def test_binds_are_read_only(process: ProcessPieces, folder: Path) -> None:
+async def test_binds_are_read_only(process: PythonPieces, folder: Path) -> None:
     given = folder / "given"
     given.mkdir(mode=0o755)
     (given / "file").write_text("from outside")
@@ -467,7 +467,7 @@ async def test_binds_are_read_only(process: ProcessPieces, folder: Path) -> None
     assert play.reporter.text() == ["from outside", "30"]
 
 
-async def test_a_sandbox_that_cannot_be_made_is_the_platforms_fault(process: ProcessPieces) -> None:
+async def test_a_sandbox_that_cannot_be_made_is_the_platforms_fault(process: PythonPieces) -> None:
     play = process.start(
         process.workspace(),
         make_attempt(),
@@ -479,7 +479,7 @@ async def test_a_sandbox_that_cannot_be_made_is_the_platforms_fault(process: Pro
     assert outcome.code is TerminationCode.EXECUTOR_UNAVAILABLE
 
 
-async def test_nothing_is_left_of_an_attempt(process: ProcessPieces) -> None:
+async def test_nothing_is_left_of_an_attempt(process: PythonPieces) -> None:
     await process.play("succeed").end()
     hanging = process.play("hang")
     await hanging.reporter.until("hanging")
@@ -492,7 +492,7 @@ async def test_nothing_is_left_of_an_attempt(process: ProcessPieces) -> None:
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
-async def test_controls_in_the_log_are_replaced(process: ProcessPieces) -> None:
+async def test_controls_in_the_log_are_replaced(process: PythonPieces) -> None:
     play = process.python("import sys; sys.stdout.write('a\\x1b[31mb\\x00c\\r\\nd\\u2028e\\n')")
     await play.end()
 
@@ -505,7 +505,7 @@ async def test_without_control_groups_rlimits_still_bound(folder: Path) -> None:
     if not isinstance(made, Sandbox):
         assert not namespaces_work(), made.reason
         pytest.skip(f"needs bubblewrap and user namespaces ({made.reason})")
-    bench = ProcessPieces(ProcessExecutor(made, grace_seconds=1.0), folder, made.owner)
+    bench = PythonPieces(ProcessExecutor(made, grace_seconds=1.0), folder, made.owner)
     memory = await bench.python("b = []\nwhile True: b.append(bytearray(8_000_000))").end()
     forks = bench.python(
         """

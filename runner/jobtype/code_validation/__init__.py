@@ -75,11 +75,11 @@ class CodeValidation:
 
     def readiness(self) -> tuple[Readiness, ...]:
         """Ready when the tools' environment is there and the sandbox's user may run it."""
-        return (Readiness("default", environment.reason(self._place.engines, ENGINE)),)
+        return (Readiness("default", environment.reason(self._place, ENGINE)),)
 
     def prepare(self, attempt: Attempt, workspace: Workspace) -> Command:
         """Write the harness, its request and the code. Raises Permanent(INVALID_CODE)."""
-        if self._place.engines is None or attempt.code is None:
+        if attempt.code is None or (self._place.engines is None and not self._place.image):
             raise Permanent(TerminationCode.INVALID_CODE, "there is no code to validate")
         key = secrets.token_bytes(32)
         kept = workspace.kept / KEY_FILE
@@ -99,7 +99,7 @@ class CodeValidation:
         }
         (workspace.side_channel / "request.json").write_text(json.dumps(request), "utf-8")
         _LIBRARY.lay_out(workspace.side_channel / FOLDER)
-        found = environment.find(self._place.engines, ENGINE)
+        found = environment.find(self._place, ENGINE)
         return Command(
             argv=(found.python, "-B", "-P", "-s", "-m", MODULE),
             binds=found.binds,

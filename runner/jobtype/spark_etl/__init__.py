@@ -37,11 +37,11 @@ class SparkEtl:
 
     def readiness(self) -> tuple[Readiness, ...]:
         """An engine is ready when its interpreter is there and the sandbox's user may run it."""
-        return tuple(Readiness(engine, environment.reason(self._place.engines, engine)) for engine in ENGINES)
+        return tuple(Readiness(engine, environment.reason(self._place, engine)) for engine in ENGINES)
 
     def prepare(self, attempt: Attempt, workspace: Workspace) -> Command:
         """Write the harness and its request; say how to start it. Raises Permanent(INVALID_CODE)."""
-        if attempt.engine not in ENGINES or self._place.engines is None:
+        if attempt.engine not in ENGINES or (self._place.engines is None and not self._place.image):
             raise Permanent(TerminationCode.INVALID_CODE, f"there is no engine {attempt.engine[:64]!r}")
         limits = LIMITS[attempt.engine]
         request = {
@@ -54,7 +54,7 @@ class SparkEtl:
         workspace.side_channel.mkdir(exist_ok=True)
         (workspace.side_channel / "request.json").write_text(json.dumps(request), "utf-8")
         library.lay_out(workspace.side_channel / library.FOLDER)
-        found = environment.find(self._place.engines, attempt.engine)
+        found = environment.find(self._place, attempt.engine)
         return Command(
             argv=(found.python, "-B", "-P", "-s", "-m", library.MODULE),
             binds=found.binds,

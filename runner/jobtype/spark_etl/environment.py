@@ -9,29 +9,33 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.jobtype import environment
-from runner.jobtype.base import Bind
+from runner.jobtype.base import Bind, Place
 from runner.jobtype.environment import INSIDE, Found
 
-__all__ = ["INSIDE", "Found", "find", "java_home", "java_version", "reason"]
+__all__ = ["INSIDE", "JAVA_INSIDE", "Found", "find", "java_home", "java_version", "reason"]
 
 _JVMS = (Path("/usr/lib/jvm"), Path("/opt/java"), Path("/usr/java"))
 _OLDEST_JAVA = 17
+#: Where an image has its Java runtime.
+JAVA_INSIDE = "/opt/java"
 
 
-def reason(engines: Path | None, engine: str) -> str:
+def reason(place: Place, engine: str) -> str:
     """Why an engine cannot run here, with the mend; "" when it can."""
-    if why := environment.reason(engines, engine):
+    if why := environment.reason(place, engine):
         return why
-    if engine == "spark" and java_home() is None:
+    if engine == "spark" and not place.image and java_home() is None:
         return (
             f"there is no Java runtime of {_OLDEST_JAVA} or later (apt-get install openjdk-17-jre-headless)"
         )
     return ""
 
 
-def find(engines: Path, engine: str) -> Found:
+def find(place: Place, engine: str) -> Found:
     """The engine's binds and variables; call `reason` first."""
-    found = environment.find(engines, engine)
+    found = environment.find(place, engine)
+    if place.image and engine == "spark":
+        return replace(found, variables={"JAVA_HOME": JAVA_INSIDE})
     if engine != "spark" or (home := java_home()) is None:
         return found
     # Debian keeps a JVM's settings in /etc, and the JVM does not start without them.

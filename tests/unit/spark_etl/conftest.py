@@ -165,7 +165,7 @@ def make_attempt(engine: str, inputs: tuple[Input, ...] = (), outputs: tuple[Out
 
 def ready(engines: Path, engine: str) -> None:
     """Skip, with the mend, when the engine is not on this machine."""
-    if reason := environment.reason(engines, engine):
+    if reason := environment.reason(Place(engines), engine):
         pytest.skip(reason)
 
 

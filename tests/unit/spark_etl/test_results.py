@@ -272,7 +272,7 @@ def test_an_engine_that_the_sandbox_may_not_read_is_not_offered(tmp_path: Path) 
     (tmp_path / "closed" / "duckdb" / "pyvenv.cfg").write_text("home = /usr/bin\n")
     (tmp_path / "closed").chmod(0o700)
 
-    assert "cannot read" in environment.reason(tmp_path / "closed", "duckdb")
+    assert "cannot read" in environment.reason(Place(tmp_path / "closed"), "duckdb")
 
 
 def test_limits_are_those_that_were_agreed() -> None:
