@@ -31,6 +31,9 @@ insert into artifact.tags (tenant_id, artifact_id, key, value) values (tests.ten
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);
 select tests.as('platform', $$ public.platform_allow_callbacks('{"tenant": "north", "cidr": "10.0.0.0/8"}') $$);
 select tests.as('platform', $$ public.platform_add_member('{"tenant": "north", "user_id": "north.removed", "role": "admin"}') $$);
+insert into catalog.entries (tenant_id, collection, key, title, body, media_type, language, source, words, sha256, published_by_run, published_at, changed_at, search)
+values (tests.tenant('north'), 'sentinel', 'SENTINEL.md', 'SENTINEL', 'SENTINEL body', 'text/plain', 'simple', '{}', 1, repeat('a', 64), :run, now(), now(), to_tsvector('simple', 'sentinel')) returning id as entry \gset
+insert into worker.outside (attempt_id, tenant_id, token_hash, report) select a.id, a.tenant_id, 'x', '{"result": "SENTINEL"}' from queue.live_attempts a where a.run_id = :waiting;
 set local role app_system;
 select audit.seal();
 reset role;
@@ -66,6 +69,7 @@ select tests.oracle('replay_deliveries', jsonb_build_object('endpoint_id', :'end
 select tests.oracle('disallow_network', jsonb_build_object('network_id', (select max(id) from callback.allowed_networks)), '{"network_id": 987654321}', 'NETWORK_NOT_FOUND');
 select tests.oracle('get_endpoint', '{"url": "https://sentinel.example/all"}', '{"url": "https://nowhere.example/"}', 'ENDPOINT_NOT_FOUND');
 select tests.oracle('redeliver_delivery', jsonb_build_object('delivery_id', :delivery), '{"delivery_id": 987654321}', 'DELIVERY_NOT_FOUND');
+select tests.oracle('get_entry', jsonb_build_object('entry_id', :entry), '{"entry_id": 987654321}', 'ENTRY_NOT_FOUND');
 select tests.oracle('revoke_token', jsonb_build_object('token_id', :'token'::text), '{"token_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ACCESS_TOKEN_NOT_FOUND');
 select is(tests.error('south.admin', $$ public.lineage_graph('dataset:n:out') $$) - 'details', tests.error('south.admin', $$ public.lineage_graph('dataset:n:nil') $$) - 'details', 'lineage: likewise');
 select is(tests.error('south.admin', $$ public.column_lineage('dataset:n:out') $$) - 'details', tests.error('south.admin', $$ public.column_lineage('dataset:n:nil') $$) - 'details', 'columns: likewise');
@@ -84,12 +88,12 @@ exception when others then
 end
 $$;
 select is(tests.answer('south.admin', f, b::jsonb) ~* 'sentinel|north', false, format('%s %s tells another tenant nothing', f, b))
-from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_events', 'list_networks', 'list_tokens', 'list_audit', 'audit_verify', 'audit_head', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table']) f,
-     unnest(array['{}', '{"limit": 1000}', '{"name": "SENTINEL job", "run_id": 1, "job_id": 1}', '{"cursor": "1"}', '{"state": "QUEUED"}']) b;
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_events', 'list_networks', 'list_tokens', 'list_audit', 'audit_verify', 'audit_head', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table', 'list_entries']) f,
+     unnest(array['{}', '{"q": "sentinel"}', '{"limit": 1000}', '{"name": "SENTINEL job", "run_id": 1, "job_id": 1}', '{"cursor": "1"}', '{"state": "QUEUED"}']) b;
 select is(jsonb_path_query_array(tests.as('south.admin', format('public.%I(''{}'')', f)), '$.items'), '[[]]', f || ' of another tenant is empty')
-from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_networks', 'list_tokens']) f;
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_networks', 'list_tokens', 'list_entries']) f;
 select cmp_ok(jsonb_array_length(tests.as('north.admin', format('public.%I(''{}'')', f)) -> 'items'), '>', 0, f || ' of one''s own is not')
-from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_networks', 'list_tokens']) f;
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_networks', 'list_tokens', 'list_entries']) f;
 select is(tests.as('south.viewer', $$ public.slo('{}') $$) #> '{runs,finished}', '0', 'figures are of one''s own runs');
 select is(tests.as('north.viewer', $$ public.slo('{}') $$) #> '{runs,finished}', '1', 'all of them');
 
@@ -204,7 +208,7 @@ where d.name in ('run_job', 'submit_runs', 'cancel_run', 'repair_run', 'rerun_ru
                  'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
-where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_backfills', 'get_backfill', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'run_lineage', 'read_table', 'list_endpoints', 'list_deliveries', 'list_events', 'list_tokens', 'create_token', 'slo');
+where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_backfills', 'get_backfill', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'run_lineage', 'read_table', 'list_entries', 'get_entry', 'list_endpoints', 'list_deliveries', 'list_events', 'list_tokens', 'create_token', 'slo');
 -- whatever is sent, the answer is one of ours: no SQLSTATE of a cast or a constraint, which may carry a row
 select is(tests.code('admin', tests.claims('north.admin'), format('public.%I(%L::jsonb)', d.name, b)) ~ '^(opened|[A-Z][A-Z_]+)$', true, format('%s answers %s in our words', d.name, b))
 from doors d, unnest(array['null', '[]', '[null]', '7', '"x"', 'true', '{"run_id": "x"}', '{"limit": "x"}', '{"limit": 5, "cursor": "x"}', '{"run_id": 1, "after": -1}', '{"version": "x", "artifact_id": "x"}', '{"state": "x"}', '{"name": [1], "kind": {}}', '{"endpoint_id": 1, "delivery_id": "x"}', '{"window_hours": "x"}', '{"token": {}, "event": 1}']) b
@@ -224,7 +228,7 @@ select b.name, 'north.admin', 'admin', b.body from (values
     ('list_artifacts', '{"name": "x", "kind": "data", "run_id": 1, "limit": 5, "cursor": "9"}'), ('list_endpoints', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'),
     ('list_tokens', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'), ('list_deliveries', '{"run_id": 1, "state": "DEAD", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "limit": 5, "cursor": "9"}'),
     ('create_endpoint', '{"url": "https://fuzz.example/", "events": ["run.failed"], "description": "d", "max_concurrency": 5, "ordered": true, "merge_progress": false, "ed25519": true}'), ('list_events', '{"after": "1.1", "limit": 5}'), ('allow_network', '{"cidr": "10.0.0.0/8"}'), ('list_networks', '{"limit": 5, "cursor": "9"}'), ('disallow_network', '{"network_id": 987654321}'), ('create_token', '{"name": "fuzz", "role": "viewer", "expires_at": "2030-01-01T00:00:00Z"}'),
-    ('replay_deliveries', '{"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "missing": true}'), ('slo', '{"window_hours": 5}'), ('read_table', '{"layer": "gold", "table": "sentinel", "limit": 5}')
+    ('replay_deliveries', '{"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "missing": true}'), ('list_entries', '{"q": "x", "collection": "x", "language": "english", "limit": 5, "cursor": "9"}'), ('slo', '{"window_hours": 5}'), ('read_table', '{"layer": "gold", "table": "sentinel", "limit": 5}')
 ) b (name, body);
 insert into bodies values
     ('update_job', 'north.admin', 'admin', jsonb_build_object('job_id', :job, 'name', 'SENTINEL job', 'priority', 1, 'tasks', jsonb_build_array(tests.submission()))),
@@ -240,6 +244,7 @@ insert into bodies values
     ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),
     ('get_endpoint', 'north.admin', 'admin', '{"url": "https://sentinel.example/all"}'), ('rotate_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'revoke', false)),
     ('update_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'events', '["run.failed"]'::jsonb, 'description', 'd', 'max_concurrency', 5, 'ordered', true, 'merge_progress', true, 'ed25519', false, 'enabled', true)), ('redeliver_delivery', 'north.admin', 'admin', jsonb_build_object('delivery_id', :delivery)),
+    ('get_entry', 'north.admin', 'admin', jsonb_build_object('entry_id', :entry)),
     ('list_audit', 'north.admin', 'admin', '{"limit": 5, "cursor": "9", "action": "run.submit", "user_id": "x", "object_type": "x", "object_id": "x"}'), ('list_audit', 'north.admin', 'admin', '{"limit": 5, "after": "1.1"}'),
     ('audit_verify', 'north.admin', 'admin', '{"since": 0, "head": {"number": 1, "hash": "x"}}'), ('platform_audit_verify', 'platform', 'service_role', '{"tenant": "south", "since": 0}'),
     ('platform_set_audit', 'platform', 'service_role', '{"client_header": "x-real-ip", "edge_key_sha256": "0000000000000000000000000000000000000000000000000000000000000000"}'),

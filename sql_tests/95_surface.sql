@@ -89,11 +89,14 @@ $q$, $list$
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
     catalog.drop_staging(text) | app_system
+    catalog.entry_columns() | app_system
     catalog.open_layers(text) | app_system
     catalog.open_staging(text, jsonb) | app_system
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
+    catalog.publish_entries(uuid, text, text, text, bigint) | app_system
     catalog.schema_of(text, text) | app_system | authenticated
     catalog.stage_input(text, text, text, text) | app_system
+    catalog.tenant_word(uuid) | app_system
     door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
     door.attempt_artifact(jsonb) | app_system definer | anon
@@ -124,13 +127,14 @@ $q$, $list$
     door.get_job(jsonb) | app_owner definer | authenticated
     door.get_run(jsonb) | app_owner definer | authenticated
     door.health() | app_system definer | anon authenticated service_role
-    door.held_attempt(text) | app_system
+    door.held_attempt(text, boolean) | app_system
     door.job_schedule(jsonb) | app_owner definer | authenticated
     door.lineage_ingest(jsonb) | app_owner definer | authenticated
     door.list_artifacts(jsonb) | app_owner definer | authenticated
     door.list_backfills(jsonb) | app_owner definer | authenticated
     door.list_deliveries(jsonb) | app_owner definer | authenticated
     door.list_endpoints(jsonb) | app_owner definer | authenticated
+    door.list_entries(jsonb) | app_system definer | authenticated
     door.list_events(jsonb) | app_owner definer | authenticated
     door.list_jobs(jsonb) | app_owner definer | authenticated
     door.list_networks(jsonb) | app_owner definer | authenticated
@@ -179,6 +183,7 @@ $q$, $list$
     ground.want_uuid(jsonb, text, text) | app_owner | anon authenticated service_role app_system
     job.check_array(jsonb, text, text, integer) | app_owner | app_system
     job.check_boolean(jsonb, text, text, boolean) | app_owner | app_system
+    job.check_catalogue(uuid, jsonb, text) | app_owner | app_system
     job.check_code(jsonb, text) | app_owner | app_system
     job.check_condition(jsonb, text) | app_owner | app_system
     job.check_definition(uuid, jsonb, bigint) | app_owner | app_system
@@ -253,6 +258,7 @@ $q$, $list$
     public.get_artifact(jsonb) | app_owner | authenticated
     public.get_backfill(jsonb) | app_owner | authenticated
     public.get_endpoint(jsonb) | app_owner | authenticated
+    public.get_entry(jsonb) | app_owner | authenticated
     public.get_job(jsonb) | app_owner | authenticated
     public.get_run(jsonb) | app_owner | authenticated
     public.health(jsonb) | app_owner | anon authenticated service_role
@@ -264,6 +270,7 @@ $q$, $list$
     public.list_backfills(jsonb) | app_owner | authenticated
     public.list_deliveries(jsonb) | app_owner | authenticated
     public.list_endpoints(jsonb) | app_owner | authenticated
+    public.list_entries(jsonb) | app_owner | authenticated
     public.list_events(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
     public.list_networks(jsonb) | app_owner | authenticated
@@ -384,9 +391,14 @@ $q$, $list$
     worker.conclude(jsonb) | app_system
     worker.farewell(uuid) | app_system definer | runner
     worker.fire(integer) | app_system definer | runner
+    worker.forget_outside() | app_system
     worker.judge_uploads(jsonb) | app_system definer | runner
+    worker.keep_report(bigint, jsonb) | app_system
     worker.open_input(bigint, integer, text) | app_system definer | runner
+    worker.open_outside(bigint, integer, text) | app_system definer | runner
     worker.open_output(bigint, integer, text, jsonb) | app_system definer | runner
+    worker.publish_entries(queue.live_attempts, jsonb) | app_system
+    worker.read_outside(jsonb) | app_system definer | runner
     worker.reap(integer) | app_system
     worker.record_work(jsonb) | app_system
     worker.register(jsonb) | app_system definer | runner
@@ -428,6 +440,7 @@ $q$, $list$
     table callback.events | app_owner | app_system delete insert select; authenticated select
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
     table catalog.assets | app_owner | app_system insert select update; authenticated select
+    table catalog.entries | app_owner | app_system delete insert select update; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
     table job.job_types | app_owner | app_system select; authenticated select
     table job.jobs | app_owner | app_system select; authenticated select
@@ -464,6 +477,7 @@ $q$, $list$
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
     table tenancy.members | app_owner | app_system delete insert select update; authenticated select
     table tenancy.tenants | app_owner | app_system insert select update; authenticated select
+    table worker.outside | app_system
     view audit.leaves | app_owner | app_system select; authenticated select
     view public.artifacts | app_owner | authenticated select
     view public.assets | app_owner | authenticated select
@@ -542,6 +556,9 @@ $q$, $list$
     catalog.assets | all | app_system | the worker keeps assets | all
     catalog.assets | select | app_owner | doors see the caller's assets | claimed tenant
     catalog.assets | select | authenticated | members see their assets | own tenant
+    catalog.entries | all | app_system | the worker keeps entries | all
+    catalog.entries | select | app_owner | doors see the caller's entries | claimed tenant
+    catalog.entries | select | authenticated | members see internal entries, operators all | ((tenant_id = ( select tenancy.tenant_id())) and ((classification = 'internal'::text) or (( select tenancy.role()) >= 'operator'::ground.member_role)))
     ground.error_codes | select | public | everyone reads the error list | all
     job.job_types | select | public | everyone sees the job types | all
     job.jobs | all | app_owner | doors keep the caller's jobs | claimed tenant
@@ -638,6 +655,7 @@ $q$, $list$
     tenancy.tenants | all | app_system | the platform keeps tenants | all
     tenancy.tenants | select | app_owner | doors see the caller's tenant | (id = ( select ground.claimed_tenant_id()))
     tenancy.tenants | select | authenticated | members see their tenant | (id = ( select tenancy.tenant_id()))
+    worker.outside | all | app_system | the worker keeps what comes from outside | all
 $list$, 'which policy lets whom do what: table | command | role | name | predicate [| check]');
 
 select tests.exactly($q$

@@ -185,6 +185,22 @@ $$;
 revoke all on function job.check_outputs(jsonb, text) from public;
 grant execute on function job.check_outputs(jsonb, text) to app_system;
 
+-- What a knowledge base's documents are put into and by whom; a {{reference}} is looked at by the runner.
+create function job.check_catalogue(p_tenant uuid, p jsonb, p_path text)
+returns void language plpgsql stable set search_path = '' as $$
+begin
+    if p ? 'collection' and p ->> 'collection' !~ '\{\{' and (jsonb_typeof(p -> 'collection') <> 'string' or p ->> 'collection' !~ '^[a-z][a-z0-9_]{0,40}$') then
+        perform ground.fail('FIELD_INVALID', p_path || '.params.collection', 'a collection has a plain lower-case name.');
+    elsif p ? 'mode' and coalesce(p ->> 'mode', '') !~ '^(merge|replace|\{\{.*)$' then
+        perform ground.fail('FIELD_INVALID', p_path || '.params.mode', 'mode is merge or replace.');
+    elsif p ? 'workflow' and not tenancy.is_granted(p_tenant, 'n8n_workflow', coalesce(p ->> 'workflow', '')) then
+        perform ground.fail('WORKFLOW_NOT_GRANTED', p_path || '.params.workflow: ' || left(p ->> 'workflow', 64));
+    end if;
+end
+$$;
+revoke all on function job.check_catalogue(uuid, jsonb, text) from public;
+grant execute on function job.check_catalogue(uuid, jsonb, text) to app_system;
+
 -- The work of one task as asked for -> the same with every default filled in; or the first fault with its path.
 create function job.check_task(p_tenant uuid, p jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -226,6 +242,9 @@ begin
         perform ground.fail('FIELD_INVALID', p_path || '.network', 'network is true or false.');
     elsif v_network and not tenancy.is_granted(p_tenant, 'network', 'internet') then
         perform ground.fail('NETWORK_NOT_GRANTED', p_path || '.network');
+    end if;
+    if t.name = 'kb_catalog' then
+        perform job.check_catalogue(p_tenant, job.check_object(p, 'params', p_path), p_path);
     end if;
     select x.* into l from tenancy.limits x where x.tenant_id = p_tenant;
     return jsonb_build_object(

@@ -196,6 +196,9 @@ begin
             end if;
             perform schedule.mark(a.tenant_id, 'control-room://' || v_slug, v_table, a.run_id);
         end loop;
+        if o ? 'entries' then
+            perform worker.publish_entries(a, o -> 'entries');
+        end if;
     end if;
     for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
         perform artifact.judge(a.tenant_id, (x ->> 'artifact_id')::uuid, (x ->> 'version')::integer, x ->> 'verdict',
@@ -260,7 +263,7 @@ declare
     v_answer jsonb := '[]';
 begin
     select jsonb_agg(x.item) filter (where not x.brings_work), jsonb_agg(x.item) filter (where x.brings_work) into v_plain, v_others
-    from (select y as item, y -> 'outcome' ?| array['tables', 'artifacts', 'lineage'] as brings_work from jsonb_array_elements(p_items) y offset 0) x;
+    from (select y as item, y -> 'outcome' ?| array['tables', 'entries', 'artifacts', 'lineage'] as brings_work from jsonb_array_elements(p_items) y offset 0) x;
     if v_plain is not null then
         begin
             v_answer := worker.conclude(v_plain);

@@ -29,6 +29,7 @@ begin
     -- bytes that were announced and never came
     update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
     where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
+    perform worker.forget_outside();
     for v in select * from queue.expire() loop
         perform lineage.forget(v.tenant_id, v.run_ids);
         perform callback.forget(v.tenant_id, v.run_ids);

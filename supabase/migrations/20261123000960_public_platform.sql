@@ -67,13 +67,17 @@ returns jsonb language sql volatile security definer set search_path = '' as $$ 
 revoke all on function door.exchange_token(jsonb) from public;
 grant execute on function door.exchange_token(jsonb) to anon;
 
--- The attempt a token stands for, locked; dead once it is settled, released or claimed anew.
-create function door.held_attempt(p_token text)
+-- The attempt a token stands for, locked. One of a lease is dead once the attempt is settled, released or claimed anew; one that was
+-- given to the outside (lease 0), where it is allowed, lives until the attempt is settled.
+create function door.held_attempt(p_token text, p_outside boolean)
 returns queue.live_attempts language plpgsql volatile set search_path = '' as $$
 declare
     a queue.live_attempts;
 begin
-    if p_token ~ '^crat_[0-9]{1,18}_[0-9]{1,9}_[0-9a-f]{64}$' then
+    if p_outside and p_token ~ '^crat_[0-9]{1,18}_0_[0-9a-f]{64}$' then
+        select x.* into a from worker.outside o join queue.live_attempts x on x.id = o.attempt_id
+        where o.attempt_id = split_part(p_token, '_', 2)::bigint and o.token_hash = sha256(convert_to(p_token, 'UTF8')) for update of x;
+    elsif p_token ~ '^crat_[0-9]{1,18}_[0-9]{1,9}_[0-9a-f]{64}$' then
         select x.* into a from queue.live_attempts x
         where x.id = split_part(p_token, '_', 2)::bigint and x.lease = split_part(p_token, '_', 3)::integer and x.state = 'RUNNING'
           and x.token_hash = sha256(convert_to(p_token, 'UTF8')) for update;
@@ -84,13 +88,15 @@ begin
     return a;
 end
 $$;
-revoke all on function door.held_attempt(text) from public;
+revoke all on function door.held_attempt(text, boolean) from public;
 
 create function door.attempt_report(p jsonb)
 returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
-    a queue.live_attempts := door.held_attempt(p ->> 'token');
+    a queue.live_attempts := door.held_attempt(p ->> 'token', true);
     v record;
+    v_outcome jsonb;
+    v_accepted boolean := true;
 begin
     case p ->> 'event'
         when 'progress' then
@@ -100,23 +106,29 @@ begin
                 perform callback.announce_progress(a.tenant_id, a.run_id);
             end if;
         when 'complete' then
-            perform worker.settle_one(jsonb_build_object('attempt_id', a.id, 'lease', a.lease,
-                'outcome', jsonb_build_object('state', 'SUCCEEDED', 'termination_code', 'SUCCESS', 'values', coalesce(p -> 'result', '{}'))));
+            if jsonb_typeof(p -> 'result') not in ('object', 'null') then
+                perform ground.fail('FIELD_INVALID', '$.result', 'result is an object.');
+            end if;
+            v_outcome := jsonb_build_object('state', 'SUCCEEDED', 'termination_code', 'SUCCESS', 'values', coalesce(p -> 'result', '{}'));
         when 'fail' then
             if jsonb_typeof(p -> 'retryable') not in ('boolean', 'null') then
                 perform ground.fail('FIELD_INVALID', '$.retryable', 'retryable is true or false.');
             end if;
-            perform worker.settle_one(jsonb_build_object('attempt_id', a.id, 'lease', a.lease,
-                'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'USER_CODE_FAILED', 'retryable', coalesce((p ->> 'retryable')::boolean, false),
-                                              'message', left(p ->> 'error', 2000))));
+            v_outcome := jsonb_build_object('state', 'FAILED', 'termination_code', 'USER_CODE_FAILED', 'message', left(p ->> 'error', 2000),
+                                            'retryable', coalesce((p ->> 'retryable')::boolean, false));
         else
             perform ground.fail('FIELD_INVALID', '$.event', 'event is progress, complete or fail.');
     end case;
-    if p ->> 'event' <> 'progress' then  -- progress is told by the run itself
+    if v_outcome is not null then  -- progress is told by the run itself
+        if exists (select from worker.outside o where o.attempt_id = a.id) then  -- a runner waits for it, and writes down what became of it
+            v_accepted := worker.keep_report(a.id, p - 'token');
+        else
+            perform worker.settle_one(jsonb_build_object('attempt_id', a.id, 'lease', a.lease, 'outcome', v_outcome));
+        end if;
         perform audit.append(a.tenant_id, 'attempt.' || (p ->> 'event'), 'attempt', a.id::text, jsonb_build_object('run_id', a.run_id, 'lease', a.lease), 'attempt:' || a.id);
     end if;
     perform queue.pass_on_after(array[a.id]);
-    return jsonb_build_object('accepted', true, 'cancel_requested', a.cancel_requested_at is not null);
+    return jsonb_build_object('accepted', v_accepted, 'cancel_requested', a.cancel_requested_at is not null);
 end
 $$;
 revoke all on function door.attempt_report(jsonb) from public;
@@ -125,7 +137,7 @@ grant execute on function door.attempt_report(jsonb) to anon;
 create function door.attempt_artifact(p jsonb)
 returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
-    a queue.live_attempts := door.held_attempt(p ->> 'token');
+    a queue.live_attempts := door.held_attempt(p ->> 'token', false);
     w artifact.versions;
     v_job text;
 begin
@@ -150,7 +162,7 @@ grant execute on function door.attempt_artifact(jsonb) to anon;
 create function door.attempt_input(p jsonb)
 returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
-    a queue.live_attempts := door.held_attempt(p ->> 'token');
+    a queue.live_attempts := door.held_attempt(p ->> 'token', true);
     i jsonb;
     w artifact.versions;
 begin
@@ -261,8 +273,8 @@ declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
 begin
     perform ground.refuse_unknown(p, array['tenant', 'kind', 'name']);
-    if coalesce(p ->> 'kind', '') not in ('secret', 'target', 'namespace', 'model', 'image', 'network') or length(coalesce(p ->> 'name', '')) not between 1 and 256 then
-        perform ground.fail('FIELD_INVALID', '$.kind', 'kind is secret, target, namespace, model, image or network; name is what the runner''s environment calls it.');
+    if coalesce(p ->> 'kind', '') not in ('secret', 'target', 'namespace', 'model', 'image', 'network', 'n8n_workflow') or length(coalesce(p ->> 'name', '')) not between 1 and 256 then
+        perform ground.fail('FIELD_INVALID', '$.kind', 'kind is secret, target, namespace, model, image, network or n8n_workflow; name is what the runner''s environment calls it.');
     end if;
     if p_give then
         insert into tenancy.grants (tenant_id, kind, name) values (t.id, p ->> 'kind', p ->> 'name') on conflict do nothing;

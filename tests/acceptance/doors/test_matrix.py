@@ -79,6 +79,9 @@ MATRIX = [
     Door("GET /column-lineage?nodeId={node}", 200, 200, 200, 404),
     Door("GET /catalog/tables", 200, 200, 200, 200),
     Door("GET /catalog/tables/{layer}/{table}", 404, 404, 404, 404),
+    Door("GET /catalog/entries", 200, 200, 200, 200),
+    Door("GET /catalog/entries?q=parcels", 200, 200, 200, 200),
+    Door("GET /catalog/entries/{entry_id}", 404, 404, 404, 404),
     Door("POST /endpoints", 403, 403, 201, 201, lambda it: {"url": f"{it.HOOK}/{unique()}"}),
     Door("GET /endpoints", 200, 200, 200, 200),
     Door("GET /endpoints/{endpoint_id}", 403, 403, 200, 404),
@@ -135,6 +138,7 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
         "layer": lambda: "gold",
         "table": lambda: "no_such",
         "name": lambda: "book",
+        "entry_id": lambda: 987654321,
     }
 
 

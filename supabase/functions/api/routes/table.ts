@@ -31,6 +31,8 @@ import { route as columnLineage } from "./lineage/column_lineage.ts";
 import { route as ingestBatch } from "./lineage/ingest_batch.ts";
 import { route as ingestEvent } from "./lineage/ingest_event.ts";
 import { route as lineageGraph } from "./lineage/lineage_graph.ts";
+import { route as getEntry } from "./catalog/get_entry.ts";
+import { route as listEntries } from "./catalog/list_entries.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
 import { route as readTable } from "./catalog/read_table.ts";
 import { route as allowNetwork } from "./endpoints/allow_network.ts";
@@ -94,6 +96,8 @@ export const routes: readonly Route[] = [
   ingestBatch,
   ingestEvent,
   lineageGraph,
+  getEntry,
+  listEntries,
   listTables,
   readTable,
   allowNetwork,

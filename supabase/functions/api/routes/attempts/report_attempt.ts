@@ -9,8 +9,11 @@ export const route: Route = {
   name: "report_attempt",
   summary: "An executor outside tells of its attempt's progress or end",
   parameters: { attempt_id: attemptId },
+  description:
+    "The end is kept for the runner that holds the attempt; it looks at what was made and writes it down.",
   body: {
     kind: "object",
+    limit: 8 * 1024 * 1024,
     schema: {
       type: "object",
       required: ["event"],
@@ -20,6 +23,7 @@ export const route: Route = {
         message: { type: "string" },
         result: { type: "object" },
         error: { type: ["object", "string"] },
+        retryable: { type: "boolean" },
         external_id: { type: "string" },
       },
     },
