@@ -69,7 +69,7 @@ select tests.refused('north.operator', tests.run_job(tests.submission() - 'spec'
 select tests.refused('north.operator', tests.run_job(tests.submission() - 'code'), 'MODEL_NOT_GRANTED', 'without code, a model must be granted', '$.code');
 select tests.refused('north.operator', format('public.run_job(%L::jsonb)', p), 'BODY_INVALID', 'no body: ' || p) from unnest(array['[]', '"run"', '7', 'null', 'true']) p;
 select is(tests.error('north.operator', tests.run_job(tests.submission('{"job_type": "teleport"}'))) ->> 'hint',
-    'code_validation, diagram_export, kb_catalog, schema_migration, spark_etl', 'a wrong job type is told the right ones');
+    'code_generation, code_validation, diagram_export, kb_catalog, schema_migration, spark_etl', 'a wrong job type is told the right ones');
 select tests.refused(w, tests.run_job(tests.submission()), 'ROLE_INSUFFICIENT', w || ' submits no run') from unnest(array['north.viewer', 'north.viewer@hook']) w;
 select tests.refused('north.stranger', tests.run_job(tests.submission()), 'MEMBERSHIP_MISSING', 'a stranger submits no run');
 select tests.refused('anon', tests.run_job(tests.submission()), '42501', 'anon submits no run');
@@ -102,7 +102,7 @@ select tests.refused('north.operator', tests.run_job(tests.submission('{"secrets
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "network", "name": "internet"}') $$);
 select lives_ok($$ select tests.submit('north.operator', '{"network": true}') $$, 'granted network is given');
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "model", "name": "m"}') $$);
-select tests.refused('north.operator', tests.run_job(tests.submission() - 'code'), 'CODE_MISSING', 'with a model granted, code is still wanted until generation exists', '$.code');
+select tests.refused('north.operator', tests.run_job(tests.submission() - 'code'), 'MODEL_NOT_CONFIGURED', 'with a model granted, a runner must have it', 'm');
 
 -- ----------------------------------------------------------------------------------------- idempotency
 

@@ -188,6 +188,7 @@ $q$, $list$
     job.check_condition(jsonb, text) | app_owner | app_system
     job.check_definition(uuid, jsonb, bigint) | app_owner | app_system
     job.check_for_each(jsonb, text) | app_owner | app_system
+    job.check_generation(uuid, jsonb, text) | app_owner | app_system
     job.check_inputs(uuid, jsonb, text) | app_owner | app_system
     job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | app_system
     job.check_key(jsonb) | app_owner | app_system
@@ -208,18 +209,23 @@ $q$, $list$
     job.check_task_references(jsonb, text, jsonb) | app_owner | app_system
     job.check_tasks(uuid, jsonb, jsonb, boolean, text) | app_owner | app_system
     job.check_trigger(uuid, jsonb, jsonb) | app_owner
+    job.check_validation(jsonb, text) | app_owner | app_system
     job.cron_field(text, text, integer, integer, text[], text) | app_owner | app_system
     job.dataset_node(text, text) | app_owner | app_system
     job.fault_of(text, jsonb) | app_owner | app_system
+    job.is_judged(jsonb, boolean) | app_owner | app_system
     job.is_numeral(text) | app_owner | app_system
     job.is_time_zone(text) | app_owner | app_system
     job.kind_of(jsonb) | app_owner | app_system
+    job.model_of(uuid, text) | app_owner | app_system
     job.next_wall(job.cron, timestamp without time zone) | app_owner | app_system
     job.read_cron(text, text) | app_owner | app_system
     job.references_in(jsonb, text) | app_owner | app_system
     job.refuse_cron(text, text) | app_owner | app_system
     job.strings(jsonb, text) | app_owner | app_system
     job.substitute(jsonb, jsonb) | app_owner | app_system
+    job.target_of(jsonb) | app_owner | app_system
+    job.with_loops(uuid, jsonb) | app_owner | app_system
     job.with_params(jsonb, jsonb) | app_owner | app_system
     job.work_fields() | app_owner | app_system
     lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
@@ -329,6 +335,7 @@ $q$, $list$
     queue.hold_ended(uuid, bigint) | app_owner
     queue.is_expired(uuid, timestamp with time zone) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
+    queue.is_offered(text) | app_owner | app_system
     queue.line_up(uuid, bigint, bigint) | app_owner
     queue.look_up(queue.runs, text, jsonb, text) | app_owner | app_system
     queue.one_by_one(anyarray) | app_owner | app_system
@@ -340,6 +347,8 @@ $q$, $list$
     queue.proceed(uuid, bigint, bigint[], bigint[]) | app_owner | app_system
     queue.reason(uuid, bigint) | app_owner | app_system
     queue.reasons(uuid, bigint) | app_owner | app_system
+    queue.refuse_other_code() | app_owner
+    queue.refuse_unjudged() | app_owner
     queue.renew(uuid, jsonb) | app_owner | app_system
     queue.repair(uuid, text, bigint, bigint, text[], boolean, boolean, jsonb) | app_owner
     queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
@@ -352,9 +361,12 @@ $q$, $list$
     queue.stop(uuid, bigint, queue.state, queue.termination_code, text) | app_owner | app_system
     queue.submit(uuid, text, jsonb, queue.task_runs) | app_owner | app_system
     queue.submit_plain(uuid, text, jsonb[], text) | app_owner
+    queue.take_code(queue.task_runs) | app_owner | app_system
     queue.to_do_again(queue.runs, text[], boolean, boolean, text) | app_owner
     queue.turn_calendar(interval) | app_owner definer | app_system
     queue.unfold(queue.runs, queue.task_runs, jsonb, jsonb) | app_owner | app_system
+    queue.write_again(queue.runs, bigint[]) | app_owner | app_system
+    queue.written(queue.task_runs) | app_owner | app_system
     schedule.cause(uuid, bigint) | app_owner
     schedule.due(integer) | app_owner | app_system
     schedule.first_instant(timestamp without time zone, text) | app_owner | app_system
@@ -681,6 +693,8 @@ $q$, $list$
     lineage.edges | edges_are_never_truncated | A
     lineage.events | events_are_append_only | A
     lineage.events | events_are_never_truncated | A
+    queue.payloads | code_does_not_change | A
+    queue.task_runs | only_passed_code_is_executed | A
 $list$, 'which triggers guard what: table | name | enabled (A = always)');
 
 select tests.exactly($q$

@@ -119,7 +119,7 @@ create view lint.public_bucket as  -- 0025
 select b.id as name from storage.buckets b where b.public;
 create view lint.hidden_machinery as  -- no triggers that move data between rooms, no rules, no event triggers
 select t.tgrelid::regclass::text || ': ' || t.tgname as name from pg_trigger t join tests.tables x on x.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid
-where not t.tgisinternal and p.proname not in ('refuse_change', 'refuse_rewrite', 'refuse_final_change', 'refuse_early_delete')
+where not t.tgisinternal and p.proname not in ('refuse_change', 'refuse_rewrite', 'refuse_final_change', 'refuse_early_delete', 'refuse_unjudged', 'refuse_other_code')
 union all select r.rulename::text from pg_rules r join tests.rooms n on n.name = r.schemaname
 union all select e.evtname::text from pg_event_trigger e;
 create view lint.guard_asleep as  -- guards of append-only tables run even under session_replication_role

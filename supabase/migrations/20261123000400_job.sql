@@ -16,7 +16,8 @@ insert into job.job_types (name, description, engines, needs_code) values
 ('diagram_export', 'Visio and draw.io to draw.io, PNG, SVG', '{default}', false),
 ('schema_migration', 'Schema changes of a named target', '{default}', true),
 ('kb_catalog', 'Knowledge bases to catalogued entries', '{default}', false),
-('code_validation', 'Lint, tests and security scans to SARIF', '{default}', true);
+('code_validation', 'Lint, tests and security scans to SARIF', '{default}', true),
+('code_generation', 'Code from a spec, by the Continue CLI; the engine is the model', '{model}', false);
 comment on table job.job_types is 'Internal: the same for every tenant.';
 
 create table job.jobs (

@@ -211,6 +211,7 @@ declare
     v_name text;
     v_code jsonb;
     v_network boolean := coalesce((p -> 'network') = 'true', false);
+    v_loop jsonb := '{}';  -- where code is to be written, or judged in a way of its own
 begin
     select x.* into t from job.job_types x where x.name::text = p ->> 'job_type';
     if not found then
@@ -218,7 +219,12 @@ begin
             (select string_agg(x.name, ', ' order by x.name) from job.job_types x));
     end if;
     v_engine := coalesce(p ->> 'engine', t.engines[1]);
-    if v_engine <> all (t.engines) then
+    if t.name = 'code_generation' then  -- the engine is a model
+        v_engine := job.model_of(p_tenant, p ->> 'engine');
+        if v_engine is null then
+            perform ground.fail('MODEL_NOT_GRANTED', p_path || '.engine');
+        end if;
+    elsif v_engine <> all (t.engines) then
         perform ground.fail('ENGINE_UNKNOWN', p_path || '.engine', null, array_to_string(t.engines, ', '));
     end if;
     if length(btrim(coalesce(p ->> 'spec', ''))) < 3 or jsonb_typeof(p -> 'spec') <> 'string' or length(p ->> 'spec') > 20000 then
@@ -226,8 +232,15 @@ begin
     end if;
     v_code := job.check_code(p -> 'code', p_path || '.code');
     if v_code is null and t.needs_code then
-        perform ground.fail(case when exists (select from tenancy.grants g where g.tenant_id = p_tenant and g.kind = 'model')
-                                 then 'CODE_MISSING' else 'MODEL_NOT_GRANTED' end, p_path || '.code');
+        if t.name = 'code_validation' then
+            perform ground.fail('CODE_MISSING', p_path || '.code');
+        end if;
+        v_loop := jsonb_build_object('generation', job.check_generation(p_tenant, p, p_path));
+    elsif p ? 'generation' and p -> 'generation' <> 'null' then
+        perform ground.fail('FIELD_INVALID', p_path || '.generation', 'generation is for work that needs code and has none.');
+    end if;
+    if p ? 'validation' then
+        v_loop := v_loop || jsonb_build_object('validation', job.check_validation(p, p_path));
     end if;
     if v_code ? 'artifact_id'
        and (artifact.ready_version(p_tenant, (v_code ->> 'artifact_id')::uuid, (v_code ->> 'version')::integer)).path is null then
@@ -256,7 +269,7 @@ begin
         'timeout_seconds', job.check_integer(p, 'timeout_seconds', p_path, 1, 86400, l.timeout_seconds, 'TIMEOUT_OUT_OF_RANGE'),
         'max_retries', job.check_integer(p, 'max_retries', p_path, 0, 10, l.max_retries),
         'retry_on_timeout', job.check_boolean(p, 'retry_on_timeout', p_path, false),
-        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0));
+        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0)) || v_loop;
 end
 $$;
 revoke all on function job.check_task(uuid, jsonb, text) from public;

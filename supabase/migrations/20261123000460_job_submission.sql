@@ -75,7 +75,7 @@ begin
         'queue', job.check_queue(p, null),
         'idempotency_key', p ->> 'idempotency_key',
         'callbacks', coalesce(nullif(job.check_object(p, 'callbacks', '$'), '{}'), v_definition -> 'callbacks', '{}'),
-        'parameters', v_params, 'tasks', v_tasks);
+        'parameters', v_params, 'tasks', job.with_loops(p_tenant, v_tasks));
 end
 $$;
 revoke all on function job.check_submission(uuid, jsonb) from public;

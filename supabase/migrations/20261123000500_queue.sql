@@ -23,7 +23,8 @@ create domain queue.termination_code as text check (value in (
     'SUCCESS', 'USER_CODE_FAILED', 'OUT_OF_MEMORY', 'DEADLINE_EXCEEDED', 'RUN_TIMED_OUT', 'USER_CANCELED', 'RUNNER_LOST', 'NO_SANDBOX',
     'NOT_GRANTED', 'INVALID_CODE', 'VALIDATION_FAILED', 'INPUT_UNAVAILABLE', 'OUTPUT_INVALID', 'OUTPUT_TOO_LARGE', 'SECRET_IN_OUTPUT',
     'SECRET_UNAVAILABLE', 'EXECUTOR_UNAVAILABLE', 'PUBLISH_FAILED', 'UPSTREAM_FAILED', 'UPSTREAM_CANCELED', 'EXCLUDED',
-    'REFERENCE_UNRESOLVED', 'CONDITION_INVALID', 'TOO_MANY_ITERATIONS', 'ITERATION_FAILED', 'RUN_JOB_REFUSED', 'MAX_CONCURRENT_RUNS', 'INTERNAL_ERROR'));
+    'REFERENCE_UNRESOLVED', 'CONDITION_INVALID', 'TOO_MANY_ITERATIONS', 'ITERATION_FAILED', 'RUN_JOB_REFUSED', 'MAX_CONCURRENT_RUNS',
+    'GENERATION_FAILED', 'MODEL_UNAVAILABLE', 'INTERNAL_ERROR'));
 
 create table queue.settings (
     one boolean primary key default true check (one),
@@ -115,6 +116,10 @@ create table queue.task_runs (
     parent_id bigint,  -- of an iteration: its for_each task
     iteration integer,
     child_run_id bigint,  -- of a run_job
+    judge text,  -- the task whose passing its code needs: see 53_queue_loop
+    author text,  -- of a judge: the task that writes what it judges
+    round smallint not null default 1,  -- of a judge: how often its author has written
+    rounds smallint not null default 1,
     max_retries smallint not null default 0,
     retry_on_timeout boolean not null default false,
     min_retry_interval_ms integer not null default 0 check (min_retry_interval_ms >= 0),
@@ -131,6 +136,8 @@ create table queue.task_runs (
     foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
     constraint finished_iff_finished_at
         check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
+    constraint a_judge_comes_before check (judge is null or depends_on @> array[judge]),
+    constraint an_author_comes_before check (author is null or depends_on @> array[author]),
     constraint work_is_for_a_runner check (kind <> 'work' or num_nulls(job_type, engine, timeout_seconds) = 0)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 

@@ -55,7 +55,7 @@ begin
     end if;
     with task as materialized (
         select t, ord, t ->> 'task_key' as task_key, job.kind_of(t) as kind, coalesce(t -> 'task', t) as w, d.keys as depends_on, d.outcomes,
-               job.kind_of(t) <> 'work' or strpos((t -> 'params')::text, '{{') > 0 as resolves
+               job.kind_of(t) <> 'work' or t ?| array['judge', 'author'] or strpos((t -> 'params')::text, '{{') > 0 as resolves
         from jsonb_array_elements(v_tasks) with ordinality x (t, ord)
         cross join lateral (
             select coalesce(array_agg(coalesce(d ->> 'task_key', d #>> '{}') order by nth), '{}') as keys,
@@ -66,12 +66,12 @@ begin
         from task t cross join unnest(t.depends_on) u (task_key) where v_count > 1 group by u.task_key
     ), made as (
         insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, state, run_if, depends_on, outcomes, dependents,
-            waits_for, resolves, concurrency, max_retries, timeout_seconds, retry_on_timeout, min_retry_interval_ms,
+            waits_for, resolves, concurrency, judge, author, rounds, max_retries, timeout_seconds, retry_on_timeout, min_retry_interval_ms,
             finished_at, termination_code)
         select p_tenant, submit.run_id, t.task_key, t.kind, t.w ->> 'job_type', t.w ->> 'engine',
                case when submit.state = 'SKIPPED' or t.depends_on = '{}' and not t.resolves then submit.state else 'BLOCKED' end,
                t.t ->> 'run_if', t.depends_on, t.outcomes, coalesce(e.dependents, '{}'), cardinality(t.depends_on), t.resolves,
-               (t.t #>> '{for_each,concurrency}')::smallint,
+               (t.t #>> '{for_each,concurrency}')::smallint, t.t ->> 'judge', t.t ->> 'author', coalesce((t.t ->> 'rounds')::smallint, 1),
                coalesce((t.w ->> 'max_retries')::smallint, 0), (t.w ->> 'timeout_seconds')::integer,
                coalesce((t.w ->> 'retry_on_timeout')::boolean, false), coalesce((t.w ->> 'min_retry_interval_ms')::integer, 0),
                case submit.state when 'SKIPPED' then clock_timestamp() end, case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end
@@ -215,6 +215,7 @@ begin
         select c.due, c.loops into v_due, v_loops from queue.count_anew(p_tenant, p_run) c;
         v_ended := '{}';
     end if;
+    v_ended := queue.write_again(r, v_ended);
     loop
         if v_ended <> '{}' then
             v_closed := v_closed + cardinality(v_ended);

@@ -132,6 +132,9 @@ begin
     select x.* into y from queue.payloads x where x.tenant_id = p_run.tenant_id and x.task_run_id = p_task;
     begin
         v := queue.resolve(p_run, k.task_key, y.input, case k.kind when 'for_each' then y.template -> 'inputs' else y.template end);
+        if k.judge is not null or k.author is not null then
+            perform queue.take_code(k);
+        end if;
         update queue.payloads x set params = case k.kind when 'for_each' then jsonb_build_object('inputs', v) else v end
         where x.tenant_id = p_run.tenant_id and x.task_run_id = p_task;
         case k.kind
@@ -226,6 +229,11 @@ declare
 begin
     if k.parent_id is not null then
         v := v || jsonb_build_object('parent_task_run_id', k.parent_id, 'iteration', k.iteration);
+    end if;
+    if k.author is not null then
+        v := v || jsonb_build_object('generated_by', k.author, 'round', k.round, 'rounds', k.rounds);
+    elsif k.judge is not null then
+        v := v || jsonb_build_object('validated_by', k.judge);
     end if;
     return v || case k.kind
         when 'condition' then jsonb_build_object('condition', jsonb_build_object('outcome', k.outcome::text))

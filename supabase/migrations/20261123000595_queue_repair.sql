@@ -121,7 +121,7 @@ begin
       and (k.task_key = any (v_keys) or k.parent_id in (select u.id from queue.task_runs u where u.run_id = p_run and u.tenant_id = p_tenant and u.task_key = any (v_keys)));
     update queue.task_runs k
     set state = 'BLOCKED', termination_code = null, termination_message = null, percent = 0, progress_message = null, output_values = '{}',
-        outcome = null, child_run_id = null, started_at = null, finished_at = null
+        outcome = null, child_run_id = null, started_at = null, finished_at = null, round = 1
     where k.run_id = p_run and k.tenant_id = p_tenant and k.task_key = any (v_keys);
     update queue.runs x
     set state = 'QUEUED', termination_code = null, termination_message = null, finished_at = null, cancel_requested_at = null, stop_code = null,
@@ -162,11 +162,11 @@ begin
         where k.run_id = p_run and k.tenant_id = p_tenant and k.parent_id is null
     ), made as (
         insert into queue.task_runs as n (tenant_id, run_id, task_key, kind, job_type, engine, state, termination_code, run_if, depends_on, outcomes, dependents,
-            resolves, outcome, concurrency, iterations, child_run_id, max_retries, retry_on_timeout, min_retry_interval_ms, timeout_seconds, percent,
+            resolves, outcome, concurrency, judge, author, rounds, iterations, child_run_id, max_retries, retry_on_timeout, min_retry_interval_ms, timeout_seconds, percent,
             output_values, started_at, finished_at, reused_from)
         select o.tenant_id, rerun.run_id, o.task_key, o.kind, o.job_type, o.engine, case when o.keeps then o.state else 'BLOCKED' end,
                case when o.keeps then o.termination_code end, o.run_if, o.depends_on, o.outcomes, o.dependents, o.resolves, case when o.keeps then o.outcome end,
-               o.concurrency, case when o.keeps then o.iterations end, case when o.keeps then o.child_run_id end, o.max_retries, o.retry_on_timeout,
+               o.concurrency, o.judge, o.author, o.rounds, case when o.keeps then o.iterations end, case when o.keeps then o.child_run_id end, o.max_retries, o.retry_on_timeout,
                o.min_retry_interval_ms, o.timeout_seconds, case when o.keeps then o.percent else 0 end, case when o.keeps then o.output_values else '{}' end,
                case when o.keeps then o.started_at end, case when o.keeps then o.finished_at end, case when o.keeps then coalesce(o.reused_from, p_run) end
         from old o order by o.id

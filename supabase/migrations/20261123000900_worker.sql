@@ -55,6 +55,7 @@ begin
         'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', c.timeout_seconds,
         'deadline_at', c.deadline_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
+        'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
     from unnest(v_claimed) with ordinality c
     -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant

@@ -44,7 +44,15 @@ create function door.check(p_member tenancy.membership, p jsonb)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
     v jsonb := job.check_submission(p_member.tenant_id, p);
+    v_model text;
 begin
+    if v -> 'tasks' @? '$[*] ? (@.job_type == "code_generation")' then
+        select t ->> 'engine' into v_model from jsonb_array_elements(v -> 'tasks') t
+        where t ->> 'job_type' = 'code_generation' and not queue.is_offered('code_generation/' || (t ->> 'engine')) limit 1;
+        if found then
+            perform ground.fail('MODEL_NOT_CONFIGURED', v_model);
+        end if;
+    end if;
     if v -> 'callbacks' <> '{}' then
         perform callback.check_callbacks(p_member.tenant_id, v -> 'callbacks');
     end if;
@@ -121,7 +129,7 @@ begin
                 end if;
             else
                 v := door.check(v_member, x);
-                v_alike := case when not v_shape ?| array['job_id', 'tasks'] then v_shape end;
+                v_alike := case when not v_shape ?| array['job_id', 'tasks'] and jsonb_array_length(v -> 'tasks') = 1 then v_shape end;
             end if;
             i := i + 1;
             if v -> 'job_id' = 'null' and jsonb_array_length(v -> 'tasks') = 1 and v #> '{tasks,0,depends_on}' = '[]'

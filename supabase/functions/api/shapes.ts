@@ -106,6 +106,26 @@ const submissionFields: Readonly<Record<string, Schema>> = {
       },
     ],
   },
+  generation: {
+    type: "object",
+    description: "how code is written where none is sent",
+    properties: {
+      model: { type: "string", description: "a granted model; the first that was granted unless named" },
+      repair_rounds: { type: "integer", minimum: 0, maximum: 5, default: 1 },
+    },
+  },
+  validation: {
+    type: "object",
+    description: "how the code is validated before it runs: the parameters of code_validation",
+    properties: {
+      fail_on: { type: "string", enum: ["error", "warning", "note"] },
+      accept_unchecked: { type: "array", items: { type: "string" } },
+      suppressions: { type: "string", enum: ["ignore", "honour"] },
+      tests: { type: "string", enum: ["auto", "off", "required"] },
+      sql_dialect: { type: "string" },
+      odoo: { type: "string", enum: ["lint", "install"] },
+    },
+  },
   params: { type: "object", description: "/job/params.json, as user code sees it" },
   inputs: {
     type: "array",
@@ -400,6 +420,10 @@ export const shapes = {
       progress,
       depends_on: { ...dependsOn, type: ["array", "null"] },
       run_if: runIf,
+      generated_by: { type: "string", description: "of a validation: the task that writes what it judges" },
+      round: { type: "integer", description: "how often that has written" },
+      rounds: { type: "integer", description: "how often it may" },
+      validated_by: { type: "string", description: "the task whose passing the code needed" },
       values: { type: "object", description: "what it printed after ::value" },
       condition: {
         type: "object",
