@@ -77,7 +77,9 @@ def _handler(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
 
         def _refuse(self, status: int, message: str, retry_after: float | None = None) -> None:
-            data = json.dumps({"error": {"message": message, "type": "scripted", "code": str(status)}}).encode()
+            data = json.dumps(
+                {"error": {"message": message, "type": "scripted", "code": str(status)}}
+            ).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
