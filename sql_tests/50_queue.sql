@@ -323,5 +323,17 @@ select throws_ok($$ update queue.slots set running = -1 $$, '23514', null, 'no t
 select throws_ok(format('insert into queue.payloads (tenant_id, task_run_id, spec, params, inputs, outputs, secrets) select %L, task_run_id, ''x'', ''{}'', ''[]'', ''[]'', ''[]'' from queue.live_attempts where run_id = %s', tests.tenant('south'), :run), '23503', null, 'a foreign key does not cross tenants');
 select throws_ok($$ update queue.settings set heartbeat_seconds = lease_seconds $$, '23514', null, 'a heartbeat is quicker than a lease');
 
+-- ------------------------------------------------------------------------------- what a crash forgets
+
+select tests.submit('north.operator') as one, tests.submit('north.operator') as two \gset
+select is((tests.claim()) ->> 'lease', '1', 'leases count from one');
+select is(current_setting('synchronous_commit'), 'off', 'a claim is not waited for on the disk');
+set local synchronous_commit = on;
+delete from queue.unbroken;  -- as a crash, a failover or a restore does it
+select is((tests.claim()) ->> 'lease', '4097', 'after a crash no lease is given out that may have been before');
+select is(current_setting('synchronous_commit'), 'on', 'the claim that begins the epoch is waited for');
+select results_eq('select epoch from queue.unbroken', 'select lease_epoch from queue.settings', 'the epoch is known from then on');
+select is((select relpersistence from pg_class where oid = 'queue.unbroken'::regclass), 'u', 'what stands for an unbroken life goes with a crash');
+
 select * from finish();
 rollback;

@@ -316,6 +316,7 @@ $q$, $list$
     queue.backfill_counts(uuid, bigint) | app_owner
     queue.backfill_values(jsonb) | app_owner
     queue.backoff(integer) | app_owner | app_system
+    queue.begin_epoch() | app_owner | app_system
     queue.begin_task(queue.runs, bigint) | app_owner | app_system
     queue.cancel(uuid, bigint, text) | app_owner | app_system
     queue.claim(uuid, text[], integer) | app_owner | app_system
@@ -480,6 +481,7 @@ $q$, $list$
     table queue.slots | app_owner | app_system insert select update
     table queue.task_runs | app_owner | app_system insert select update; authenticated select
     table queue.termination_codes | app_owner | app_system select; authenticated select
+    table queue.unbroken | app_owner | app_system insert select
     table schedule.fires | app_owner | app_system select; authenticated select
     table schedule.marks | app_owner | app_system delete insert select
     table schedule.triggers | app_owner | app_system select update; authenticated select
@@ -633,6 +635,7 @@ $q$, $list$
     queue.runs | select | authenticated | members see their runs | own tenant
     queue.settings | all | app_system | the worker reads settings | all
     queue.settings | select | app_owner | doors read settings | all
+    queue.unbroken | all | app_system | the worker knows the epoch | all
     queue.slots | all | app_system | the worker keeps slots | all
     queue.slots | select | app_owner | doors see the caller's slots | claimed tenant
     queue.task_runs | all | app_owner | doors keep the caller's task runs | claimed tenant

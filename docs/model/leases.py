@@ -5,7 +5,8 @@
 
 Each verb is one step, since each is one transaction; anything may happen between two of them. A runner works
 on what it was given until it settles it, is told that it is stale, or dies; what it believes is no part of
-the database. Time has one face: a lease that is not renewed may run out at any moment.
+the database. Time has one face: a lease that is not renewed may run out at any moment. A claim is committed
+without waiting for the disk: until the next step that does, a crash may forget it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ if __name__ == "__main__":  # run as a file, from anywhere
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from docs.model.checker import Step, Violation, check_eventually, explore
+
+#: More than one run is claimed between two crashes; 4096 in the database.
+CLAIMS_OF_AN_EPOCH = 8
 
 Phase = Literal["queued", "running", "ended"]
 
@@ -57,6 +61,9 @@ class State(NamedTuple):
         frozenset()
     )  # (runner, run): events still to be written, if not in the same step
     deaths: int = 0
+    unflushed: tuple[tuple[int, Run], ...] = ()  # claims that a crash would forget: the run, as it was before
+    epoch: int = 0  # grows with each crash
+    crashes: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,12 @@ class Variant:
     max_lost: int = 1
     max_retries: int = 1
     max_deaths: int = 1
+    max_crashes: int = 0
     settle_is_fenced: bool = True
     reaper_frees_the_slot: bool = True
     event_is_in_the_transaction: bool = True
     lease_grows: bool = True
+    crash_begins_an_epoch: bool = True
 
     def initial(self) -> State:
         return State(tuple(Run() for _ in range(self.runs)))
@@ -80,9 +89,18 @@ class Variant:
     # ------------------------------------------------------------------------------------- the verbs
 
     def steps(self, s: State) -> Iterator[Step[State]]:
+        yield from self._claims(s)
+        # what writes waits for the disk, for all that was written before it too
+        yield from (replace(step, to=step.to._replace(unflushed=())) for step in self._writes(s))
+        yield from self._faults(s)
+
+    def _claims(self, s: State) -> Iterator[Step[State]]:
         for place, run in enumerate(s.runs):
             if run.phase == "queued" and s.slots < self.limit:
                 yield from (self._claim(s, place, runner) for runner in range(self.runners))
+
+    def _writes(self, s: State) -> Iterator[Step[State]]:
+        for place, run in enumerate(s.runs):
             if run.phase == "running" and not run.expired:
                 yield Step(f"the lease of run {place} runs out", _put(s, place, run._replace(expired=True)))
             if run.phase == "running" and run.expired:
@@ -99,6 +117,20 @@ class Variant:
                 told._replace(owed=s.owed - {(runner, place)}),
                 fair=f"announce {place}",
             )
+
+    def _faults(self, s: State) -> Iterator[Step[State]]:
+        for ticket in s.tickets:
+            run = s.runs[ticket.run]
+            if not _held(run, ticket):
+                yield Step(
+                    f"runner {ticket.runner} is told that {_lease(ticket)} is stale",
+                    s._replace(tickets=s.tickets - {ticket}),
+                )
+        if s.crashes < self.max_crashes:
+            for kept in range(len(s.unflushed) + 1):
+                yield Step(
+                    f"the database crashes and forgets {len(s.unflushed) - kept} claims", self._crash(s, kept)
+                )
         if s.deaths < self.max_deaths:
             for runner in range(self.runners):
                 yield Step(
@@ -112,24 +144,27 @@ class Variant:
 
     def _claim(self, s: State, place: int, runner: int) -> Step[State]:
         run = s.runs[place]
-        lease = run.lease + 1 if self.lease_grows else 1
+        floor = s.epoch * CLAIMS_OF_AN_EPOCH
+        lease = max(run.lease, floor) + 1 if self.lease_grows else 1
         ticket = Ticket(runner, place, run.number, lease)
         claimed = _put(s, place, run._replace(phase="running", lease=lease, expired=False))
         return Step(
             f"runner {runner} claims run {place}, try {run.number}, lease {lease}",
-            claimed._replace(slots=s.slots + 1, tickets=s.tickets | {ticket}),
+            claimed._replace(
+                slots=s.slots + 1,
+                tickets=s.tickets | {ticket},
+                unflushed=(*s.unflushed, (place, run)) if self.max_crashes else (),
+            ),
             fair=f"claim {place}",
         )
 
     def _work(self, s: State, ticket: Ticket) -> Iterator[Step[State]]:
         run = s.runs[ticket.run]
         who = f"runner {ticket.runner}"
-        what = f"run {ticket.run}, try {ticket.number}, lease {ticket.lease}"
-        held = run.phase == "running" and (run.number, run.lease) == (ticket.number, ticket.lease)
+        what = _lease(ticket)
+        held = _held(run, ticket)
         without = s._replace(tickets=s.tickets - {ticket})
-        if not held:
-            yield Step(f"{who} is told that {what} is stale", without)
-        elif run.expired:
+        if held and run.expired:
             yield Step(f"{who} renews {what}", _put(s, ticket.run, run._replace(expired=False)))
         # settle: the fence is (try, lease, running); without it, whoever works on the run ends it
         if held or (not self.settle_is_fenced and run.phase == "running"):
@@ -149,6 +184,12 @@ class Variant:
         if run.canceled or run.lost >= self.max_lost:
             return self._end(free, place, run.lease, by=0)
         return _put(free, place, run._replace(phase="queued", lost=run.lost + 1, expired=False))
+
+    def _crash(self, s: State, kept: int) -> State:
+        for place, before in reversed(s.unflushed[kept:]):
+            s = _put(s, place, before)._replace(slots=s.slots - 1)
+        epoch = s.epoch + 1 if self.crash_begins_an_epoch else 0
+        return s._replace(unflushed=(), epoch=epoch, crashes=s.crashes + 1)
 
     def _cancel(self, s: State, place: int) -> State:
         canceled = _put(s, place, s.runs[place]._replace(canceled=True))
@@ -203,13 +244,22 @@ class Variant:
         return len(found.steps)
 
 
+def _held(run: Run, ticket: Ticket) -> bool:
+    return run.phase == "running" and (run.number, run.lease) == (ticket.number, ticket.lease)
+
+
+def _lease(ticket: Ticket) -> str:
+    return f"run {ticket.run}, try {ticket.number}, lease {ticket.lease}"
+
+
 def _put(s: State, place: int, run: Run) -> State:
     return s._replace(runs=(*s.runs[:place], run, *s.runs[place + 1 :]))
 
 
 SMALL = Variant(max_retries=0)  # two runs that compete for a slot
 DEEP = Variant(runs=1, max_lost=2, max_deaths=2)  # one run with all that may become of it
-LARGE = Variant()  # both together
+CRASH = Variant(runs=1, max_retries=0, max_crashes=2)  # and the database forgets what it did last
+LARGE = Variant()  # all together but for that
 
 # what must fail, and the law that says so
 BROKEN: dict[str, tuple[Variant, str]] = {
@@ -222,6 +272,10 @@ BROKEN: dict[str, tuple[Variant, str]] = {
         replace(SMALL, event_is_in_the_transaction=False),
         "every run ends and is announced: never, from here on",
     ),
+    "a crash that begins no epoch": (
+        replace(CRASH, crash_begins_an_epoch=False),
+        "one lease has one holder",
+    ),
     "a lease that does not grow": (replace(SMALL, lease_grows=False), "one lease has one holder"),
 }
 
@@ -232,7 +286,7 @@ def main() -> int:
     )
     parser.add_argument("--large", action="store_true", help="two runs with retries and losses")
     began = time.monotonic()
-    variants = [SMALL, DEEP, *([LARGE] if parser.parse_args().large else [])]
+    variants = [SMALL, DEEP, CRASH, *([LARGE] if parser.parse_args().large else [])]
     states = sum(variant.check() for variant in variants)
     print(f"every law holds in {states} states ({time.monotonic() - began:.1f} s)")
     status = 0

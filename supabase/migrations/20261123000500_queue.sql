@@ -34,10 +34,19 @@ create table queue.settings (
     max_lost integer not null default 10 check (max_lost >= 0),  -- re-claims of one attempt, apart from the retries
     deadline_grace_seconds numeric not null default 5,
     max_log_lines integer not null default 20000,
+    lease_epoch integer not null default 0,  -- see queue.unbroken
     check (heartbeat_seconds < lease_seconds)
 );
 insert into queue.settings default values;
 comment on table queue.settings is 'Internal: the clockwork; tests lower it.';
+
+-- A row that a crash, a failover or a restore takes away, for the table is unlogged. As long as it stands, no claim was forgotten.
+create unlogged table queue.unbroken (
+    one boolean primary key default true check (one),
+    epoch integer not null  -- settings.lease_epoch
+);
+insert into queue.unbroken (epoch) values (0);
+comment on table queue.unbroken is 'Internal: in which epoch leases are given out; empty after a crash.';
 
 create table queue.runs (
     tenant_id uuid not null references tenancy.tenants,
@@ -282,6 +291,8 @@ comment on table queue.runners is 'Internal: who claims, and what it offers.';
 
 alter table queue.settings enable row level security;
 alter table queue.settings force row level security;
+alter table queue.unbroken enable row level security;
+alter table queue.unbroken force row level security;
 alter table queue.runs enable row level security;
 alter table queue.runs force row level security;
 alter table queue.task_runs enable row level security;
@@ -339,6 +350,7 @@ create policy "doors see the caller's slots" on queue.slots for select to app_ow
 create policy "doors read settings" on queue.settings for select to app_owner using (true);
 
 create policy "the worker reads settings" on queue.settings for all to app_system using (true) with check (true);
+create policy "the worker knows the epoch" on queue.unbroken for all to app_system using (true) with check (true);
 create policy "the worker keeps runs" on queue.runs for all to app_system using (true) with check (true);
 create policy "the worker keeps task runs" on queue.task_runs for all to app_system using (true) with check (true);
 create policy "the worker keeps payloads" on queue.payloads for all to app_system using (true) with check (true);
@@ -357,7 +369,7 @@ grant select (tenant_id, id, run_id, task_run_id, number, requires, priority, st
               lease_expires_at, deadline_at, cancel_requested_at, external_id) on queue.live_attempts to authenticated;
 grant select on queue.attempts to authenticated;
 grant select, insert, update on queue.settings, queue.runs, queue.task_runs, queue.slots, queue.runners to app_system;
-grant select, insert on queue.past_attempts, queue.logs to app_system;
+grant select, insert on queue.unbroken, queue.past_attempts, queue.logs to app_system;
 grant select, insert, update on queue.payloads to app_system;
 grant select, insert, update, delete on queue.live_attempts, queue.news to app_system;
 grant select on queue.attempts to app_system;

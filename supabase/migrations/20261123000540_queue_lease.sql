@@ -16,6 +16,27 @@ create type queue.claimed as (
     attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint, requires text,
     deadline_at timestamptz, token text, external_id text, task_key text, job_type text, engine text, timeout_seconds integer);
 
+--
+-- A claim is not waited for on the disk: it is committed asynchronously, and a crash may forget the last of them. What was claimed
+-- waits again then, and its runner hears at the next word that it holds nothing. No lease is given out twice for it: after a
+-- crash, a failover or a restore the numbers go on in a new epoch, 4096 for each, above all that were ever given.
+create function queue.begin_epoch()
+returns integer language plpgsql set search_path = '' as $$
+declare
+    v_epoch integer;
+begin
+    perform from queue.settings for update;  -- one of those who come at the same time
+    select u.epoch into v_epoch from queue.unbroken u;
+    if not found then
+        update queue.settings s set lease_epoch = s.lease_epoch + 1 returning s.lease_epoch into v_epoch;
+        insert into queue.unbroken (epoch) values (v_epoch);
+    end if;
+    return v_epoch;
+end
+$$;
+revoke all on function queue.begin_epoch() from public;
+grant execute on function queue.begin_epoch() to app_system;
+
 create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
 returns setof queue.claimed
 language plpgsql rows 10 set search_path = ''
@@ -28,6 +49,7 @@ declare
     v_lease interval;
     v_tenants uuid[];
     v_free integer[];
+    v_floor integer;
 begin
     select make_interval(secs => s.lease_seconds) into v_lease from queue.settings s;
     select s.tenant_id into v_last from queue.slots s order by s.served_at desc limit 1;
@@ -72,6 +94,12 @@ begin
     if v_tenants is null then
         return;
     end if;
+    select u.epoch * 4096 into v_floor from queue.unbroken u;
+    if found then
+        perform set_config('synchronous_commit', 'off', true);
+    else
+        v_floor := queue.begin_epoch() * 4096;
+    end if;
     return query
     with picked as materialized (
         select a.id, a.secret, a.at, row_number() over () as place
@@ -91,11 +119,11 @@ begin
         limit p_limit
     ), claimed as (
         update queue.live_attempts a
-        set state = 'RUNNING', lease = a.lease + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
+        set state = 'RUNNING', lease = greatest(a.lease, v_floor) + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
             -- an adopted attempt keeps its deadline: its work may still live outside
             deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
                                else p.at + make_interval(secs => t.timeout_seconds) end,
-            token_hash = sha256(convert_to('crat_' || a.id || '_' || (a.lease + 1) || '_' || p.secret, 'UTF8'))
+            token_hash = sha256(convert_to('crat_' || a.id || '_' || (greatest(a.lease, v_floor) + 1) || '_' || p.secret, 'UTF8'))
         from picked p, queue.task_runs t
         where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
         returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at,

@@ -1,7 +1,9 @@
-"""Postgres crashes while a job's table lies in staging: nobody takes an emptied table for the job's."""
+"""Postgres crashes: nobody takes a table that it emptied for the job's, nobody holds a lease that it forgot."""
 
 from __future__ import annotations
 
+import os
+import signal
 import uuid
 from pathlib import Path
 from typing import Any
@@ -84,3 +86,30 @@ async def test_an_input_that_a_crash_emptied_is_not_read(
             await loader.unload("numbers", staged.table, ["n"], tmp_path / "in.csv", 10**6, rows=staged.rows)
     finally:
         await store.close()
+
+
+async def test_a_claim_that_a_crash_forgot_is_nobodys_lease(durable: Cluster, acme: PostgresHouse) -> None:
+    first = Verbs(acme.database.runner, str(uuid.uuid4()))
+    second = Verbs(acme.database.runner, str(uuid.uuid4()))
+    [(writer,)] = acme.sql("select pid from pg_stat_activity where backend_type = 'walwriter'")
+    try:
+        before = await claim(
+            first, acme
+        )  # a crash before this test made it begin an epoch: it was waited for
+        await first.settle_attempts([(before.key, Succeeded())])
+        os.kill(writer, signal.SIGSTOP)  # what nobody waits for does not reach the disk
+        forgotten = await claim(first, acme)
+        crash(durable)
+        await first.close()
+        assert acme.sql("select state::text, lease from queue.live_attempts") == [("QUEUED", 0)]
+        (again,), _ = await second.claim_attempts(["code_validation/default"], 1)
+        (late,) = await first.settle_attempts([(forgotten.key, Succeeded())])
+        (settled,) = await second.settle_attempts([(again.key, Succeeded())])
+    finally:
+        await first.close()
+        await second.close()
+
+    assert again.attempt_id == forgotten.attempt_id
+    assert again.lease > forgotten.lease
+    assert (late.settled, late.reason) == (False, "stale")
+    assert settled.settled
