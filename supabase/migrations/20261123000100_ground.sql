@@ -177,6 +177,21 @@ $$;
 revoke all on function ground.claims() from public;
 grant execute on function ground.claims() to anon, authenticated, service_role, app_system, supabase_auth_admin;
 
+-- Asked by the policies of each statement, so it reads no more than it needs. Null: none, or nothing that is an id.
+create function ground.claimed_tenant_id()
+returns uuid language plpgsql stable parallel safe set search_path = '' as $$
+declare
+    v jsonb := ground.claims() -> 'tenant_id';
+begin
+    if jsonb_typeof(v) = 'string' and v #>> '{}' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
+        return (v #>> '{}')::uuid;
+    end if;
+    return null;
+end
+$$;
+revoke all on function ground.claimed_tenant_id() from public;
+grant execute on function ground.claimed_tenant_id() to anon, authenticated, service_role, app_system;
+
 -- What a token claims of its bearer: a hint, in one reading. tenancy.membership() says what is true.
 create type ground.caller as (tenant_id uuid, user_id text, role ground.member_role, token_id text);
 
@@ -185,11 +200,10 @@ create function ground.caller()
 returns ground.caller language plpgsql stable parallel safe set search_path = '' as $$
 declare
     c jsonb := ground.claims();
-    v_tenant text := case jsonb_typeof(c -> 'tenant_id') when 'string' then c ->> 'tenant_id' end;
     v_user jsonb := coalesce(c -> 'user_id', c -> 'sub');
     v_role text := case c ->> 'role' when 'authenticated' then c ->> 'user_role' else c ->> 'role' end;
 begin
-    return (case when v_tenant ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then v_tenant::uuid end,
+    return (ground.claimed_tenant_id(),
             case jsonb_typeof(v_user) when 'string' then nullif(v_user #>> '{}', '') end,
             case when v_role in ('viewer', 'operator', 'admin') then v_role::ground.member_role end,
             case when c ? 'token_id' then coalesce(c ->> 'token_id', '') end)::ground.caller;  -- a token_id of null is one that is not there
@@ -197,15 +211,6 @@ end
 $$;
 revoke all on function ground.caller() from public;
 grant execute on function ground.caller() to anon, authenticated, service_role, app_system;
-
-create function ground.claimed_tenant_id()
-returns uuid language plpgsql stable parallel safe set search_path = '' as $$
-begin
-    return (ground.caller()).tenant_id;
-end
-$$;
-revoke all on function ground.claimed_tenant_id() from public;
-grant execute on function ground.claimed_tenant_id() to anon, authenticated, service_role, app_system;
 
 create function ground.user_id()
 returns text language plpgsql stable parallel safe set search_path = '' as $$

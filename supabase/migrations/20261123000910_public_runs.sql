@@ -15,7 +15,7 @@ returns jsonb language plpgsql set search_path = '' as $$
 declare
     s record;
 begin
-    select * into s from queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('backfill_id', p_backfill, 'traceparent', door.traceparent()));
+    s := queue.submit(p_member.tenant_id, p_member.user_id, v || jsonb_build_object('backfill_id', p_backfill, 'traceparent', door.traceparent()));
     if s.fresh then
         if v -> 'callbacks' <> '{}' then
             perform callback.subscribe(p_member.tenant_id, p_member.user_id, s.run_id, v -> 'callbacks');
