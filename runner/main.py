@@ -13,6 +13,7 @@ import os
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from runner import journal, settings
@@ -25,9 +26,11 @@ from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
 from runner.dispatch.ledger import Ledger
 from runner.dispatch.loop import Dispatcher
+from runner.dispatch.migration import Migrations
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
 from runner.dispatch.upkeep import Sealer, Tidier
+from runner.dispatch.validation import Validation
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
@@ -39,7 +42,9 @@ from runner.executor.sandbox import NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
 from runner.health import Health
 from runner.jobtype import registry
-from runner.jobtype.base import Place
+from runner.jobtype.base import Place, Readiness
+from runner.jobtype.code_validation import CodeValidation
+from runner.jobtype.schema_migration import SchemaMigration
 from runner.model.errors import SettingsError, StoreRefused, StoreUnavailable
 from runner.model.wire import Terms
 from runner.settings import Settings
@@ -47,6 +52,7 @@ from runner.store.base import Registration
 from runner.store.listener import Listener
 from runner.store.session import Backoff
 from runner.store.verbs import Verbs
+from runner.target.directory import Directory
 from runner.target.loader import Loader
 from runner.transfer.door import Door
 
@@ -91,9 +97,12 @@ async def _run(chosen: Settings) -> int:
     swept += await asyncio.to_thread(workspaces.sweep)
     if swept:
         log.info("swept", extra={"left_behind": swept})
-    benches = _benches(chosen, made)
     instance = str(uuid.uuid4())
     store = _store(chosen, instance)
+    door = Door(chosen.functions_url, chosen.anon_key)
+    loader = Loader(chosen.database_url)
+    desk = Desk(workspaces, Intake(store, loader, door), Handover(store, loader, door))
+    benches = _benches(chosen, made, desk)
     registration = Registration(
         instance=instance,
         name=chosen.name,
@@ -116,9 +125,11 @@ async def _run(chosen: Settings) -> int:
                 registration=registration,
                 terms=terms,
                 benches=benches,
-                workspaces=workspaces,
+                desk=desk,
+                door=door,
             )
     finally:
+        await door.close()
         await store.close()
         await asyncio.to_thread(_clean_up, workspaces, groups)
         shutdown.unwatch()
@@ -134,7 +145,16 @@ def _store(chosen: Settings, instance: str) -> Verbs:
     return failpoint.FallibleVerbs(chosen.database_url, instance, failpoint.read(chosen.failpoints))
 
 
-def _benches(chosen: Settings, made: Sandbox | NoSandbox) -> dict[str, Bench]:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where attempts are laid out and where their results go."""
+
+    workspaces: Workspaces
+    intake: Intake
+    handover: Handover
+
+
+def _benches(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
     """What this runner can carry out, by `job_type/engine`. What it cannot is logged with the reason."""
     benches: dict[str, Bench] = {}
     place = Place(chosen.engines)
@@ -143,6 +163,9 @@ def _benches(chosen: Settings, made: Sandbox | NoSandbox) -> dict[str, Bench]:
             benches.update(
                 {f"{job_type}/{engine}": Bench(ScriptedExecutor()) for engine in registry.ENGINES[job_type]}
             )
+            continue
+        if job_type == SchemaMigration.name:
+            benches.update(_migrations(chosen, made, desk))
             continue
         try:
             loaded = registry.load(job_type, place)
@@ -163,6 +186,32 @@ def _benches(chosen: Settings, made: Sandbox | NoSandbox) -> dict[str, Bench]:
                     "not_offered", extra={"job_type": job_type, "engine": each.engine, "reason": each.reason}
                 )
     return benches
+
+
+def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
+    """Migrations are carried out here, in the runner: only their files are read in the sandbox."""
+    place = Place(chosen.engines)
+    job_type = SchemaMigration(place)
+    (readiness,) = job_type.readiness()
+    if not chosen.targets:
+        readiness = Readiness(readiness.engine, "no CONTROL_ROOM_TARGET_<NAME>_URL is set")
+    if isinstance(made, NoSandbox):
+        readiness = Readiness(readiness.engine, made.reason)
+    if not readiness.ready or isinstance(made, NoSandbox):
+        log.info("not_offered", extra={"job_type": job_type.name, "reason": readiness.reason})
+        return {}
+    process = ProcessExecutor(made)
+    validation = Validation(process, CodeValidation(place), desk.workspaces, desk.intake)
+    executor = Migrations(
+        sandboxed=process,
+        job_type=job_type,
+        validation=validation,
+        workspaces=desk.workspaces,
+        intake=desk.intake,
+        handover=desk.handover,
+        targets=Directory(chosen.targets),
+    )
+    return {f"{job_type.name}/{readiness.engine}": Bench(executor)}
 
 
 async def _introduce(store: Verbs, registration: Registration, shutdown: Shutdown) -> Terms | None:
@@ -201,17 +250,10 @@ async def _work(
     registration: Registration,
     terms: Terms,
     benches: dict[str, Bench],
-    workspaces: Workspaces,
+    desk: Desk,
+    door: Door,
 ) -> None:
-    door = Door(chosen.functions_url, chosen.anon_key)
-    loader = Loader(chosen.database_url)
-    workshop = Workshop(
-        benches,
-        workspaces,
-        Vault(chosen.environment),
-        Intake(store, loader, door),
-        Handover(store, loader, door),
-    )
+    workshop = Workshop(benches, desk.workspaces, Vault(chosen.environment), desk.intake, desk.handover)
 
     def room() -> None:
         dispatcher.nudge()
@@ -296,7 +338,6 @@ async def _work(
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        await door.close()
         health.remove()
 
 

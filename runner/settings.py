@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ IMPLEMENTED = ("process", "scripted")
 DEFAULT_CAPACITY = 4
 DEFAULT_DRAIN_SECONDS = 30.0
 EXECUTOR_PREFIX = "CONTROL_ROOM_EXECUTOR_"
+TARGET = re.compile(r"CONTROL_ROOM_TARGET_([A-Z0-9_]+)_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class Settings:
     capacity: int
     drain_seconds: float
     executors: Mapping[str, str]
+    targets: Mapping[str, str] = field(repr=False)
     engines: Path | None
     work_dir: Path
     callback_allow: tuple[Network, ...]
@@ -60,6 +63,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         capacity=int(_number(environment, "CONTROL_ROOM_CAPACITY", DEFAULT_CAPACITY, 1, 10_000)),
         drain_seconds=_number(environment, "CONTROL_ROOM_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS, 0, 86_400),
         executors=_executors(environment),
+        targets=_targets(environment),
         engines=_folder(environment, "CONTROL_ROOM_ENGINES"),
         work_dir=_work_dir(environment),
         callback_allow=_networks(environment, "CONTROL_ROOM_CALLBACK_ALLOW"),
@@ -84,11 +88,24 @@ def _wanted(environment: Mapping[str, str], name: str, what: str) -> str:
 def _database_url(environment: Mapping[str, str]) -> str:
     name = "CONTROL_ROOM_DATABASE_URL"
     url = _wanted(environment, name, "postgresql://runner:…@host:5432/postgres")
+    return _session_url(name, url, "LISTEN does")
+
+
+def _targets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Databases that migrations may change, by name in capitals."""
+    return {
+        match[1]: _session_url(variable, value.strip(), "locks of a session do")
+        for variable, value in environment.items()
+        if value.strip() and (match := TARGET.fullmatch(variable))
+    }
+
+
+def _session_url(name: str, url: str, why: str) -> str:
     if urlsplit(url).scheme not in ("postgres", "postgresql"):
         raise SettingsError(f"{name} must start with postgresql://")
     if urlsplit(url).port == 6543:
         raise SettingsError(
-            f"{name} points at port 6543, the transaction pooler, through which LISTEN does not work: "
+            f"{name} points at port 6543, the transaction pooler, through which {why} not work: "
             "use the session pooler or the direct connection (port 5432)"
         )
     return url

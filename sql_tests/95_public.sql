@@ -15,6 +15,7 @@ select tests.as('anon', format('public.attempt_artifact(%L::jsonb)', jsonb_build
 select tests.as('runner', format('worker.open_output(%s, 1, ''tab'', ''[{"name": "a", "type": "text"}]'')', :'claim'::jsonb ->> 'attempt_id')) #>> '{}' as staging \gset
 select tests.settle(:'claim', jsonb_build_object('tables', jsonb_build_array(jsonb_build_object('name', 'tab', 'staging', :'staging'::text)),
     'artifacts', jsonb_build_array(jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1, 'size', 1, 'sha256', repeat('a', 64), 'verdict', 'READY')),
+    'catalog', '[{"target": "SENTINEL", "namespace": "postgres://sentinel:5432", "tables": [{"schema": "s", "name": "SENTINEL", "kind": "table", "dataset": "d.s.SENTINEL"}]}]'::jsonb,
     'lineage', '[{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "n", "name": "SENTINEL"}, "inputs": [{"namespace": "n", "name": "in"}],
         "outputs": [{"namespace": "n", "name": "out", "facets": {"columnLineage": {"fields": {"a": {"inputFields": [{"namespace": "n", "name": "in", "field": "SENTINEL"}]}}}}}]}]'::jsonb));
 select tests.submit('north.operator', '{"name": "SENTINEL waits"}') as waiting \gset

@@ -94,6 +94,7 @@ $q$, $list$
     catalog.open_staging(text, jsonb) | app_system
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
     catalog.publish_entries(uuid, text, text, text, bigint) | app_system
+    catalog.refresh_target(uuid, jsonb, bigint) | app_system
     catalog.schema_of(text, text) | app_system | authenticated
     catalog.stage_input(text, text, text, text) | app_system
     catalog.tenant_word(uuid) | app_system
@@ -195,6 +196,7 @@ $q$, $list$
     job.check_nesting(uuid, bigint, jsonb, text) | app_owner | app_system
     job.check_node(uuid, jsonb, text) | app_owner | app_system
     job.check_object(jsonb, text, text) | app_owner | app_system
+    job.check_migration(uuid, jsonb, text) | app_owner | app_system
     job.check_outputs(jsonb, text) | app_owner | app_system
     job.check_parameters(jsonb, text, boolean) | app_owner | app_system
     job.check_periodic(jsonb) | app_owner
@@ -454,6 +456,7 @@ $q$, $list$
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
     table catalog.assets | app_owner | app_system insert select update; authenticated select
     table catalog.entries | app_owner | app_system delete insert select update; authenticated select
+    table catalog.target_tables | app_owner | app_system insert select update; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
     table job.job_types | app_owner | app_system select; authenticated select
     table job.jobs | app_owner | app_system select; authenticated select
@@ -503,6 +506,7 @@ $q$, $list$
     view public.lineage_edges | app_owner | authenticated select
     view public.members | app_owner | authenticated select
     view public.runs | app_owner | authenticated select
+    view public.target_tables | app_owner | authenticated select
     view public.task_runs | app_owner | authenticated select
     view queue.attempts | app_owner | app_system select; authenticated select
 $list$, 'who owns and who may do what with which table, view or sequence: owner | others | columns');
@@ -573,6 +577,9 @@ $q$, $list$
     catalog.entries | all | app_system | the worker keeps entries | all
     catalog.entries | select | app_owner | doors see the caller's entries | claimed tenant
     catalog.entries | select | authenticated | members see internal entries, operators all | ((tenant_id = ( select tenancy.tenant_id())) and ((classification = 'internal'::text) or (( select tenancy.role()) >= 'operator'::ground.member_role)))
+    catalog.target_tables | all | app_system | the worker keeps targets' tables | all
+    catalog.target_tables | select | app_owner | doors see the caller's targets' tables | claimed tenant
+    catalog.target_tables | select | authenticated | members see their targets' tables | own tenant
     ground.error_codes | select | public | everyone reads the error list | all
     job.job_types | select | public | everyone sees the job types | all
     job.jobs | all | app_owner | doors keep the caller's jobs | claimed tenant

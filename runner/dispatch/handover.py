@@ -76,6 +76,12 @@ class Handover:
         self, attempt: Attempt, job_type: JobType, workspace: Workspace, outcome: Succeeded
     ) -> Outcome:
         collected = await asyncio.to_thread(job_type.collect, attempt, workspace, Exit(0))
+        return await self.deliver(attempt, workspace, collected, outcome)
+
+    async def deliver(
+        self, attempt: Attempt, workspace: Workspace, collected: Collected, outcome: Succeeded
+    ) -> Outcome:
+        """The final outcome of work that was done, with what it left behind. Raises Failure, StaleLease."""
         parcels = await self._pack(attempt, workspace, (*collected.artifacts, *self._whole_log(workspace)))
         if collected.failure is not None:
             return replace(
@@ -90,6 +96,7 @@ class Handover:
             artifacts=artifacts,
             tables=tables,
             lineage=(*outcome.lineage, *collected.lineage),
+            catalog=(*outcome.catalog, *collected.catalog),
             values={**outcome.values, **collected.values},
         )
 

@@ -55,7 +55,7 @@ class Attempt:
     `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash.
     `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values
     come from the runner's environment. `token` opens the attempt door of the edge function and nothing
-    else.
+    else. `targets` are the databases that the tenant was granted, as far as it asks for them.
     """
 
     attempt_id: int
@@ -87,6 +87,7 @@ class Attempt:
     job_id: int | None = None
     validation_fail_on: str = "error"
     name: str = ""
+    targets: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

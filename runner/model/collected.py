@@ -53,11 +53,12 @@ class TableFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
     """Everything an ended attempt leaves behind. `lineage` are OpenLineage RunEvents; `values` small
-    results. With a `failure` the attempt fails although its command did its work: artifacts and values are
-    kept, tables and lineage are not."""
+    results, `catalog` what databases elsewhere hold now. With a `failure` the attempt fails although its
+    command did its work: artifacts and values are kept, the rest is not."""
 
     artifacts: tuple[ArtifactFile, ...] = ()
     tables: tuple[TableFile, ...] = ()
     lineage: tuple[JsonObject, ...] = ()
+    catalog: tuple[JsonObject, ...] = ()
     values: JsonObject = field(default_factory=dict)
     failure: Failure | None = None

@@ -61,6 +61,7 @@ class Succeeded:
     artifacts: tuple[StoredArtifact, ...] = ()
     tables: tuple[StagedTable, ...] = ()
     lineage: tuple[JsonObject, ...] = ()
+    catalog: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

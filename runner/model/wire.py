@@ -204,6 +204,7 @@ def outcome_form(outcome: Outcome) -> JsonObject:
             form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
             form["tables"] = [_table_form(each) for each in outcome.tables]
             form["lineage"] = list(outcome.lineage)
+            form["catalog"] = list(outcome.catalog)
             form["values"] = outcome.values
         case PermanentFailure():
             form = _ended("FAILED", outcome.code, outcome.message, outcome.usage)

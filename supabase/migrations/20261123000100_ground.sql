@@ -91,6 +91,8 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('MODEL_NOT_CONFIGURED', 422, 'No code was sent, and no runner has the model that would write it.', 'Send code, or have a runner started whose CONTROL_ROOM_CONTINUE_CONFIG names the model.'),
 ('SECRET_NOT_GRANTED', 403, 'The tenant was not granted a secret of that name.', 'Ask the platform operator to grant it.'),
 ('WORKFLOW_NOT_GRANTED', 403, 'The tenant was not granted an n8n workflow of that name.', 'Ask the platform operator to grant it: kind n8n_workflow.'),
+('TARGET_MISSING', 400, 'A migration names the database that it changes.', 'Give params.target the name of a target that was granted.'),
+('TARGET_NOT_GRANTED', 403, 'The tenant was not granted a target of that name.', 'Ask the platform operator to grant it: kind target.'),
 ('NETWORK_NOT_GRANTED', 403, 'The tenant was not granted network access for jobs.', 'Ask the platform operator to grant it.'),
 ('TIMEOUT_OUT_OF_RANGE', 400, 'timeout_seconds must be a whole number from 1 to 86400.', 'Use a number in that range.'),
 ('INPUT_NOT_FOUND', 404, 'An input names an artifact or table that is not there.', 'Upload the artifact first, or run the job that makes the table.'),

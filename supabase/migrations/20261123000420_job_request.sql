@@ -201,6 +201,20 @@ $$;
 revoke all on function job.check_catalogue(uuid, jsonb, text) from public;
 grant execute on function job.check_catalogue(uuid, jsonb, text) to app_system;
 
+-- The database that a migration changes is granted by name; a {{reference}} is looked at when the attempt is claimed.
+create function job.check_migration(p_tenant uuid, p jsonb, p_path text)
+returns void language plpgsql stable set search_path = '' as $$
+begin
+    if jsonb_typeof(p -> 'target') is distinct from 'string' or length(p ->> 'target') not between 1 and 256 then
+        perform ground.fail('TARGET_MISSING', p_path || '.params.target');
+    elsif p ->> 'target' !~ '\{\{' and not tenancy.is_granted(p_tenant, 'target', p ->> 'target') then
+        perform ground.fail('TARGET_NOT_GRANTED', p_path || '.params.target: ' || left(p ->> 'target', 64));
+    end if;
+end
+$$;
+revoke all on function job.check_migration(uuid, jsonb, text) from public;
+grant execute on function job.check_migration(uuid, jsonb, text) to app_system;
+
 -- The work of one task as asked for -> the same with every default filled in; or the first fault with its path.
 create function job.check_task(p_tenant uuid, p jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
@@ -258,6 +272,9 @@ begin
     end if;
     if t.name = 'kb_catalog' then
         perform job.check_catalogue(p_tenant, job.check_object(p, 'params', p_path), p_path);
+    end if;
+    if t.name = 'schema_migration' then
+        perform job.check_migration(p_tenant, job.check_object(p, 'params', p_path), p_path);
     end if;
     select x.* into l from tenancy.limits x where x.tenant_id = p_tenant;
     return jsonb_build_object(

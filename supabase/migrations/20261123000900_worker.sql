@@ -54,6 +54,10 @@ begin
              left join artifact.artifacts a on a.tenant_id = c.tenant_id and a.id = (i ->> 'artifact_id')::uuid) end,
         'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', c.timeout_seconds,
         'deadline_at', c.deadline_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
+        -- looked at again here: what was granted at the submission may have been taken back since
+        'targets', case when c.job_type = 'schema_migration' then
+            (select coalesce(jsonb_agg(g.name), '[]') from tenancy.grants g where g.tenant_id = c.tenant_id and g.kind = 'target' and g.name = p.params ->> 'target')
+            else '[]' end,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
         'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
@@ -201,6 +205,9 @@ begin
             perform worker.publish_entries(a, o -> 'entries');
         end if;
     end if;
+    for x in select * from jsonb_array_elements(case o ->> 'state' when 'SUCCEEDED' then coalesce(o -> 'catalog', '[]') else '[]' end) loop
+        perform catalog.refresh_target(a.tenant_id, x, a.run_id);
+    end loop;
     for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
         perform artifact.judge(a.tenant_id, (x ->> 'artifact_id')::uuid, (x ->> 'version')::integer, x ->> 'verdict',
                                (x ->> 'size')::bigint, x ->> 'sha256', x -> 'findings')
@@ -264,7 +271,7 @@ declare
     v_answer jsonb := '[]';
 begin
     select jsonb_agg(x.item) filter (where not x.brings_work), jsonb_agg(x.item) filter (where x.brings_work) into v_plain, v_others
-    from (select y as item, y -> 'outcome' ?| array['tables', 'entries', 'artifacts', 'lineage'] as brings_work from jsonb_array_elements(p_items) y offset 0) x;
+    from (select y as item, y -> 'outcome' ?| array['tables', 'entries', 'artifacts', 'lineage', 'catalog'] as brings_work from jsonb_array_elements(p_items) y offset 0) x;
     if v_plain is not null then
         begin
             v_answer := worker.conclude(v_plain);

@@ -37,12 +37,16 @@ select e.id as edge_id, e.tenant_id, e.src, e.dst, e.job_id, e.method, e.run_id,
 create view public.assets with (security_invoker = true) as
 select c.id as asset_id, c.tenant_id, c.layer, c.schema_name, c.name, c.columns, c.row_count, c.classification, c.comment, c.published_by_run, c.published_at
 from catalog.assets c;
+create view public.target_tables with (security_invoker = true) as
+select t.id as table_id, t.tenant_id, t.target, t.schema_name, t.name, t.kind, t.columns, t.comment, t.row_estimate, t.dataset_id, t.seen_by_run, t.seen_at,
+       t.gone_at
+from catalog.target_tables t;
 create view public.members with (security_invoker = true) as
 select m.tenant_id, m.user_id, m.role, m.created_at from tenancy.members m;
 revoke all on public.runs, public.task_runs, public.jobs, public.artifacts, public.endpoints, public.events, public.deliveries, public.datasets,
-    public.lineage_edges, public.assets, public.members from public, anon, authenticated, service_role;
+    public.lineage_edges, public.assets, public.target_tables, public.members from public, anon, authenticated, service_role;
 grant select on public.runs, public.task_runs, public.jobs, public.artifacts, public.endpoints, public.events, public.deliveries, public.datasets,
-    public.lineage_edges, public.assets, public.members to authenticated;
+    public.lineage_edges, public.assets, public.target_tables, public.members to authenticated;
 
 set role postgres;
 revoke create on schema public from app_owner;

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from runner.jobtype import naming
 from runner.jobtype.base import Collected, Command, Exit, Limits, Place, Readiness, Workspace
-from runner.jobtype.spark_etl import environment, library, naming, results
+from runner.jobtype.spark_etl import environment, library, results
 from runner.model.attempt import Attempt
 from runner.model.command import GIB, MIB
 from runner.model.errors import Permanent

@@ -20,9 +20,8 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from runner.jobtype import harvest
+from runner.jobtype import harvest, naming
 from runner.jobtype.base import ArtifactFile, Collected, Column, TableFile, Workspace
-from runner.jobtype.spark_etl import naming
 from runner.lineage import sanitiser
 from runner.lineage.openlineage import Dataset
 from runner.model.attempt import Attempt, Output

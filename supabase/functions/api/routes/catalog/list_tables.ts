@@ -10,6 +10,10 @@ export const route: Route = {
   name: "list_tables",
   summary: "Lists the catalog's tables",
   query: {
+    target: {
+      type: "string",
+      description: "the tables and views of this database, as the last migration has seen them",
+    },
     limit: { type: "integer", minimum: 1, maximum: 1000, default: pageSize },
     cursor: { type: "integer", minimum: 0, description: "next of the page before" },
   },
@@ -18,7 +22,14 @@ export const route: Route = {
     const limit = Number(call.query.limit ?? pageSize);
     const offset = Number(call.query.cursor ?? 0);
     const query = new URLSearchParams({ select: "*", limit: String(limit), offset: String(offset) });
-    const answer = await call.around.database.rows("assets", query, call.member.jwt, call.trace);
+    const { target } = call.query;
+    if (target !== undefined) {
+      query.set("target", `eq.${target}`);
+      query.set("gone_at", "is.null");
+      query.set("order", "schema_name,name");
+    }
+    const view = target === undefined ? "assets" : "target_tables";
+    const answer = await call.around.database.rows(view, query, call.member.jwt, call.trace);
     if (answer.status >= 300) return passOn(answer);
     const items = JSON.parse(answer.text);
     return json(200, { items, next: items.length === limit ? String(offset + limit) : null });

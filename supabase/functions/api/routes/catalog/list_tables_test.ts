@@ -18,6 +18,17 @@ Deno.test("tables come in pages of the view assets", async () => {
   );
 });
 
+Deno.test("tables of a target are those of the view target_tables that are still there", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("target_tables", { status: 200, body: [{ name: "a" }] });
+
+  const answer = await (await it.ask("GET", "/catalog/tables?target=shop")).json();
+  const asked = new URL(it.fake.last("target_tables").path, "http://x").searchParams;
+
+  deepStrictEqual({ items: [{ name: "a" }], next: null }, answer);
+  deepStrictEqual(["eq.shop", "is.null"], [asked.get("target"), asked.get("gone_at")]);
+});
+
 Deno.test("what the database refuses is passed on", async () => {
   await using it = new Rehearsal();
 

@@ -1,0 +1,80 @@
+-- catalog, second part: what databases elsewhere hold (targets of migrations), as the last run that touched them has seen it.
+
+grant app_owner, app_system to postgres;
+set role app_owner;
+
+create table catalog.target_tables (
+    tenant_id uuid not null references tenancy.tenants,
+    id bigint not null generated always as identity,
+    target text not null,
+    schema_name text not null,
+    name text not null,
+    kind text not null check (kind in ('table', 'view', 'materialized view', 'foreign table')),
+    columns jsonb not null default '[]',
+    comment text,
+    row_estimate bigint,
+    dataset_id bigint,
+    seen_by_run bigint not null,
+    seen_at timestamptz not null default clock_timestamp(),
+    gone_at timestamptz,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, dataset_id) references lineage.datasets (tenant_id, id)
+);
+create unique index target_tables_have_one_name on catalog.target_tables (target, schema_name, name, tenant_id);
+create index target_tables_of_dataset on catalog.target_tables (dataset_id, tenant_id);
+comment on column catalog.target_tables.gone_at is 'Since when a refresh has not found it any more; it comes back when one does.';
+
+alter table catalog.target_tables enable row level security;
+alter table catalog.target_tables force row level security;
+create policy "members see their targets' tables" on catalog.target_tables for select to authenticated
+    using (tenant_id = (select tenancy.tenant_id()));
+create policy "doors see the caller's targets' tables" on catalog.target_tables for select to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id()));
+create policy "the worker keeps targets' tables" on catalog.target_tables for all to app_system using (true) with check (true);
+grant select on catalog.target_tables to authenticated;
+grant select, insert, update on catalog.target_tables to app_system;
+
+set role postgres;
+grant create on schema catalog to app_system;
+set role app_system;
+
+-- p: {target, namespace, database, tables: [{schema, name, kind, columns, comment, rows, dataset, reads: [dataset]}]}
+-- What a refresh does not find is marked as gone, and an edge of a view that does not read so any more is retired.
+create function catalog.refresh_target(p_tenant uuid, p jsonb, p_run bigint)
+returns integer language plpgsql set search_path = '' as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_seen integer;
+begin
+    -- two runs may tell of one target: in the order of their settles
+    perform pg_advisory_xact_lock(hashtextextended('target ' || p_tenant || ' ' || (p ->> 'target'), 0));
+    insert into catalog.target_tables as t (tenant_id, target, schema_name, name, kind, columns, comment, row_estimate, dataset_id, seen_by_run, seen_at)
+    select p_tenant, p ->> 'target', x ->> 'schema', x ->> 'name', x ->> 'kind', coalesce(x -> 'columns', '[]'), x ->> 'comment', (x ->> 'rows')::bigint,
+           lineage.dataset_id(p_tenant, p ->> 'namespace', x ->> 'dataset', x -> 'columns'), p_run, v_now
+    from jsonb_array_elements(p -> 'tables') x
+    order by x ->> 'schema', x ->> 'name'
+    on conflict (target, schema_name, name, tenant_id) do update
+    set kind = excluded.kind, columns = excluded.columns, comment = excluded.comment, row_estimate = excluded.row_estimate,
+        dataset_id = excluded.dataset_id, seen_by_run = excluded.seen_by_run, seen_at = excluded.seen_at, gone_at = null;
+    get diagnostics v_seen = row_count;
+    update catalog.target_tables t set gone_at = v_now
+    where t.tenant_id = p_tenant and t.target = p ->> 'target' and t.gone_at is null and t.seen_at < v_now;
+    with pair as materialized (
+        select o.id as dst, i.id as src
+        from jsonb_array_elements(p -> 'tables') x cross join jsonb_array_elements_text(coalesce(x -> 'reads', '[]')) r
+        join lineage.datasets o on o.tenant_id = p_tenant and o.key = md5(lineage.normal_namespace(p ->> 'namespace') || chr(31) || (x ->> 'dataset'))::uuid
+        join lineage.datasets i on i.tenant_id = p_tenant and i.key = md5(lineage.normal_namespace(p ->> 'namespace') || chr(31) || r)::uuid
+    )
+    update lineage.edges e set deleted_at = v_now, deleted_by = 'catalog', deleted_reason = 'the view does not read it any more'
+    from lineage.jobs j
+    where j.tenant_id = p_tenant and j.name = 'catalog/' || (p ->> 'target') and e.tenant_id = p_tenant and e.job_id = j.id
+      and e.method = 'catalog' and e.deleted_at is null
+      and not exists (select from pair x where x.dst = e.dst and x.src = e.src);
+    return v_seen;
+end
+$$;
+revoke all on function catalog.refresh_target(uuid, jsonb, bigint) from public;
+
+set role postgres;
+revoke create on schema catalog from app_system;
+revoke app_owner, app_system from postgres;
