@@ -24,7 +24,7 @@ export const route: Route = {
     const query = new URLSearchParams({ select: "*", limit: String(limit), offset: String(offset) });
     const { target } = call.query;
     if (target !== undefined) {
-      query.set("target", `eq.${target}`);
+      query.set("target", `eq.${JSON.parse(target)}`);
       query.set("gone_at", "is.null");
       query.set("order", "schema_name,name");
     }
