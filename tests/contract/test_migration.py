@@ -232,6 +232,7 @@ async def test_what_was_applied_is_not_applied_again(shop: Shop) -> None:
     assert shop.query("select count(*) from t") == [(1,)]
 
 
+@pytest.mark.needs("migration")
 async def test_one_bad_file_takes_all_of_them_back(shop: Shop) -> None:
     files = {
         "1.sql": "create table a (n int);",
@@ -304,6 +305,7 @@ async def test_what_destroys_needs_an_allowance_and_has_it_when_named(shop: Shop
     assert isinstance(done, Succeeded), shop.summary
 
 
+@pytest.mark.needs("migration")
 async def test_new_names_and_wider_types_destroy_nothing(shop: Shop) -> None:
     await shop.migrate(
         {"1.sql": "create table t (a int, b varchar(5), c numeric(6, 2)); create table u (a int);"}
@@ -352,6 +354,7 @@ async def test_what_leaves_the_transaction_the_role_or_the_database_is_never_don
     assert shop.applied() == []
 
 
+@pytest.mark.needs("migration")
 async def test_hidden_ways_to_the_ledger_and_out_of_the_transaction_take_everything_back(shop: Shop) -> None:
     await shop.migrate({"1.sql": "create table kept (n int); insert into kept values (1);"})
     first = {"1.sql": "create table kept (n int); insert into kept values (1);"}
@@ -401,6 +404,7 @@ async def test_drift_is_found_between_files_ledger_and_schema(shop: Shop) -> Non
     assert shop.tables() == {"a", "c", "d"}
 
 
+@pytest.mark.needs("migration")
 async def test_a_table_that_is_locked_is_not_waited_for_and_the_attempt_may_be_tried_again(
     shop: Shop,
 ) -> None:
@@ -423,6 +427,7 @@ async def test_a_table_that_is_locked_is_not_waited_for_and_the_attempt_may_be_t
     assert "statement timeout" in slow.message
 
 
+@pytest.mark.needs("migration")
 async def test_runs_on_one_target_go_one_after_the_other(shop: Shop) -> None:
     files = {"1.sql": "create table t (n int); select pg_sleep(0.5); insert into t values (1);"}
     first, second = await asyncio.gather(
@@ -435,6 +440,7 @@ async def test_runs_on_one_target_go_one_after_the_other(shop: Shop) -> None:
     assert shop.query("select count(*) from t") == [(1,)]
 
 
+@pytest.mark.needs("migration")
 async def test_outside_of_a_transaction_a_file_may_be_done_twice(shop: Shop) -> None:
     files = {
         "1.sql": "create table t (n int); insert into t values (1), (1);",
@@ -486,6 +492,7 @@ async def test_the_linters_are_asked_first_and_their_report_is_in_ours(shop: Sho
     assert shop.tables() == {"orders"}
 
 
+@pytest.mark.needs("migration")
 async def test_a_role_that_may_make_no_database_has_no_dry_run_and_is_told(
     shop: Shop, cluster: Cluster
 ) -> None:
