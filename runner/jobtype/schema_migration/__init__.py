@@ -58,18 +58,16 @@ class SchemaMigration:
 
     def readiness(self) -> tuple[Readiness, ...]:
         """Ready when the parser and the linters can be started in a sandbox."""
-        reasons = (environment.reason(self._place.engines, each) for each in (ENGINE, LINTERS))
+        reasons = (environment.reason(self._place, each) for each in (ENGINE, LINTERS))
         return (Readiness("default", next((reason for reason in reasons if reason), "")),)
 
     def prepare(self, attempt: Attempt, workspace: Workspace) -> Command:
         """Write the reader of the files and its request; say how to start it."""
-        if self._place.engines is None:
-            raise Permanent(TerminationCode.EXECUTOR_UNAVAILABLE, "there is no parser on this runner")
         workspace.side_channel.mkdir(exist_ok=True)
         request = {"files": attempt.params.get("files")}
         (workspace.side_channel / "request.json").write_text(json.dumps(request), "utf-8")
         _LIBRARY.lay_out(workspace.side_channel / FOLDER)
-        found = environment.find(self._place.engines, ENGINE)
+        found = environment.find(self._place, ENGINE)
         return Command(
             argv=(found.python, "-B", "-P", "-s", "-m", MODULE),
             binds=found.binds,
