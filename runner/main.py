@@ -35,7 +35,9 @@ from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import cgroup, sandbox
+from runner.executor import cgroup, models, sandbox
+from runner.executor.base import Executor
+from runner.executor.continue_cli import ContinueExecutor
 from runner.executor.group import Groups
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NoSandbox, Sandbox
@@ -157,11 +159,15 @@ class Desk:
 def _benches(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
     """What this runner can carry out, by `job_type/engine`. What it cannot is logged with the reason."""
     benches: dict[str, Bench] = {}
-    place = Place(chosen.engines)
+    written_by = models.read(chosen.continue_config, chosen.environment)
+    place = Place(chosen.engines, models=written_by.names)
     for job_type, executor in chosen.executors.items():
         if executor == "scripted":
             benches.update(
-                {f"{job_type}/{engine}": Bench(ScriptedExecutor()) for engine in registry.ENGINES[job_type]}
+                {
+                    f"{job_type}/{engine}": Bench(ScriptedExecutor())
+                    for engine in registry.ENGINES[job_type] or place.models
+                }
             )
             continue
         if job_type == SchemaMigration.name:
@@ -177,7 +183,9 @@ def _benches(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[st
         if isinstance(made, NoSandbox):
             log.warning("not_offered", extra={"job_type": job_type, "reason": made.reason})
             continue
-        process = ProcessExecutor(made)
+        process: Executor = ProcessExecutor(made)
+        if executor == "continue_cli":
+            process = ContinueExecutor(process, written_by)
         for each in loaded.readiness():
             if each.ready:
                 benches[f"{job_type}/{each.engine}"] = Bench(process, loaded)

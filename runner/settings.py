@@ -16,12 +16,21 @@ from runner.model.errors import SettingsError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-JOB_TYPES = ("spark_etl", "diagram_export", "schema_migration", "kb_catalog", "code_validation")
-EXECUTORS = ("process", "scripted", "container", "kubernetes", "n8n")
+JOB_TYPES = (
+    "spark_etl",
+    "diagram_export",
+    "schema_migration",
+    "kb_catalog",
+    "code_validation",
+    "code_generation",
+)
+EXECUTORS = ("process", "scripted", "container", "kubernetes", "n8n", "continue_cli")
 #: What this version can do; the other names are known and refused with a reason.
-IMPLEMENTED = ("process", "scripted")
+IMPLEMENTED = ("process", "scripted", "continue_cli")
 DEFAULT_CAPACITY = 4
 DEFAULT_DRAIN_SECONDS = 30.0
+#: What models write is written by this executor alone.
+GENERATION = "code_generation"
 EXECUTOR_PREFIX = "CONTROL_ROOM_EXECUTOR_"
 TARGET = re.compile(r"CONTROL_ROOM_TARGET_([A-Z0-9_]+)_URL")
 
@@ -40,6 +49,7 @@ class Settings:
     executors: Mapping[str, str]
     targets: Mapping[str, str] = field(repr=False)
     engines: Path | None
+    continue_config: Path | None
     work_dir: Path
     callback_allow: tuple[Network, ...]
     share_network: bool
@@ -65,6 +75,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         executors=_executors(environment),
         targets=_targets(environment),
         engines=_folder(environment, "CONTROL_ROOM_ENGINES"),
+        continue_config=_path(environment, "CONTROL_ROOM_CONTINUE_CONFIG"),
         work_dir=_work_dir(environment),
         callback_allow=_networks(environment, "CONTROL_ROOM_CALLBACK_ALLOW"),
         share_network=_choice(environment, "CONTROL_ROOM_SANDBOX_NETWORK", ("none", "host")) == "host",
@@ -140,7 +151,7 @@ def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...])
 
 
 def _executors(environment: Mapping[str, str]) -> dict[str, str]:
-    executors = dict.fromkeys(JOB_TYPES, "process")
+    executors = {**dict.fromkeys(JOB_TYPES, "process"), GENERATION: "continue_cli"}
     for variable, value in environment.items():
         if not variable.startswith(EXECUTOR_PREFIX) or not value.strip():
             continue
@@ -154,6 +165,10 @@ def _executors(environment: Mapping[str, str]) -> dict[str, str]:
             raise SettingsError(
                 f"{variable}={executor}: this version of the runner has no such executor yet, "
                 f"use one of {', '.join(IMPLEMENTED)} or leave it out"
+            )
+        if (job_type == GENERATION) != (executor == "continue_cli") and executor != "scripted":
+            raise SettingsError(
+                f"{variable}={executor}: continue_cli carries {GENERATION}, and nothing else does"
             )
         executors[job_type] = executor
     return executors

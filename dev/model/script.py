@@ -5,7 +5,7 @@ A script is a list of parts; the first whose words all stand in the conversation
     [{"when": ["count the orders", "findings"], "turns": [{"write": {"job.py": "…"}}, {"say": "mended"}]},
      {"turns": [{"status": 503}]}]
 
-One turn for each answer of the model, the last one over and over:
+One turn for each answer of the model; a turn is over when the tools that it called have answered:
 
     {"say": "text"}                                    text, and the end of the work
     {"write": {"job.py": "text", …}}                   a call of the tool Write for each file
@@ -53,11 +53,27 @@ class Script:
     def turn(self, messages: Sequence[JsonObject]) -> JsonObject:
         """What to say next in this conversation."""
         text = "\n".join(_text(each) for each in messages if each.get("role") in ("user", "system"))
-        said = sum(each.get("role") == "assistant" for each in messages)
+        answers = sum(each.get("role") == "tool" for each in messages)
         for part in self.parts:
             if all(word in text for word in part.when):
-                return part.turns[said] if said < len(part.turns) else DONE
+                return _after(answers, part.turns)
         return DONE
+
+
+def calls(turn: JsonObject) -> list[tuple[str, JsonObject]]:
+    """The tools that a turn calls, with their arguments."""
+    made = [("Write", {"filepath": name, "content": text}) for name, text in turn.get("write", {}).items()]
+    return [*made, (turn["call"], turn.get("arguments", {}))] if "call" in turn else made
+
+
+def _after(answers: int, turns: Sequence[JsonObject]) -> JsonObject:
+    """The turn that comes after so many answers of tools."""
+    for turn in turns:
+        called = len(calls(turn))
+        if not called or answers < called:
+            return turn
+        answers -= called
+    return DONE
 
 
 def _text(message: JsonObject) -> str:

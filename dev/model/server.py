@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from dev.model import script
 from dev.model.script import JsonObject, Script
 
 PIECE = 40
@@ -96,10 +97,8 @@ def _handler(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
 
 def _deltas(turn: JsonObject) -> Iterator[list[JsonObject]]:
     yield [_choice({"role": "assistant", "content": ""})]
-    calls = [("Write", {"filepath": name, "content": text}) for name, text in turn.get("write", {}).items()]
-    if "call" in turn:
-        calls.append((turn["call"], turn.get("arguments", {})))
-    for index, (name, arguments) in enumerate(calls):
+    called = script.calls(turn)
+    for index, (name, arguments) in enumerate(called):
         call: JsonObject = {"index": index, "id": f"call_{index}_{time.monotonic_ns()}", "type": "function"}
         yield [_choice({"tool_calls": [{**call, "function": {"name": name, "arguments": ""}}]})]
         text = json.dumps(arguments)
@@ -108,7 +107,7 @@ def _deltas(turn: JsonObject) -> Iterator[list[JsonObject]]:
             yield [_choice({"tool_calls": [piece]})]
     if turn.get("say"):
         yield [_choice({"content": turn["say"]})]
-    yield [_choice({}, "tool_calls" if calls else "stop")]
+    yield [_choice({}, "tool_calls" if called else "stop")]
 
 
 def _choice(delta: JsonObject, reason: str | None = None) -> JsonObject:

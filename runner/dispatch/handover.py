@@ -130,7 +130,11 @@ class Handover:
         """The log on disk, which is there only when the one in the database was truncated."""
         if (workspace.kept / LOG_ARTIFACT).exists():
             yield ArtifactFile(
-                name=LOG_ARTIFACT, path="", kind="log", content_type="text/plain; charset=utf-8"
+                name=LOG_ARTIFACT,
+                path=LOG_ARTIFACT,
+                kind="log",
+                content_type="text/plain; charset=utf-8",
+                kept=True,
             )
 
     async def _pack(
@@ -191,8 +195,8 @@ class Handover:
 def _pack_one(attempt: Attempt, workspace: Workspace, file: ArtifactFile) -> _Parcel:
     """Take, measure and scan one file. Raises Permanent (OUTPUT_INVALID, OUTPUT_TOO_LARGE,
     SECRET_IN_OUTPUT)."""
-    path = workspace.kept / LOG_ARTIFACT
-    if file.path:
+    path = workspace.kept / file.path
+    if not file.kept:
         path = _take(workspace, file.path, attempt.max_artifact_bytes)
     findings = scanner.scan(path, workspace.secrets.values())
     if findings:

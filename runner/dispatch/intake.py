@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
 import re
-import stat
-import zipfile
 from pathlib import Path, PurePosixPath
 
+from runner.jobtype import bundle
 from runner.model.attempt import Attempt, Input
 from runner.model.errors import Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
 from runner.model.termination import TerminationCode
@@ -25,8 +23,6 @@ log = logging.getLogger(__name__)
 #: The name under which the door hands out code that was submitted as an artifact.
 CODE_INPUT = ".code"
 MAX_TABLE_BYTES = 1024**3
-MAX_CODE_FILES = 200
-MAX_CODE_BYTES = 16 * 1024**2
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}){0,8}")
 
@@ -57,12 +53,17 @@ class Intake:
             write_files(attempt.code.files, workspace.root)
             return
         if packed:
-            await self._door.fetch_input(attempt, CODE_INPUT, workspace.root / PACKED_CODE)
+            await self._fetch_code(attempt, workspace.root / PACKED_CODE)
             return
         fetched = workspace.kept / "code"
-        await self._door.fetch_input(attempt, CODE_INPUT, fetched)
-        files = await asyncio.to_thread(unpack_code, fetched)
+        await self._fetch_code(attempt, fetched)
+        files = await asyncio.to_thread(bundle.unpack, fetched)
         write_files(files, workspace.root)
+
+    async def _fetch_code(self, attempt: Attempt, target: Path) -> None:
+        measured = await self._door.fetch_input(attempt, CODE_INPUT, target)
+        if attempt.code is not None and attempt.code.sha256 not in (None, measured.sha256):
+            raise Permanent(TerminationCode.INVALID_CODE, "the code is not the code that was validated")
 
     async def _stage(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
         if not _NAME.fullmatch(each.name):
@@ -114,36 +115,3 @@ def write_files(files: dict[str, str], root: Path) -> None:
             path.write_text(text, encoding="utf-8")
         except (IsADirectoryError, NotADirectoryError, UnicodeEncodeError) as error:
             raise Permanent(TerminationCode.INVALID_CODE, f"{name[:128]!r} cannot be written") from error
-
-
-def unpack_code(path: Path) -> dict[str, str]:
-    """Code that came as an artifact: one Python file, or a zip of text files. Raises
-    Permanent(INVALID_CODE)."""
-    data = path.read_bytes()
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return {"job.py": _text("the code", data)}
-    files: dict[str, str] = {}
-    size = 0
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for entry in archive.infolist():
-            if entry.is_dir():
-                continue
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise Permanent(TerminationCode.INVALID_CODE, f"{entry.filename[:128]!r} is a link")
-            size += entry.file_size
-            if size > MAX_CODE_BYTES or len(files) >= MAX_CODE_FILES:
-                raise Permanent(
-                    TerminationCode.INVALID_CODE,
-                    f"the code has more than {MAX_CODE_FILES} files or {MAX_CODE_BYTES} bytes",
-                )
-            with archive.open(entry) as file:
-                # The size in the directory of a zip is a claim: never read past it.
-                files[entry.filename] = _text(entry.filename, file.read(entry.file_size))
-    return files
-
-
-def _text(name: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Permanent(TerminationCode.INVALID_CODE, f"{name[:128]} is not UTF-8 text") from error

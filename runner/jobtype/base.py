@@ -49,10 +49,12 @@ __all__ = [
 class Place:
     """What a job type may know of where its commands will run: `engines` is a folder of this machine with one
     environment per engine (`<engines>/duckdb/bin/python`), None when none is configured. `image`: they run in
-    an image that has its engine at /opt/engine (`deploy/images`), and nothing of this machine is used."""
+    an image that has its engine at /opt/engine (`deploy/images`), and nothing of this machine is used.
+    `models`: the names of those that may write code."""
 
     engines: Path | None
     image: bool = False
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ ENGINES: dict[str, tuple[str, ...]] = {
     "schema_migration": ("default",),
     "kb_catalog": ("default",),
     "code_validation": ("default",),
+    "code_generation": (),  # its engines are the models of CONTROL_ROOM_CONTINUE_CONFIG
 }
 
 
@@ -26,5 +27,9 @@ def load(name: str, place: Place) -> JobType | None:
             from runner.jobtype.code_validation import CodeValidation  # noqa: PLC0415
 
             return CodeValidation(place)
+        case "code_generation":
+            from runner.jobtype.code_generation import CodeGeneration  # noqa: PLC0415
+
+            return CodeGeneration(place)
         case _:
             return None

@@ -20,10 +20,12 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The user's code: literal files (name to text), or an artifact to fetch. Never both."""
+    """The user's code: literal files (name to text), or an artifact to fetch. Never both. `sha256`: of the
+    bytes that were judged; others are not to be run."""
 
     files: dict[str, str] | None = None
     artifact_id: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Attempt:
     traceparent: str | None = None
     job_id: int | None = None
     validation_fail_on: str = "error"
+    validation_policy: str = "off"
+    model_granted: bool = True
     name: str = ""
     targets: tuple[str, ...] = ()
 

@@ -24,13 +24,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactFile:
-    """A file that becomes an artifact version. `name` is the artifact's name, `path` where the file lies,
-    `kind` one of code, sql, diagram, notebook, report, log, data."""
+    """A file that becomes an artifact version. `name` is the artifact's name, `path` where the file lies
+    (`kept`: among what the runner keeps, where the job type has made it itself), `kind` one of code, sql,
+    diagram, notebook, report, log, data."""
 
     name: str
     path: str
     kind: str = "data"
     content_type: str | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ import pytest
 
 from runner.executor import cgroup, sandbox
 from runner.executor.base import Executor
+from runner.executor.continue_cli import ContinueExecutor
+from runner.executor.models import Model, Models
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
@@ -113,6 +115,7 @@ class Workbench:
     def __init__(self, executor: Executor, folder: Path, owner: tuple[int, int] | None) -> None:
         self.executor = executor
         self.tells_out_of_memory = True
+        self.believes_values = True
         self._folder = folder
         self._owner = owner
         self._count = 0
@@ -244,12 +247,25 @@ def process(made_sandbox: Sandbox, folder: Path) -> PythonPieces:
 
 
 @pytest.fixture
+def continue_cli(made_sandbox: Sandbox, folder: Path) -> PythonPieces:
+    """The process executor with the way to a model beside it, which these pieces do not go."""
+    model = Model("default", "http://127.0.0.1:9", {}, {"name": "default"})
+    executor = ContinueExecutor(
+        ProcessExecutor(made_sandbox, grace_seconds=1.0), Models({"default": model}, "digest")
+    )
+    made = PythonPieces(executor, folder, made_sandbox.owner)
+    made.tells_out_of_memory = made_sandbox.groups.bounded
+    made.believes_values = False
+    return made
+
+
+@pytest.fixture
 def scripted(folder: Path) -> ScriptedPieces:
     return ScriptedPieces(ScriptedExecutor(), folder, None)
 
 
 #: Each name is a fixture that makes a workbench; what is not on every machine runs with `--with NAME`.
-HOUSES = ("process", "scripted")
+HOUSES = ("process", "continue_cli", "scripted")
 
 
 @pytest.fixture(params=HOUSES)

@@ -55,6 +55,8 @@ async def test_progress_is_reported_and_not_logged(bench: Bench) -> None:
 
 
 async def test_values_come_with_the_outcome_and_are_not_logged(bench: Bench) -> None:
+    if not bench.believes_values:
+        pytest.skip("what a model prints is not believed: test_continue.py says what its values are")
     play = bench.play("value", secret="hunter-2-hunter", secrets={"TOKEN": "hunter-2-hunter"})
     outcome = await play.end()
 

@@ -32,7 +32,7 @@ def test_defaults(good: dict[str, str]) -> None:
 
     assert read.functions_url == "http://127.0.0.1:54321/functions/v1/api"
     assert (read.capacity, read.drain_seconds, read.log_format) == (4, 30.0, "json")
-    assert set(read.executors.values()) == {"process"}
+    assert set(read.executors.values()) == {"process", "continue_cli"}
     assert read.callback_allow == ()
     assert read.engines is None
 
