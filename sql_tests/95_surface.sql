@@ -90,6 +90,8 @@ $q$, $list$
     catalog.columns_of(regclass) | app_system
     catalog.drop_staging(text) | app_system
     catalog.entry_columns() | app_system
+    catalog.forbidden_flows(uuid) | app_owner | authenticated
+    catalog.namespace_of(uuid) | app_owner | authenticated
     catalog.open_layers(text) | app_system
     catalog.open_staging(text, jsonb) | app_system
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
@@ -156,17 +158,20 @@ $q$, $list$
     door.repair_run(jsonb) | app_owner definer | authenticated
     door.replay(jsonb) | app_owner definer | authenticated
     door.rerun_run(jsonb) | app_owner definer | authenticated
+    door.retire_lineage(jsonb) | app_owner definer | authenticated
     door.revoke_token(jsonb) | app_owner definer | authenticated
     door.rotate_endpoint(jsonb) | app_owner definer | authenticated
     door.run_events(jsonb) | app_owner definer | authenticated
     door.run_job(jsonb) | app_owner definer | authenticated
     door.run_logs(jsonb) | app_owner definer | authenticated
+    door.set_layer_rules(jsonb) | app_owner definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
     door.submit(tenancy.membership, jsonb, bigint) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
     door.traceparent() | app_owner
     door.update_endpoint(jsonb) | app_owner definer | authenticated
+    door.want_dataset(text) | app_owner | authenticated
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
     ground.claimed_role() | app_owner | anon authenticated service_role app_system
@@ -191,7 +196,7 @@ $q$, $list$
     job.check_for_each(jsonb, text) | app_owner | app_system
     job.check_generation(uuid, jsonb, text) | app_owner | app_system
     job.check_inputs(uuid, jsonb, text) | app_owner | app_system
-    job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | app_system
+    job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | authenticated app_system
     job.check_key(jsonb) | app_owner | app_system
     job.check_nesting(uuid, bigint, jsonb, text) | app_owner | app_system
     job.check_node(uuid, jsonb, text) | app_owner | app_system
@@ -233,14 +238,20 @@ $q$, $list$
     lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
     lineage.find_dataset(text) | app_owner | authenticated
+    lineage.find_field(text) | app_owner | authenticated
+    lineage.find_job(text) | app_owner | authenticated
+    lineage.flows_at(bigint[], timestamp with time zone) | app_owner | authenticated
     lineage.forget(uuid, bigint[]) | app_owner | app_system
+    lineage.hop(bigint[], bigint[], boolean, timestamp with time zone) | app_owner | authenticated
     lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
     lineage.job_id(uuid, text, text) | app_owner | app_system
     lineage.normal_namespace(text) | app_owner | authenticated app_system
+    lineage.path(bigint, bigint, timestamp with time zone, integer) | app_owner | authenticated
     lineage.record(uuid, jsonb, bigint, text) | app_owner | app_system
     lineage.refuse_rewrite() | app_owner
     lineage.turn_calendar(interval) | app_owner definer | app_system
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
+    lineage.walk_columns(bigint, text, boolean, integer, timestamp with time zone, integer) | app_owner | authenticated
     public.allow_network(jsonb) | app_owner | authenticated
     public.artifact_download(jsonb) | app_owner | authenticated
     public.attempt_artifact(jsonb) | app_owner | anon
@@ -252,7 +263,7 @@ $q$, $list$
     public.cancel_backfill(jsonb) | app_owner | authenticated
     public.cancel_run(jsonb) | app_owner | authenticated
     public.check_bytes(jsonb) | app_owner | anon
-    public.column_lineage(text, integer) | app_owner | authenticated
+    public.column_lineage(text, integer, text, timestamp with time zone) | app_owner | authenticated
     public.complete_artifact(jsonb) | app_owner | authenticated
     public.create_artifact(jsonb) | app_owner | authenticated
     public.create_endpoint(jsonb) | app_owner | authenticated
@@ -271,8 +282,13 @@ $q$, $list$
     public.get_run(jsonb) | app_owner | authenticated
     public.health(jsonb) | app_owner | anon authenticated service_role
     public.job_schedule(jsonb) | app_owner | authenticated
+    public.lineage_diff(jsonb) | app_owner | authenticated
     public.lineage_graph(text, text, integer, timestamp with time zone, text[], integer, text) | app_owner | authenticated
+    public.lineage_impact(jsonb) | app_owner | authenticated
     public.lineage_ingest(jsonb) | app_owner | authenticated
+    public.lineage_orphans(jsonb) | app_owner | authenticated
+    public.lineage_path(jsonb) | app_owner | authenticated
+    public.lineage_violations(jsonb) | app_owner | authenticated
     public.list_artifacts(jsonb) | app_owner | authenticated
     public.list_audit(jsonb) | app_owner | authenticated
     public.list_backfills(jsonb) | app_owner | authenticated
@@ -281,6 +297,7 @@ $q$, $list$
     public.list_entries(jsonb) | app_owner | authenticated
     public.list_events(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
+    public.list_layer_rules(jsonb) | app_owner | authenticated
     public.list_networks(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
@@ -301,12 +318,14 @@ $q$, $list$
     public.replay_deliveries(jsonb) | app_owner | authenticated
     public.rerun_run(jsonb) | app_owner | authenticated
     public.resume_job(jsonb) | app_owner | authenticated
+    public.retire_lineage(jsonb) | app_owner | authenticated
     public.revoke_token(jsonb) | app_owner | authenticated
     public.rotate_endpoint(jsonb) | app_owner | authenticated
     public.run_events(jsonb) | app_owner | authenticated
     public.run_job(jsonb) | app_owner | authenticated
     public.run_lineage(jsonb) | app_owner | authenticated
     public.run_logs(jsonb) | app_owner | authenticated
+    public.set_layer_rules(jsonb) | app_owner | authenticated
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
     public.update_endpoint(jsonb) | app_owner | authenticated
@@ -457,6 +476,7 @@ $q$, $list$
     table catalog.assets | app_owner | app_system insert select update; authenticated select
     table catalog.entries | app_owner | app_system delete insert select update; authenticated select
     table catalog.target_tables | app_owner | app_system insert select update; authenticated select
+    table catalog.layer_rules | app_owner | authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
     table job.job_types | app_owner | app_system select; authenticated select
     table job.jobs | app_owner | app_system select; authenticated select
@@ -580,6 +600,8 @@ $q$, $list$
     catalog.target_tables | all | app_system | the worker keeps targets' tables | all
     catalog.target_tables | select | app_owner | doors see the caller's targets' tables | claimed tenant
     catalog.target_tables | select | authenticated | members see their targets' tables | own tenant
+    catalog.layer_rules | all | app_owner | doors keep the caller's layer rules | claimed tenant
+    catalog.layer_rules | select | authenticated | members see their layer rules | own tenant
     ground.error_codes | select | public | everyone reads the error list | all
     job.job_types | select | public | everyone sees the job types | all
     job.jobs | all | app_owner | doors keep the caller's jobs | claimed tenant

@@ -128,6 +128,7 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('DELIVERY_NOT_FOUND', 404, 'The tenant has no such delivery.', 'Check the id; GET /api/v1/deliveries lists yours.'),
 ('DELIVERY_PENDING', 409, 'The delivery is still under way.', 'Wait until it has ended; then it can be sent again.'),
 ('NODE_NOT_FOUND', 404, 'The lineage graph has no such node.', 'Use dataset:{namespace}:{name} or job:{namespace}:{name}.'),
+('EDGE_NOT_FOUND', 404, 'The lineage graph has no live edge of that kind.', 'Look at it with lineage_graph; what is retired already is retired.'),
 ('NODE_ID_INVALID', 400, 'nodeId is not of the form dataset:{namespace}:{name}.', 'Correct nodeId.'),
 ('EVENT_INVALID', 400, 'The lineage event has not the shape of an OpenLineage event.', 'See details for the path; all of eventTime, producer, schemaURL are needed.'),
 ('ATTEMPT_TOKEN_INVALID', 401, 'The attempt token is unknown, or its attempt has ended.', 'Stop: the attempt was settled or belongs to someone else.'),

@@ -18,7 +18,7 @@ begin
 end
 $$;
 revoke all on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) from public;
-grant execute on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) to app_system;
+grant execute on function job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) to authenticated, app_system;
 
 create function job.check_boolean(p jsonb, p_field text, p_path text, p_default boolean)
 returns boolean language plpgsql stable set search_path = '' as $$

@@ -90,7 +90,8 @@ create table lineage.column_edges (
 );
 create unique index one_live_column_edge on lineage.column_edges
     (dst, tenant_id, md5(dst_field), src, md5(src_field), job_id, type) where deleted_at is null;
-create index column_edges_forward on lineage.column_edges (src, tenant_id) where deleted_at is null;
+create index column_edges_forward on lineage.column_edges (src, tenant_id);
+create index column_edges_backward on lineage.column_edges (dst, tenant_id);
 create index column_edges_of_job on lineage.column_edges (job_id, tenant_id);
 
 -- Which job reads and writes what: holds nodes that have no edge yet (a job that only writes).

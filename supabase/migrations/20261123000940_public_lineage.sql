@@ -71,9 +71,8 @@ begin
     end if;
     v_offset := coalesce(cursor::integer, 0);
     if node like 'job:%' then
-        select array_agg(distinct x.d order by x.d) into v_nodes from (
-            select o.dataset_id as d from lineage.jobs j join lineage.job_io o on o.tenant_id = j.tenant_id and o.job_id = j.id
-            where j.tenant_id = (select tenancy.tenant_id()) and 'job:' || j.namespace || ':' || j.name = node) x;
+        select array_agg(distinct o.dataset_id order by o.dataset_id) into v_nodes from lineage.job_io o
+        where o.tenant_id = (select tenancy.tenant_id()) and o.job_id = lineage.find_job(node);
     else
         v_start := lineage.find_dataset(node);
         v_nodes := case when v_start is not null then array[v_start] end;
@@ -95,50 +94,6 @@ comment on function public.lineage_graph(text, text, integer, timestamptz, text[
     is 'node = dataset:{ns}:{name} or job:{ns}:{name}; depth in dataset hops -> {graph: [{id, type, data, inEdges, outEdges}], truncated, next}.';
 revoke all on function public.lineage_graph(text, text, integer, timestamptz, text[], integer, text) from public, anon, authenticated, service_role;
 grant execute on function public.lineage_graph(text, text, integer, timestamptz, text[], integer, text) to authenticated;
-
--- Columns upstream of a dataset, hop by hop.
-create function public.column_lineage(node text, depth integer default 5)
-returns jsonb language plpgsql stable set search_path = '' as $$
-declare
-    v_tenant uuid := (tenancy.require('viewer')).tenant_id;
-    v_start bigint := lineage.find_dataset(node);
-begin
-    if v_start is null then
-        perform ground.fail('NODE_NOT_FOUND', left(node, 200));
-    elsif column_lineage.depth is null or column_lineage.depth not between 1 and 100 then
-        perform ground.fail('FIELD_INVALID', 'depth', 'depth is a whole number from 1 to 100.');
-    end if;
-    return (
-        with recursive up as (
-            select c.src, c.src_field, c.dst, c.dst_field, c.type, c.subtype, 1 as hop from lineage.column_edges c
-            where c.tenant_id = v_tenant and c.dst = v_start and c.deleted_at is null
-            union
-            select c.src, c.src_field, c.dst, c.dst_field, c.type, c.subtype, up.hop + 1 from up
-            join lineage.column_edges c on c.tenant_id = v_tenant and c.dst = up.src and c.dst_field = up.src_field and c.deleted_at is null
-            where up.hop < column_lineage.depth
-        ), edge as (
-            select distinct 'datasetField:' || s.namespace || ':' || s.name || ':' || u.src_field as origin,
-                   'datasetField:' || d.namespace || ':' || d.name || ':' || u.dst_field as destination,
-                   s.namespace as sns, s.name as sname, u.src_field, d.namespace as dns, d.name as dname, u.dst_field, u.type, u.subtype
-            from (select src, src_field, dst, dst_field, type, subtype from up limit 20000) u
-            join lineage.datasets s on s.tenant_id = v_tenant and s.id = u.src
-            join lineage.datasets d on d.tenant_id = v_tenant and d.id = u.dst
-        ), field as (
-            select origin as id, sns as ns, sname as name, src_field as field from edge union select destination, dns, dname, dst_field from edge
-        )
-        select jsonb_build_object('graph', coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'type', 'DATASET_FIELD',
-            'data', jsonb_build_object('namespace', f.ns, 'dataset', f.name, 'field', f.field, 'inputFields',
-                (select coalesce(jsonb_agg(jsonb_build_object('namespace', e.sns, 'dataset', e.sname, 'field', e.src_field, 'transformationType', e.type, 'transformationDescription', e.subtype)), '[]')
-                 from edge e where e.destination = f.id)),
-            'inEdges', (select coalesce(jsonb_agg(jsonb_build_object('origin', e.origin, 'destination', e.destination) order by e.origin), '[]') from edge e where e.destination = f.id),
-            'outEdges', (select coalesce(jsonb_agg(jsonb_build_object('origin', e.origin, 'destination', e.destination) order by e.destination), '[]') from edge e where e.origin = f.id))
-            order by f.id), '[]'))
-        from field f);
-end
-$$;
-comment on function public.column_lineage(text, integer) is 'node = dataset:{ns}:{name} -> the columns it comes from, in Marquez''s column-lineage shape.';
-revoke all on function public.column_lineage(text, integer) from public, anon, authenticated, service_role;
-grant execute on function public.column_lineage(text, integer) to authenticated;
 
 -- What a run read and wrote, with columns: this very file came from these runs.
 create function public.run_lineage(jsonb)

@@ -652,6 +652,56 @@ export const shapes = {
       next: text,
     },
   },
+  LineagePath: {
+    type: "object",
+    required: ["found", "hops", "path", "graph"],
+    properties: {
+      found: { type: "boolean" },
+      hops: { type: ["integer", "null"] },
+      path: { type: "array", items: { type: "string" }, description: "datasets, from source to target" },
+      graph: { type: "array", items: { type: "object" }, description: "the same with the jobs between" },
+    },
+  },
+  LineageDiff: {
+    type: "object",
+    required: ["node", "from", "to", "added", "removed", "truncated"],
+    properties: {
+      node: { type: "string" },
+      from: time,
+      to: time,
+      added: { type: "array", items: { type: "object" }, description: "source, target, job, at, run_id" },
+      removed: {
+        type: "array",
+        items: { type: "object" },
+        description: "source, target, job, at, by, reason",
+      },
+      truncated: { type: "boolean" },
+    },
+  },
+  LineageImpact: {
+    type: "object",
+    required: ["node", "columns", "datasets", "jobs", "truncated"],
+    properties: {
+      node: { type: "string" },
+      columns: { type: "array", items: { type: "object" }, description: "dataset, field, hops" },
+      datasets: { type: "array", items: { type: "string" } },
+      jobs: { type: "array", items: { type: "string" } },
+      truncated: { type: "boolean" },
+    },
+  },
+  LayerRule: {
+    type: "object",
+    required: ["reader", "source"],
+    properties: {
+      reader: { type: "string", enum: ["bronze", "silver", "gold"] },
+      source: { type: "string", enum: ["bronze", "silver", "gold"] },
+    },
+  },
+  RetiredEdges: {
+    type: "object",
+    required: ["retired", "columns", "at"],
+    properties: { retired: { type: "integer" }, columns: { type: "integer" }, at: time },
+  },
   Edge: {
     type: "object",
     required: ["origin", "destination"],

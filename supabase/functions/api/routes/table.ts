@@ -31,6 +31,14 @@ import { route as columnLineage } from "./lineage/column_lineage.ts";
 import { route as ingestBatch } from "./lineage/ingest_batch.ts";
 import { route as ingestEvent } from "./lineage/ingest_event.ts";
 import { route as lineageGraph } from "./lineage/lineage_graph.ts";
+import { route as lineageDiff } from "./lineage/lineage_diff.ts";
+import { route as lineageImpact } from "./lineage/lineage_impact.ts";
+import { route as lineageOrphans } from "./lineage/lineage_orphans.ts";
+import { route as lineagePath } from "./lineage/lineage_path.ts";
+import { route as lineageViolations } from "./lineage/lineage_violations.ts";
+import { route as listLayerRules } from "./lineage/list_layer_rules.ts";
+import { route as retireLineage } from "./lineage/retire_lineage.ts";
+import { route as setLayerRules } from "./lineage/set_layer_rules.ts";
 import { route as getEntry } from "./catalog/get_entry.ts";
 import { route as listEntries } from "./catalog/list_entries.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
@@ -96,6 +104,14 @@ export const routes: readonly Route[] = [
   ingestBatch,
   ingestEvent,
   lineageGraph,
+  lineageDiff,
+  lineageImpact,
+  lineageOrphans,
+  lineagePath,
+  lineageViolations,
+  listLayerRules,
+  retireLineage,
+  setLayerRules,
   getEntry,
   listEntries,
   listTables,

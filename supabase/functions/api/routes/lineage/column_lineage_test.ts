@@ -1,12 +1,12 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { Rehearsal } from "../../rehearsal.ts";
 
-Deno.test("the graph of columns is asked for with five hops unless said", async () => {
+Deno.test("the graph of columns is asked for by its node", async () => {
   await using it = new Rehearsal();
   it.fake.on("column_lineage", { status: 200, body: { graph: [] } });
 
   strictEqual(200, (await it.ask("GET", "/column-lineage?nodeId=dataset:n:t")).status);
-  deepStrictEqual({ node: "dataset:n:t", depth: 5 }, it.fake.last("column_lineage").json);
+  deepStrictEqual({ node: "dataset:n:t" }, it.fake.last("column_lineage").json);
 });
 
 Deno.test("without a node there is nothing to ask", async () => {

@@ -1,7 +1,6 @@
-import { refuse } from "../../../_shared/errors.ts";
-import { object } from "../../../_shared/json_text.ts";
 import { passOn, Route } from "../../../_shared/route.ts";
 import { to } from "../../shapes.ts";
+import { about, asOf } from "./node.ts";
 
 export const route: Route = {
   method: "GET",
@@ -13,17 +12,11 @@ export const route: Route = {
     nodeId: { type: "string", description: "dataset:{namespace}:{name} or job:{namespace}:{name}; required" },
     depth: { type: "integer", minimum: 0, maximum: 100, default: 5, description: "dataset hops" },
     direction: { type: "string", enum: ["upstream", "downstream", "both"], default: "both" },
-    as_of: { type: "string", format: "date-time", description: "the graph as the database knew it then" },
+    as_of: asOf,
     kinds: { type: "array", items: { type: "string" }, description: "comma-separated" },
     max_nodes: { type: "integer", minimum: 1, maximum: 20000, default: 2000 },
     cursor: { type: "string", description: "next of a truncated answer" },
   },
   answers: { 200: { description: "The graph", schema: to("Graph") } },
-  handle: async (call) => {
-    const { nodeId, ...rest } = call.query;
-    if (nodeId === undefined) {
-      throw refuse("FIELD_INVALID", { details: "$.nodeId", message: "nodeId is missing." });
-    }
-    return passOn(await call.ask("lineage_graph", object({ node: nodeId, ...rest })));
-  },
+  handle: async (call) => passOn(await call.ask("lineage_graph", about(call))),
 };
