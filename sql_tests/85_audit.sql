@@ -50,6 +50,10 @@ select id as artifact from artifact.artifacts \gset
 select is(tests.audited('north.operator', format('public.complete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.operator operator artifact.complete artifact', 'saying that its bytes are there');
 select is(tests.audited('north.operator', format('public.complete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), null, 'saying so twice changes nothing');
 select is(tests.audited('north.operator', $$ public.lineage_ingest('{}') $$), 'north north.operator operator lineage.ingest events', 'telling of lineage');
+select tests.as('north.operator', $$ public.lineage_ingest('{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "n", "name": "wrong"},
+    "inputs": [{"namespace": "n", "name": "a"}], "outputs": [{"namespace": "n", "name": "b"}]}') $$);
+select is(tests.audited('north.admin', $$ public.retire_lineage('{"job": "job:n:wrong", "reason": "it was wrong"}') $$), 'north north.admin admin lineage.retire edges', 'retiring of it');
+select is(tests.audited('north.admin', $$ public.set_layer_rules('{"rules": []}') $$), 'north north.admin admin catalog.set_layer_rules tenant', 'rules for the layers');
 select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.admin admin artifact.delete artifact', 'deleting it');
 select is(tests.audited('north.admin', $$ public.create_endpoint('{"url": "https://x.example"}') $$), 'north north.admin admin endpoint.create endpoint', 'making an endpoint');
 select (select id from callback.endpoints) as endpoint \gset
