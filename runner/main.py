@@ -13,10 +13,11 @@ import os
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from runner import benches as workbenches
 from runner import journal, settings
+from runner.benches import Desk
 from runner.callback.address import Guard
 from runner.callback.courier import Courier
 from runner.callback.outbox import Outbox
@@ -26,27 +27,18 @@ from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
 from runner.dispatch.ledger import Ledger
 from runner.dispatch.loop import Dispatcher
-from runner.dispatch.migration import Migrations
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
 from runner.dispatch.upkeep import Sealer, Tidier
-from runner.dispatch.validation import Validation
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import cgroup, models, sandbox
-from runner.executor.base import Executor
-from runner.executor.continue_cli import ContinueExecutor
+from runner.executor import berth, cgroup, sandbox
+from runner.executor.dock import Dock
 from runner.executor.group import Groups
-from runner.executor.process import ProcessExecutor
-from runner.executor.sandbox import NoSandbox, Sandbox
-from runner.executor.scripted import ScriptedExecutor
+from runner.executor.sandbox import NOBODY
 from runner.health import Health
-from runner.jobtype import registry
-from runner.jobtype.base import Place, Readiness
-from runner.jobtype.code_validation import CodeValidation
-from runner.jobtype.schema_migration import SchemaMigration
 from runner.model.errors import SettingsError, StoreRefused, StoreUnavailable
 from runner.model.wire import Terms
 from runner.settings import Settings
@@ -54,7 +46,6 @@ from runner.store.base import Registration
 from runner.store.listener import Listener
 from runner.store.session import Backoff
 from runner.store.verbs import Verbs
-from runner.target.directory import Directory
 from runner.target.loader import Loader
 from runner.transfer.door import Door
 
@@ -95,8 +86,12 @@ async def _run(chosen: Settings) -> int:
     groups = cgroup.detect()
     swept = await asyncio.to_thread(groups.sweep)
     made = await sandbox.probe(groups, chosen.work_dir, share_network=chosen.share_network)
-    workspaces = Workspaces(chosen.work_dir, made.owner if isinstance(made, Sandbox) else None)
-    swept += await asyncio.to_thread(workspaces.sweep)
+    dock = await workbenches.find_dock(chosen, groups)
+    workspaces = Workspaces(chosen.work_dir, (NOBODY, NOBODY) if os.getuid() == 0 else None)
+    if isinstance(dock, Dock):  # what works on in a container may be adopted
+        swept += await asyncio.to_thread(workspaces.sweep, berth.is_taken) + await dock.sweep()
+    else:
+        swept += await asyncio.to_thread(workspaces.sweep)
     if swept:
         log.info("swept", extra={"left_behind": swept})
     instance = str(uuid.uuid4())
@@ -104,14 +99,15 @@ async def _run(chosen: Settings) -> int:
     door = Door(chosen.functions_url, chosen.anon_key)
     loader = Loader(chosen.database_url)
     desk = Desk(workspaces, Intake(store, loader, door), Handover(store, loader, door))
-    benches = _benches(chosen, made, desk)
+    benches = workbenches.in_processes(chosen, made, desk)
+    benches.update(await workbenches.in_containers(chosen, dock))
     registration = Registration(
         instance=instance,
         name=chosen.name,
         offers=tuple(sorted(benches)),
         capacity=chosen.capacity,
         version=_version(),
-        sandbox=dict(made.description),
+        sandbox={**made.description, **({"containers": dock.description} if dock else {})},
     )
     try:
         terms = await _introduce(store, registration, shutdown)
@@ -129,8 +125,11 @@ async def _run(chosen: Settings) -> int:
                 benches=benches,
                 desk=desk,
                 door=door,
+                dock=dock if isinstance(dock, Dock) else None,
             )
     finally:
+        if isinstance(dock, Dock):
+            await dock.daemon.close()
         await door.close()
         await store.close()
         await asyncio.to_thread(_clean_up, workspaces, groups)
@@ -145,81 +144,6 @@ def _store(chosen: Settings, instance: str) -> Verbs:
     from runner.store import failpoint  # noqa: PLC0415 - a matter of crash tests alone
 
     return failpoint.FallibleVerbs(chosen.database_url, instance, failpoint.read(chosen.failpoints))
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where attempts are laid out and where their results go."""
-
-    workspaces: Workspaces
-    intake: Intake
-    handover: Handover
-
-
-def _benches(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
-    """What this runner can carry out, by `job_type/engine`. What it cannot is logged with the reason."""
-    benches: dict[str, Bench] = {}
-    written_by = models.read(chosen.continue_config, chosen.environment)
-    place = Place(chosen.engines, models=written_by.names)
-    for job_type, executor in chosen.executors.items():
-        if executor == "scripted":
-            benches.update(
-                {
-                    f"{job_type}/{engine}": Bench(ScriptedExecutor())
-                    for engine in registry.ENGINES[job_type] or place.models
-                }
-            )
-            continue
-        if job_type == SchemaMigration.name:
-            benches.update(_migrations(chosen, made, desk))
-            continue
-        try:
-            loaded = registry.load(job_type, place)
-        except ImportError as error:
-            log.error("not_offered", extra={"job_type": job_type, "reason": f"not installed: {error}"})
-            continue
-        if loaded is None:
-            continue
-        if isinstance(made, NoSandbox):
-            log.warning("not_offered", extra={"job_type": job_type, "reason": made.reason})
-            continue
-        process: Executor = ProcessExecutor(made)
-        if executor == "continue_cli":
-            process = ContinueExecutor(process, written_by)
-        for each in loaded.readiness():
-            if each.ready:
-                benches[f"{job_type}/{each.engine}"] = Bench(process, loaded)
-            else:
-                log.info(
-                    "not_offered", extra={"job_type": job_type, "engine": each.engine, "reason": each.reason}
-                )
-    return benches
-
-
-def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
-    """Migrations are carried out here, in the runner: only their files are read in the sandbox."""
-    place = Place(chosen.engines)
-    job_type = SchemaMigration(place)
-    (readiness,) = job_type.readiness()
-    if not chosen.targets:
-        readiness = Readiness(readiness.engine, "no CONTROL_ROOM_TARGET_<NAME>_URL is set")
-    if isinstance(made, NoSandbox):
-        readiness = Readiness(readiness.engine, made.reason)
-    if not readiness.ready or isinstance(made, NoSandbox):
-        log.info("not_offered", extra={"job_type": job_type.name, "reason": readiness.reason})
-        return {}
-    process = ProcessExecutor(made)
-    validation = Validation(process, CodeValidation(place), desk.workspaces, desk.intake)
-    executor = Migrations(
-        sandboxed=process,
-        job_type=job_type,
-        validation=validation,
-        workspaces=desk.workspaces,
-        intake=desk.intake,
-        handover=desk.handover,
-        targets=Directory(chosen.targets),
-    )
-    return {f"{job_type.name}/{readiness.engine}": Bench(executor)}
 
 
 async def _introduce(store: Verbs, registration: Registration, shutdown: Shutdown) -> Terms | None:
@@ -260,6 +184,7 @@ async def _work(
     benches: dict[str, Bench],
     desk: Desk,
     door: Door,
+    dock: Dock | None,
 ) -> None:
     workshop = Workshop(benches, desk.workspaces, Vault(chosen.environment), desk.intake, desk.handover)
 
@@ -331,6 +256,7 @@ async def _work(
             "outbox": outbox.run,
             "verification": verification.run,
             "health": health.run,
+            **({"dock": dock.run} if dock else {}),
         }.items()
     ]
     try:

@@ -26,12 +26,13 @@ JOB_TYPES = (
 )
 EXECUTORS = ("process", "scripted", "container", "kubernetes", "n8n", "continue_cli")
 #: What this version can do; the other names are known and refused with a reason.
-IMPLEMENTED = ("process", "scripted", "continue_cli")
+IMPLEMENTED = ("process", "scripted", "container", "continue_cli")
 DEFAULT_CAPACITY = 4
 DEFAULT_DRAIN_SECONDS = 30.0
 #: What models write is written by this executor alone.
 GENERATION = "code_generation"
 EXECUTOR_PREFIX = "CONTROL_ROOM_EXECUTOR_"
+IMAGE_PREFIX = "CONTROL_ROOM_IMAGE_"
 TARGET = re.compile(r"CONTROL_ROOM_TARGET_([A-Z0-9_]+)_URL")
 
 
@@ -53,6 +54,9 @@ class Settings:
     work_dir: Path
     callback_allow: tuple[Network, ...]
     share_network: bool
+    container_socket: Path | None
+    container_network: str
+    images: Mapping[str, str]
     log_format: str
     log_level: str
     health_file: Path | None
@@ -79,6 +83,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         work_dir=_work_dir(environment),
         callback_allow=_networks(environment, "CONTROL_ROOM_CALLBACK_ALLOW"),
         share_network=_choice(environment, "CONTROL_ROOM_SANDBOX_NETWORK", ("none", "host")) == "host",
+        container_socket=_socket(environment),
+        container_network=environment.get("CONTROL_ROOM_CONTAINER_NETWORK", "").strip() or "none",
+        images=_images(environment),
         log_format=_choice(environment, "CONTROL_ROOM_LOG_FORMAT", ("json", "text")),
         log_level=_choice(environment, "CONTROL_ROOM_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         health_file=_path(environment, "CONTROL_ROOM_HEALTH_FILE"),
@@ -172,6 +179,36 @@ def _executors(environment: Mapping[str, str]) -> dict[str, str]:
             )
         executors[job_type] = executor
     return executors
+
+
+def _images(environment: Mapping[str, str]) -> dict[str, str]:
+    """`CONTROL_ROOM_IMAGE_SPARK_ETL_DUCKDB`, or without the engine for all of a job type, as
+    `spark_etl/duckdb` and `spark_etl`."""
+    images: dict[str, str] = {}
+    for variable, value in environment.items():
+        if variable.startswith(IMAGE_PREFIX) and value.strip():
+            said = variable.removeprefix(IMAGE_PREFIX).lower()
+            job_type = next((each for each in JOB_TYPES if f"{said}_".startswith(f"{each}_")), None)
+            if job_type is None:
+                raise SettingsError(f"{variable} names no job type: use one of {', '.join(JOB_TYPES)}")
+            images[said.replace(f"{job_type}_", f"{job_type}/", 1)] = value.strip()
+    return images
+
+
+def _socket(environment: Mapping[str, str]) -> Path | None:
+    """The socket that is named, else the first that is there at the usual places of Docker and Podman."""
+    if named := environment.get("CONTROL_ROOM_CONTAINER_SOCKET", "").strip():
+        return Path(named.removeprefix("unix://"))
+    host = environment.get("DOCKER_HOST", "")
+    own = Path(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    usual = [
+        *([Path(host.removeprefix("unix://"))] if host.startswith("unix://") else []),
+        Path("/var/run/docker.sock"),
+        Path("/run/podman/podman.sock"),
+        own / "docker.sock",
+        own / "podman" / "podman.sock",
+    ]
+    return next((each for each in usual if each.is_socket()), None)
 
 
 def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:

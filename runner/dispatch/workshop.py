@@ -12,9 +12,10 @@ from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
 from runner.dispatch.vault import Vault
 from runner.dispatch.workspaces import Workspaces
-from runner.executor.base import Executor, Reporter
+from runner.executor.base import Executor, Heir, Inheritance, Reporter
 from runner.jobtype.base import JobType
 from runner.model.attempt import Attempt
+from runner.model.command import Command
 from runner.model.errors import Permanent
 from runner.model.outcome import Outcome
 from runner.model.termination import TerminationCode
@@ -67,10 +68,25 @@ class Workshop:
         job_type = bench.job_type
         if job_type is None:
             return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
-        async with self._workspaces.open(attempt.key) as workspace:
-            await self._intake.lay_out(attempt, workspace, packed=job_type.takes_packed_code)
-            command = await asyncio.to_thread(job_type.prepare, attempt, workspace)
-            await self._workspaces.hand_over(workspace)
+        left = await _left(bench.executor, attempt)
+        async with self._workspaces.open(attempt.key, left.place if left else None) as workspace:
+            if left is None:
+                command = await self._lay_out(attempt, job_type, workspace)
+            else:
+                command = left.command
             prepared = replace(workspace, command=command, secrets=secrets)
             outcome = await bench.executor.run(attempt, prepared, reporter)
             return await self._handover.complete(attempt, job_type, prepared, outcome)
+
+    async def _lay_out(self, attempt: Attempt, job_type: JobType, workspace: Workspace) -> Command:
+        await self._intake.lay_out(attempt, workspace, packed=job_type.takes_packed_code)
+        command = await asyncio.to_thread(job_type.prepare, attempt, workspace)
+        await self._workspaces.hand_over(workspace)
+        return command
+
+
+async def _left(executor: Executor, attempt: Attempt) -> Inheritance | None:
+    """Work of an older lease that goes on; a first lease has no elder."""
+    if attempt.lease > 1 and isinstance(executor, Heir):
+        return await executor.inherit(attempt)
+    return None

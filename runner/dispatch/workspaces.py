@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,11 +32,14 @@ class Workspaces:
         self._owner = owner
 
     @asynccontextmanager
-    async def open(self, key: Key) -> AsyncIterator[Workspace]:
-        """A new workspace, gone afterwards whatever happened inside."""
+    async def open(self, key: Key, left: Path | None = None) -> AsyncIterator[Workspace]:
+        """A new workspace, or one that a dead runner `left`; gone afterwards whatever happened inside."""
         place = self._mine / f"a{key.attempt_id}-l{key.lease}"
         try:
-            yield await asyncio.to_thread(self._make, place)
+            if left is None:
+                yield await asyncio.to_thread(self._make, place)
+            else:
+                yield await asyncio.to_thread(self._take_over, left, place)
         finally:
             await asyncio.shield(asyncio.to_thread(_remove, place))
 
@@ -44,16 +48,31 @@ class Workspaces:
         if self._owner is not None:
             await asyncio.to_thread(_chown, workspace.root, self._owner)
 
-    def sweep(self) -> int:
-        """Remove what runners left behind that are gone; how many there were. Blocking."""
+    def sweep(self, spare: Callable[[Path], bool] = lambda place: False) -> int:
+        """Remove what runners left behind that are gone, but the places to `spare`, in which somebody may
+        still be working; how many there were. Blocking."""
         orphans = [each for each in self._folder.iterdir() if ownership.is_orphan(each.name)]
         for orphan in orphans:
-            _remove(orphan)
+            spared = [place for place in _children(orphan) if spare(place)]
+            if not spared:
+                _remove(orphan)
+            for place in _children(orphan):
+                if place not in spared:
+                    _remove(place)
         return len(orphans)
 
     def close(self) -> None:
         """Remove our own directory. Blocking."""
         _remove(self._mine)
+
+    def _take_over(self, left: Path, place: Path) -> Workspace:
+        _remove(place)
+        self._mine.mkdir(exist_ok=True)
+        self._mine.chmod(0o711)
+        left.rename(place)
+        with contextlib.suppress(OSError):  # others may lie beside it
+            left.parent.rmdir()
+        return Workspace(root=place / "job", kept=place / "kept")
 
     def _make(self, place: Path) -> Workspace:
         workspace = Workspace(root=place / "job", kept=place / "kept")
@@ -68,6 +87,13 @@ class Workspaces:
         for folder in (workspace.inputs, workspace.outputs, workspace.staged_tables, workspace.table_outputs):
             folder.mkdir(parents=True)
         return workspace
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _chown(root: Path, owner: tuple[int, int]) -> None:

@@ -5,9 +5,12 @@ Every executor, the scripted fake included, obeys one suite: `tests/contract/`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from runner.model.attempt import Attempt
+from runner.model.command import Command
 from runner.model.outcome import Outcome, Usage
 from runner.model.stop import Stop
 from runner.model.workspace import Workspace
@@ -48,5 +51,26 @@ class Executor(Protocol):
         Failures of the work are returned as outcomes; `errors.Failure` may be raised instead. When the task
         is cancelled, every process of the work is dead before CancelledError leaves: at once when
         `reporter.stop` is LOST, after SIGTERM and a short grace otherwise.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """Work that goes on although its runner is gone: the folder that its workspace is in, to be renamed into
+    one's own, and what is known of its command (the limits)."""
+
+    place: Path
+    command: Command
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """An executor whose work outlives the runner that started it, beside its workspace on this machine."""
+
+    async def inherit(self, attempt: Attempt) -> Inheritance | None:
+        """What is left of an older lease of this attempt; `run` in its workspace goes on with it.
+
+        None when nothing is, and then nothing of an older lease works on any more. Raises Retryable.
         """
         ...

@@ -40,7 +40,7 @@ def detect(mountinfo: Path = Path("/proc/self/mountinfo"), own: Path = Path("/pr
                 probe = root / PARENT / f"probe-{os.getpid()}"
                 probe.mkdir()
                 probe.rmdir()
-            return V1(roots)
+            return V1(roots, v1, every=_hierarchies(mountinfo))
         except OSError as error:
             reasons.append(f"cgroup v1: {error.strerror}")
     return NoGroups("; ".join(reasons) or "no memory controller is mounted")
@@ -87,6 +87,13 @@ def _mounts(mountinfo: Path) -> tuple[dict[str, Path], Path | None]:
                 if option in CONTROLLERS:
                     v1[option] = mount_point
     return v1, v2
+
+
+def _hierarchies(mountinfo: Path) -> list[Path]:
+    """Where any hierarchy is mounted, whatever it controls."""
+    lines = mountinfo.read_text().splitlines()
+    split = [line.partition(" - ") for line in lines]
+    return [Path(before.split()[4]) for before, _, after in split if after.startswith("cgroup")]
 
 
 def _own_places(own: Path) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner.executor import groupfiles, ownership
@@ -10,13 +12,20 @@ from runner.executor.group import CPU_PERIOD_US, PARENT, Group, Measured
 from runner.model.command import Limits
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+NESTS = "containers"
 
 
 class V1:
     """One directory per controller."""
 
-    def __init__(self, roots: dict[str, Path]) -> None:
+    def __init__(
+        self, roots: dict[str, Path], mounts: dict[str, Path] | None = None, every: Sequence[Path] = ()
+    ) -> None:
+        """`roots` are where we are, under each controller; `mounts` are where its hierarchy begins; `every`
+        is where any hierarchy does."""
         self._roots = {name: root / PARENT for name, root in roots.items()}
+        self._mounts = {name: mount for name, mount in (mounts or {}).items() if name in CONTROLLERS}
+        self._every = every
 
     @property
     def description(self) -> dict[str, object]:
@@ -35,17 +44,24 @@ class V1:
         try:
             for folder in folders.values():
                 folder.mkdir(parents=True, exist_ok=True)
-            groupfiles.write(folders["memory"] / "memory.limit_in_bytes", limits.memory_bytes)
-            with contextlib.suppress(OSError):  # absent where swap is not accounted
-                groupfiles.write(folders["memory"] / "memory.memsw.limit_in_bytes", limits.memory_bytes)
-            groupfiles.write(folders["pids"] / "pids.max", limits.pids)
-            if "cpu" in folders:
-                groupfiles.write(folders["cpu"] / "cpu.cfs_period_us", CPU_PERIOD_US)
-                groupfiles.write(folders["cpu"] / "cpu.cfs_quota_us", int(limits.cpus * CPU_PERIOD_US))
+            _bound(folders, limits)
         except OSError:
             group.remove()
             raise
         return group
+
+    def nest(self, name: str, limits: Limits) -> V1Nest | None:
+        """Below a name that no runner owns: what is in it may outlive us and be adopted."""
+        if not {"memory", "pids"} <= self._mounts.keys():
+            return None
+        # From the beginning of the hierarchies: a daemon does not know where we are, and it may be elsewhere
+        # under each of them.
+        place = f"/{PARENT}/{NESTS}/{name}"
+        folders = {controller: mount / place.lstrip("/") for controller, mount in self._mounts.items()}
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        _bound(folders, limits)
+        return V1Nest(place, folders, [mount / place.lstrip("/") for mount in self._every])
 
     def sweep(self) -> int:
         """Every controller is swept; a group counts once."""
@@ -78,17 +94,7 @@ class V1Group:
 
     def measure(self) -> Measured:
         """memory.max_usage_in_bytes, cpuacct.usage and the oom_kill line of memory.oom_control."""
-        memory = self._folders["memory"]
-        cpu = (
-            groupfiles.number(self._folders["cpuacct"] / "cpuacct.usage")
-            if "cpuacct" in self._folders
-            else None
-        )
-        return Measured(
-            peak_memory_bytes=groupfiles.number(memory / "memory.max_usage_in_bytes"),
-            cpu_ms=None if cpu is None else cpu // 1_000_000,
-            oom_kills=groupfiles.keyed(memory / "memory.oom_control").get("oom_kill", 0),
-        )
+        return _measured(self._folders)
 
     def kill(self) -> None:
         """SIGKILL until nobody is left: v1 has no atomic kill, so a fork may slip through one round."""
@@ -99,3 +105,62 @@ class V1Group:
         self.kill()
         for folder in self._folders.values():
             groupfiles.remove(folder)
+
+
+class V1Nest:
+    """Its children have no bound of their own that is met before ours, so it is we who run out of memory.
+
+    The kills are counted where the killed were, and those groups are gone when it is asked; but who runs out
+    is notified, by an eventfd.
+    """
+
+    def __init__(self, place: str, folders: dict[str, Path], everywhere: Sequence[Path]) -> None:
+        self.place = place
+        self._folders = folders
+        self._everywhere = everywhere
+        memory = folders["memory"]
+        self._counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            control = os.open(memory / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                groupfiles.write(memory / "cgroup.event_control", f"{self._counter} {control}")
+            finally:
+                os.close(control)
+        except BaseException:
+            os.close(self._counter)
+            raise
+
+    def measure(self) -> Measured:
+        """As in a group of our own, with what we were notified of."""
+        try:
+            notified = os.eventfd_read(self._counter)
+        except BlockingIOError:
+            notified = 0
+        measured = _measured(self._folders)
+        return Measured(measured.peak_memory_bytes, measured.cpu_ms, measured.oom_kills + notified)
+
+    def remove(self) -> None:
+        """Also from hierarchies that we have nothing to do with: runtimes make their groups in all."""
+        os.close(self._counter)
+        for folder in {*self._folders.values(), *self._everywhere}:
+            groupfiles.remove_deep(folder)
+
+
+def _bound(folders: dict[str, Path], limits: Limits) -> None:
+    groupfiles.write(folders["memory"] / "memory.limit_in_bytes", limits.memory_bytes)
+    with contextlib.suppress(OSError):  # absent where swap is not accounted
+        groupfiles.write(folders["memory"] / "memory.memsw.limit_in_bytes", limits.memory_bytes)
+    groupfiles.write(folders["pids"] / "pids.max", limits.pids)
+    if "cpu" in folders:
+        groupfiles.write(folders["cpu"] / "cpu.cfs_period_us", CPU_PERIOD_US)
+        groupfiles.write(folders["cpu"] / "cpu.cfs_quota_us", int(limits.cpus * CPU_PERIOD_US))
+
+
+def _measured(folders: dict[str, Path]) -> Measured:
+    memory = folders["memory"]
+    cpu = groupfiles.number(folders["cpuacct"] / "cpuacct.usage") if "cpuacct" in folders else None
+    return Measured(
+        peak_memory_bytes=groupfiles.number(memory / "memory.max_usage_in_bytes"),
+        cpu_ms=None if cpu is None else cpu // 1_000_000,
+        oom_kills=groupfiles.keyed(memory / "memory.oom_control").get("oom_kill", 0),
+    )

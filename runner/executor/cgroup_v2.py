@@ -46,6 +46,10 @@ class V2:
             raise
         return group
 
+    def nest(self, name: str, limits: Limits) -> None:
+        """Not needed: daemons tell of an out-of-memory kill by themselves here."""
+        return
+
     def sweep(self) -> int:
         """Groups of runners that are gone."""
         names = groupfiles.orphans(self._parent)

@@ -47,6 +47,23 @@ class Group(Protocol):
         ...
 
 
+class Nest(Protocol):
+    """A control group that somebody else makes groups in: a daemon of containers. It outlives its maker."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, from the root of each hierarchy."""
+        ...
+
+    def measure(self) -> Measured:
+        """What everything in it used so far."""
+        ...
+
+    def remove(self) -> None:
+        """Remove it and what was left in it. Blocking."""
+        ...
+
+
 class Groups(Protocol):
     """Maker of groups on this machine."""
 
@@ -62,6 +79,11 @@ class Groups(Protocol):
 
     def make(self, name: str, limits: Limits) -> Group:
         """A new group with these limits. Raises OSError."""
+        ...
+
+    def nest(self, name: str, limits: Limits) -> Nest | None:
+        """A group for somebody else's groups, new or as it was left; None where that says nothing that the
+        somebody does not say as well. Raises OSError."""
         ...
 
     def sweep(self) -> int:
@@ -96,6 +118,10 @@ class NoGroups:
     def make(self, name: str, limits: Limits) -> Group:
         """A group that bounds and measures nothing."""
         return NoGroup()
+
+    def nest(self, name: str, limits: Limits) -> None:
+        """None can be made."""
+        return
 
     def sweep(self) -> int:
         """Nothing can be left behind."""

@@ -34,6 +34,14 @@ def remove_tree(folder: Path) -> None:
         remove(folder)
 
 
+def remove_deep(folder: Path) -> None:
+    """Kill and remove a group with all groups in it; nothing when it is not there."""
+    if folder.is_dir():
+        for inside, _, _ in os.walk(folder, topdown=False):
+            kill_all(Path(inside))
+            remove(Path(inside))
+
+
 def remove(folder: Path) -> None:
     """rmdir, which answers EBUSY for a moment after the last process has gone."""
     for _ in range(REMOVE_TRIES):

@@ -3,7 +3,7 @@
 Classic BPF, made here from the numbers of the machine, so nothing has to be installed. Denied calls answer
 EPERM; `clone3` answers ENOSYS, so that libc falls back to `clone`, whose flags can be looked at. Calls of a
 foreign architecture (32-bit on x86-64) kill the process. Where the architecture is not known there is no
-filter, and the description of the sandbox says so.
+filter, and the description of the sandbox says so. `profile` says the same to a daemon of containers.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import platform
 import struct
+from typing import Any
 
 # (x86_64, aarch64); None where the architecture has no such call
 _DENIED: dict[str, tuple[int, int | None]] = {
@@ -52,6 +53,19 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     "reboot": (169, 142),
     "quotactl": (179, 60),
     "syslog": (103, 116),
+    "clock_settime": (227, 112),
+    "settimeofday": (164, 170),
+    "kcmp": (312, 272),
+    "lookup_dcookie": (212, 18),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
+    "vhangup": (153, 58),
+    "fanotify_init": (300, 262),
+    "pidfd_getfd": (438, 438),
+    "quotactl_fd": (443, 443),
+    "uselib": (134, None),
+    "ustat": (136, None),
+    "sysfs": (139, None),
     "iopl": (172, None),
     "ioperm": (173, None),
 }
@@ -60,6 +74,7 @@ _CLONE3 = (435, 435)
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NAMESPACES = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
+_OCI_ARCH = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
@@ -100,3 +115,31 @@ def program(machine: str | None = None) -> bytes | None:
         (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("=HBBI", *each) for each in code)
+
+
+def profile(machine: str | None = None) -> dict[str, Any] | None:
+    """The same filter as runtimes of containers read it; None on an architecture we do not know.
+
+    The default one of Docker and Podman is longer, and lets code make user namespaces on some of them.
+    """
+    machine = machine or platform.machine()
+    if machine not in _AUDIT_ARCH:
+        return None
+    refused = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM}
+    flags = [1 << bit for bit in range(32) if _NAMESPACES >> bit & 1]
+    return {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "architectures": [_OCI_ARCH[machine]],
+        "syscalls": [
+            {"names": sorted(_DENIED), **refused},
+            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
+            *(
+                {
+                    "names": ["clone"],
+                    **refused,
+                    "args": [{"index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}],
+                }
+                for flag in flags
+            ),
+        ],
+    }

@@ -16,17 +16,23 @@ from typing import Any
 
 import pytest
 
-from runner.executor import cgroup, sandbox
+from dev import podman as dev_podman
+from dev.podman import Podman
+from dev.stack import state
+from runner.executor import cgroup, ownership, sandbox
+from runner.executor import dock as docks
 from runner.executor.base import Executor
+from runner.executor.container import ContainerExecutor
 from runner.executor.continue_cli import ContinueExecutor
+from runner.executor.dock import Dock
 from runner.executor.models import Model, Models
 from runner.executor.process import ProcessExecutor
-from runner.executor.sandbox import NoSandbox, Sandbox
+from runner.executor.sandbox import NOBODY, NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
 from runner.model.attempt import Attempt
 from runner.model.command import Command, Limits
 from runner.model.errors import Failure
-from runner.model.outcome import Outcome, Usage, failed
+from runner.model.outcome import Outcome, Succeeded, Usage, failed
 from runner.model.stop import Stop
 from runner.model.workspace import Workspace
 
@@ -67,6 +73,20 @@ class Recorder:
             while line not in self.text():
                 self.spoke.clear()
                 await self.spoke.wait()
+
+
+async def said(box: PythonPieces, code: str, **options: Any) -> list[str]:
+    """What a program that succeeds says on stdout."""
+    play = box.python(code, **options)
+    outcome = await play.end()
+    assert isinstance(outcome, Succeeded), (outcome, play.reporter.lines)
+    return play.reporter.text()
+
+
+def survivors(mark: str) -> list[str]:
+    """Processes of this machine whose command line holds the mark."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if mark in line and "ps -eo" not in line]
 
 
 def make_attempt(**changes: Any) -> Attempt:
@@ -246,6 +266,31 @@ def process(made_sandbox: Sandbox, folder: Path) -> PythonPieces:
     return made
 
 
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman's service on a socket of this session, with an image of Debian and Python."""
+    if reason := dev_podman.missing():
+        pytest.skip(reason)
+    with dev_podman.service(state.home() / "podman") as made:
+        dev_podman.base_image(made)
+        yield made
+
+
+@pytest.fixture
+async def dock(podman: Podman, folder: Path) -> AsyncIterator[Dock]:
+    made = await docks.probe(podman.socket, cgroup.detect(), folder, network="none")
+    assert isinstance(made, Dock), made.reason
+    assert await made.try_image(dev_podman.BASE) == ""
+    yield made
+    await made.daemon.close()
+
+
+@pytest.fixture
+def container(dock: Dock, folder: Path) -> PythonPieces:
+    executor = ContainerExecutor(dock, {"code_validation/default": dev_podman.BASE}, grace_seconds=1.0)
+    return PythonPieces(executor, folder / ownership.own_name(), (NOBODY, NOBODY))
+
+
 @pytest.fixture
 def continue_cli(made_sandbox: Sandbox, folder: Path) -> PythonPieces:
     """The process executor with the way to a model beside it, which these pieces do not go."""
@@ -265,11 +310,19 @@ def scripted(folder: Path) -> ScriptedPieces:
 
 
 #: Each name is a fixture that makes a workbench; what is not on every machine runs with `--with NAME`.
-HOUSES = ("process", "continue_cli", "scripted")
+CONTAINER = pytest.param("container", marks=pytest.mark.needs("container"))
+HOUSES = ("process", "continue_cli", "scripted", CONTAINER)
 
 
 @pytest.fixture(params=HOUSES)
 def bench(request: pytest.FixtureRequest) -> PythonPieces | ScriptedPieces:
     """Every executor in turn."""
     made: PythonPieces | ScriptedPieces = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture(params=["process", CONTAINER])
+def box(request: pytest.FixtureRequest) -> PythonPieces:
+    """Every executor that keeps code in by itself, on this machine."""
+    made: PythonPieces = request.getfixturevalue(request.param)
     return made

@@ -1,0 +1,137 @@
+"""Podman's service for tests and benchmarks: a root of its own, a socket that a Docker client can speak to.
+
+Works where root may not raise limits (no CAP_SYS_RESOURCE) and where control groups are of both versions:
+runc, plain files instead of systemd, ulimits that are not above ours. Sessions share the images, each has a
+socket of its own. `scripts/setup --with container` installs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+START_SECONDS = 20.0
+_CONFIGURATION = """\
+[engine]
+runtime = "{runtime}"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
+log_driver = "k8s-file"
+"""
+
+
+@dataclass(frozen=True)
+class Podman:
+    """A root of images and containers, with or without a service."""
+
+    folder: Path
+
+    @property
+    def socket(self) -> Path:
+        """Where the service listens."""
+        return self.folder / f"podman-{os.getpid()}.sock"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every call of podman needs."""
+        return {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")}
+
+    def argv(self, *words: str) -> list[str]:
+        """A call of podman."""
+        roots = ["--root", str(self.folder / "root"), "--runroot", str(self.folder / "run")]
+        # Each end of a container starts a podman that tidies up, and as its last it takes away the mount over
+        # the images that the service has just mounted a root below: a container in ten cannot be removed.
+        alone = ["--storage-driver=overlay", "--storage-opt=overlay.skip_mount_home=true"]
+        return ["podman", *roots, *alone, "--log-level=error", *words]
+
+    def run(self, *words: str, seconds: float = 900) -> str:
+        """Call it, and what it printed."""
+        return subprocess.run(
+            self.argv(*words),
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        ).stdout
+
+    def has(self, image: str) -> bool:
+        """Whether the image is here."""
+        argv = self.argv("image", "exists", image)
+        return subprocess.run(argv, env=self.environment, check=False, capture_output=True).returncode == 0
+
+
+def missing() -> str:
+    """What is not installed, with the mend; "" when all is there."""
+    for program in ("podman", "runc", "mmdebstrap"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed (scripts/setup --with container)"
+    return "" if os.getuid() == 0 else "only root may start it here"
+
+
+def lay_out(folder: Path) -> Podman:
+    """Its folder and configuration; nothing runs yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    text = _CONFIGURATION.format(runtime="runc", files=files, processes=4096)
+    (folder / "containers.conf").write_text(text)
+    return Podman(folder)
+
+
+@contextlib.contextmanager
+def service(folder: Path) -> Iterator[Podman]:
+    """The service, ready; stopped afterwards."""
+    made = lay_out(folder)
+    made.socket.unlink(missing_ok=True)
+    log = (folder / "service.log").open("wb")
+    process = subprocess.Popen(
+        made.argv("system", "service", "--time=0", f"unix://{made.socket}"),
+        env=made.environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _await(made, process)
+        yield made
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+        made.socket.unlink(missing_ok=True)
+
+
+def _await(made: Podman, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not made.socket.is_socket():
+        if process.poll() is not None or time.monotonic() > end:
+            said = (made.folder / "service.log").read_text("utf-8", "replace")[-500:]
+            raise RuntimeError(f"podman's service did not start: {said}")
+        time.sleep(0.02)
+
+
+BASE = "localhost/control-room-base:bookworm-2"
+_PACKAGES = "python3-minimal,python3,python3-venv,dash,coreutils,base-files,base-passwd,ca-certificates"
+
+
+def base_image(podman: Podman) -> str:
+    """A small Debian with Python, made from packages: where no registry of images can be reached. The first
+    time takes half a minute."""
+    if not podman.has(BASE):
+        tar = podman.folder / "base.tar"
+        hooks = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
+        argv = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={_PACKAGES}", hooks]
+        argv += ["bookworm", str(tar)]
+        subprocess.run(argv, check=True, capture_output=True, timeout=900)
+        podman.run("import", str(tar), BASE)
+        tar.unlink()
+    return BASE

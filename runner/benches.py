@@ -1,0 +1,144 @@
+"""What this runner can carry out, and how: a part of the composition root.
+
+What it cannot is logged with the reason, `not_offered`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from runner.dispatch.handover import Handover
+from runner.dispatch.intake import Intake
+from runner.dispatch.migration import Migrations
+from runner.dispatch.validation import Validation
+from runner.dispatch.workshop import Bench
+from runner.dispatch.workspaces import Workspaces
+from runner.executor import dock as docks
+from runner.executor import models
+from runner.executor.base import Executor
+from runner.executor.container import ContainerExecutor
+from runner.executor.continue_cli import ContinueExecutor
+from runner.executor.dock import Dock, NoDock
+from runner.executor.group import Groups
+from runner.executor.process import ProcessExecutor
+from runner.executor.sandbox import NoSandbox, Sandbox
+from runner.executor.scripted import ScriptedExecutor
+from runner.jobtype import registry
+from runner.jobtype.base import Place, Readiness
+from runner.jobtype.code_validation import CodeValidation
+from runner.jobtype.schema_migration import SchemaMigration
+from runner.settings import IMAGE_PREFIX, Settings
+from runner.target.directory import Directory
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where attempts are laid out and where their results go."""
+
+    workspaces: Workspaces
+    intake: Intake
+    handover: Handover
+
+
+def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
+    """What is carried out in sandboxes of this machine, by `job_type/engine`; what is played, too."""
+    benches: dict[str, Bench] = {}
+    written_by = models.read(chosen.continue_config, chosen.environment)
+    place = Place(chosen.engines, models=written_by.names)
+    for job_type, executor in chosen.executors.items():
+        if executor == "scripted":
+            benches.update(
+                {
+                    f"{job_type}/{engine}": Bench(ScriptedExecutor())
+                    for engine in registry.ENGINES[job_type] or place.models
+                }
+            )
+            continue
+        if executor == "container":
+            continue
+        if job_type == SchemaMigration.name:
+            benches.update(_migrations(chosen, made, desk))
+            continue
+        try:
+            loaded = registry.load(job_type, place)
+        except ImportError as error:
+            log.error("not_offered", extra={"job_type": job_type, "reason": f"not installed: {error}"})
+            continue
+        if loaded is None:
+            continue
+        if isinstance(made, NoSandbox):
+            log.warning("not_offered", extra={"job_type": job_type, "reason": made.reason})
+            continue
+        process: Executor = ProcessExecutor(made)
+        if executor == "continue_cli":
+            process = ContinueExecutor(process, written_by)
+        for each in loaded.readiness():
+            if each.ready:
+                benches[f"{job_type}/{each.engine}"] = Bench(process, loaded)
+            else:
+                log.info(
+                    "not_offered", extra={"job_type": job_type, "engine": each.engine, "reason": each.reason}
+                )
+    return benches
+
+
+async def find_dock(chosen: Settings, groups: Groups) -> Dock | NoDock | None:
+    """The daemon of containers, where one is asked for."""
+    if "container" not in chosen.executors.values():
+        return None
+    return await docks.probe(
+        chosen.container_socket, groups, chosen.work_dir, network=chosen.container_network
+    )
+
+
+async def in_containers(chosen: Settings, dock: Dock | NoDock | None) -> dict[str, Bench]:
+    """What is carried out in containers: each job type and engine that has an image which works here."""
+    benches: dict[str, Bench] = {}
+    place = Place(None, image=True)
+    for job_type in (name for name, executor in chosen.executors.items() if executor == "container"):
+        loaded = registry.load(job_type, place)
+        engines = [each.engine for each in loaded.readiness() if each.ready] if loaded else []
+        for engine in engines:
+            name = f"{job_type}/{engine}"
+            image = chosen.images.get(name) or chosen.images.get(job_type)
+            if isinstance(dock, NoDock):
+                reason = dock.reason
+            elif image is None:
+                reason = f"{IMAGE_PREFIX}{name.replace('/', '_').upper()} is not set (deploy/images)"
+            else:
+                assert dock is not None
+                reason = await dock.try_image(image)
+            if reason or image is None or not isinstance(dock, Dock):
+                log.warning("not_offered", extra={"job_type": job_type, "engine": engine, "reason": reason})
+            else:
+                benches[name] = Bench(ContainerExecutor(dock, {name: image}), loaded)
+    return benches
+
+
+def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
+    """Migrations are carried out here, in the runner: only their files are read in the sandbox."""
+    place = Place(chosen.engines)
+    job_type = SchemaMigration(place)
+    (readiness,) = job_type.readiness()
+    if not chosen.targets:
+        readiness = Readiness(readiness.engine, "no CONTROL_ROOM_TARGET_<NAME>_URL is set")
+    if isinstance(made, NoSandbox):
+        readiness = Readiness(readiness.engine, made.reason)
+    if not readiness.ready or isinstance(made, NoSandbox):
+        log.info("not_offered", extra={"job_type": job_type.name, "reason": readiness.reason})
+        return {}
+    process = ProcessExecutor(made)
+    validation = Validation(process, CodeValidation(place), desk.workspaces, desk.intake)
+    executor = Migrations(
+        sandboxed=process,
+        job_type=job_type,
+        validation=validation,
+        workspaces=desk.workspaces,
+        intake=desk.intake,
+        handover=desk.handover,
+        targets=Directory(chosen.targets),
+    )
+    return {f"{job_type.name}/{readiness.engine}": Bench(executor)}

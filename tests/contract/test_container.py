@@ -1,0 +1,240 @@
+"""Containers beyond what every box keeps in: images, leftovers, and work that outlives its runner.
+
+Needs `scripts/test --with container`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dev import podman as dev_podman
+from dev.podman import Podman
+from runner.dispatch.workspaces import Workspaces
+from runner.executor import berth, cgroup
+from runner.executor import dock as docks
+from runner.executor.container import ContainerExecutor
+from runner.executor.dock import PREFIX, Dock, NoDock
+from runner.executor.group import NoGroups
+from runner.executor.sandbox import NOBODY
+from runner.model.command import Command
+from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
+from runner.model.stop import Stop
+from runner.model.termination import TerminationCode
+from tests.contract.conftest import PythonPieces, Recorder, make_attempt, said, survivors
+
+pytestmark = pytest.mark.needs("container")
+OFFER = "code_validation/default"
+
+
+async def left_in(dock: Dock, folder: Path) -> list[str]:
+    """Containers and control groups of runners that work in this folder."""
+    containers = [each.container for each in await dock.daemon.list({PREFIX + "work": str(folder)})]
+    return [*containers, *groups_left()]
+
+
+def groups_left() -> list[str]:
+    """Control groups around containers of attempts."""
+    return [str(each) for each in Path("/sys/fs/cgroup").glob("*/control-room/containers/control-room-a*")]
+
+
+async def test_nothing_is_left_of_an_attempt(container: PythonPieces, dock: Dock, folder: Path) -> None:
+    ended, hanging = container.play("succeed"), container.play("hang")
+    await ended.end()
+    await hanging.reporter.until("hanging")
+    assert len(await left_in(dock, folder)) > 0
+    await hanging.stop(Stop.LOST)
+
+    assert await left_in(dock, folder) == []
+    assert list(ended.workspace.kept.iterdir()) == []
+    descriptors = len(os.listdir("/proc/self/fd"))
+    await container.play("succeed").end()
+    await asyncio.sleep(0)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+@pytest.mark.parametrize("milliseconds", [0, 5, 20, 50, 100, 200])
+async def test_a_stop_while_the_container_is_being_made_leaves_nobody(
+    container: PythonPieces, dock: Dock, folder: Path, milliseconds: int
+) -> None:
+    mark = f"/usr/bin/sleep 16181{milliseconds}"
+    play = container.start(container.workspace(), make_attempt(), Command(argv=tuple(mark.split())))
+    await asyncio.sleep(milliseconds / 1000)
+    await play.stop(Stop.LOST)
+
+    assert survivors(mark) == []
+    assert await left_in(dock, folder) == []
+
+
+async def test_this_machine_is_out_of_sight(container: PythonPieces, folder: Path) -> None:
+    lines = await said(
+        container,
+        f"import os; print(os.path.exists({str(folder)!r}), os.listdir('/root') if os.access('/root', 4) else [])",
+    )
+
+    assert lines == ["False []"]
+
+
+async def test_a_container_is_named_and_labelled_by_its_attempt(container: PythonPieces, dock: Dock) -> None:
+    play = container.play("hang")
+    await play.reporter.until("hanging")
+    attempt = make_attempt(attempt_id=1)
+    wanted = {"tenant": attempt.tenant_id, "run": "9", "attempt": "1", "lease": "3"}
+    (found,) = await dock.daemon.list({PREFIX + name: value for name, value in wanted.items()})
+    await play.stop(Stop.LOST)
+
+    assert found.labels[PREFIX + "name"].startswith("control-room-a1-l3-")
+    assert play.reporter.outside == f"container:{found.labels[PREFIX + 'name']}"
+
+
+async def test_an_image_that_is_not_here_is_not_fetched_without_a_digest(dock: Dock, folder: Path) -> None:
+    there = "127.0.0.1:1/some/image"
+    unpinned = PythonPieces(ContainerExecutor(dock, {OFFER: f"{there}:latest"}), folder, (NOBODY, NOBODY))
+    refused = await unpinned.play("succeed").end()
+    pinned = PythonPieces(
+        ContainerExecutor(dock, {OFFER: f"{there}@sha256:{'0' * 64}"}), folder / "b", (NOBODY, NOBODY)
+    )
+    tried = await pinned.play("succeed").end()
+
+    assert isinstance(refused, PermanentFailure)
+    assert refused.code is TerminationCode.NOT_GRANTED
+    assert isinstance(tried, RetryableFailure)
+    assert tried.code is TerminationCode.EXECUTOR_UNAVAILABLE
+
+
+async def test_a_digest_names_an_image_that_is_here(dock: Dock, podman: Podman, folder: Path) -> None:
+    name = podman.run("image", "inspect", "--format", "{{index .RepoDigests 0}}", dev_podman.BASE).strip()
+    pieces = PythonPieces(ContainerExecutor(dock, {OFFER: name}), folder, (NOBODY, NOBODY))
+
+    assert "@sha256:" in name
+    assert isinstance(await pieces.play("succeed").end(), Succeeded)
+
+
+async def test_without_a_group_around_it_the_daemons_word_counts(podman: Podman, folder: Path) -> None:
+    made = await docks.probe(podman.socket, NoGroups("for this test"), folder, network="none")
+    assert isinstance(made, Dock)
+    assert await made.try_image(dev_podman.BASE) == ""
+    pieces = PythonPieces(ContainerExecutor(made, {OFFER: dev_podman.BASE}), folder, (NOBODY, NOBODY))
+    outcome = await pieces.play("run_out_of_memory").end()
+    await made.daemon.close()
+
+    assert outcome.usage.exit_code == 137
+    assert isinstance(outcome, RetryableFailure)
+
+
+async def test_a_daemon_that_is_none_is_told_with_the_mend(tmp_path: Path) -> None:
+    nobody = await docks.probe(tmp_path / "nobody.sock", cgroup.detect(), tmp_path, network="none")
+    nowhere = await docks.probe(None, cgroup.detect(), tmp_path, network="none")
+
+    assert isinstance(nobody, NoDock)
+    assert "nobody.sock" in nobody.reason
+    assert isinstance(nowhere, NoDock)
+    assert "CONTROL_ROOM_CONTAINER_SOCKET" in nowhere.reason
+
+
+# --------------------------------------------------------------------- work that outlives its runner
+
+
+@pytest.fixture
+async def killed(podman: Podman, dock: Dock, folder: Path) -> AsyncIterator[Path]:
+    """A runner was killed with kill -9 in the middle; the workspace that it left."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.contract.doomed",
+        str(podman.socket),
+        str(folder),
+        dev_podman.BASE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while (line := await process.stdout.readline()) != b"two\n":
+            assert line, "the runner died by itself"
+    await asyncio.sleep(0.3)  # how far it has told is written a moment later
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    ((place, _),) = berth.found(folder, orphans=True)
+    yield place
+    await dock.sweep(patience=0)
+
+
+async def test_work_goes_on_when_its_runner_is_killed_and_is_adopted(
+    killed: Path, dock: Dock, folder: Path
+) -> None:
+    executor = ContainerExecutor(dock, {OFFER: dev_podman.BASE})
+    workspaces = Workspaces(folder, (NOBODY, NOBODY))
+    workspaces.sweep(berth.is_taken)
+    attempt, reporter = make_attempt(lease=4, adopted=True), Recorder()
+    left = await executor.inherit(attempt)
+    assert left is not None
+    async with workspaces.open(attempt.key, left.place) as workspace:
+        (workspace.root / "go").touch()
+        outcome = await executor.run(attempt, replace(workspace, command=left.command), reporter)
+        written = (workspace.outputs / "a.txt").read_text()
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.values == {"found": 7}
+    assert reporter.text() == ["three"], "what the first had told is not told again"
+    assert written == "text"
+    assert killed not in dict(berth.found(folder, orphans=False))
+    assert await left_in(dock, folder) == []
+
+
+async def test_work_that_ended_while_nobody_looked_is_adopted_as_well(
+    killed: Path, dock: Dock, folder: Path
+) -> None:
+    (killed / "job" / "go").touch()
+    ((_, left),) = berth.found(folder, orphans=True)
+    async with asyncio.timeout(20):
+        while (state := await dock.daemon.inspect(left.container)) and state.running:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    executor, attempt, reporter = ContainerExecutor(dock, {}), make_attempt(lease=4), Recorder()
+    found = await executor.inherit(attempt)
+    assert found is not None
+    async with Workspaces(folder, None).open(attempt.key, found.place) as workspace:
+        outcome = await executor.run(attempt, replace(workspace, command=found.command), reporter)
+
+    assert isinstance(outcome, Succeeded)
+    assert reporter.text() == ["three"]
+
+
+async def test_what_nobody_adopts_is_removed_when_patience_ends(
+    killed: Path, dock: Dock, folder: Path
+) -> None:
+    assert await dock.sweep() == 0
+    assert len(await left_in(dock, folder)) > 0
+
+    assert await dock.sweep(patience=0) == 1
+    assert await left_in(dock, folder) == []
+    assert list(berth.found(folder, orphans=False)) == []
+
+
+async def test_other_work_of_the_attempt_is_not_adopted_but_ended(
+    killed: Path, dock: Dock, folder: Path
+) -> None:
+    executor = ContainerExecutor(dock, {})
+    left = await executor.inherit(make_attempt(lease=4, job_type="spark_etl"))
+
+    assert left is None
+    assert [each for each in await left_in(dock, folder) if "/" not in each] == []
+
+
+async def test_work_of_a_runner_that_lives_is_not_adopted_but_ended(
+    container: PythonPieces, dock: Dock
+) -> None:
+    play = container.play("hang")
+    await play.reporter.until("hanging")
+    left = await dock.inherit(make_attempt(attempt_id=1, lease=4))
+    outcome = await play.end()
+
+    assert left is None
+    assert isinstance(outcome, RetryableFailure)
