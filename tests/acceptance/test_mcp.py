@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -16,10 +17,11 @@ from tests.acceptance.rescue.conftest import Room, room, stack_folder
 
 __all__ = ["room", "stack_folder"]  # fixtures
 
+ORDERS = b"country,orders\nNL,2\nBE,1\n"
 JOB = """
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
-frame = spark.createDataFrame([("NL", 2), ("BE", 1)], ["country", "orders"])
+frame = spark.read.option("header", True).csv("/job/inputs/orders")
 frame.write.mode("overwrite").parquet("/job/outputs/out")
 print("two countries")
 """
@@ -57,6 +59,17 @@ def _read(text: str) -> Any:
 
 async def test_an_editor_submits_watches_and_reads_over_stdio(room: Room) -> None:
     room.start_runner()
+    content = base64.b64encode(ORDERS).decode()
+    body = {
+        "name": "orders.csv",
+        "kind": "data",
+        "size": len(ORDERS),
+        "content": content,
+        "encoding": "base64",
+    }
+    artifact = room.ask("POST", "/artifacts", json=body)["artifact_id"]
+    ready = "select version from artifact.versions where artifact_id = %s and state = 'READY'"
+    room.until("the upload is judged", lambda: room.query(ready, artifact))
     async with editor(room, room.tokens["operator"]) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         submitted = await call(
@@ -64,10 +77,12 @@ async def test_an_editor_submits_watches_and_reads_over_stdio(room: Room) -> Non
             "submit",
             spec="Two countries and their orders, for the test of the editor.",
             files={"job.py": JOB},
+            inputs=[{"name": "orders", "artifact_id": artifact}],
             outputs=[{"name": "out", "layer": "gold", "table": "of_the_editor"}],
         )
         run = await call(client, "wait", run_id=submitted["run_id"], seconds=90)
         logs = await call(client, "read_logs", run_id=submitted["run_id"], task_key="execute")
+        text = await call(client, "read_artifact", artifact_id=artifact)
         rows = await call(client, "read_table", layer="gold", table="of_the_editor")
         flow = await call(client, "lineage", run_id=submitted["run_id"])
         graph = await call(client, "lineage", dataset="gold.of_the_editor", depth=1)
@@ -88,6 +103,7 @@ async def test_an_editor_submits_watches_and_reads_over_stdio(room: Room) -> Non
         ["execute"],
     )
     assert any("two countries" in line for line in logs["lines"])
+    assert text.strip() == ORDERS.decode().strip()
     assert "NL" in json.dumps(rows)
     for said in (flow, graph):
         assert any("gold.of_the_editor" in node["id"] for node in said["graph"]), said
