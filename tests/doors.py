@@ -61,16 +61,32 @@ class Doors:
         """The same as the platform's operator."""
         return self._call(self.people, '{"role": "service_role"}', "service_role", function, body)
 
-    @staticmethod
-    def _call(connection: psycopg.Connection, claims: str, role: str, function: str, body: Any) -> Any:
+    def read(
+        self, tenant: Tenant, query: LiteralString, arguments: Sequence[Any], role: Role = "viewer"
+    ) -> Any:
+        """The one value of a query, as a member of the tenant."""
+        return self._as(self.people, tenant.claims(role), role, query, arguments)
+
+    @classmethod
+    def _call(cls, connection: psycopg.Connection, claims: str, role: str, function: str, body: Any) -> Any:
         statement = sql.SQL("select public.{}(%s::jsonb)").format(sql.Identifier(function))
+        return cls._as(connection, claims, role, statement, [json.dumps(body)])
+
+    @staticmethod
+    def _as(
+        connection: psycopg.Connection,
+        claims: str,
+        role: str,
+        statement: LiteralString | sql.Composed,
+        arguments: Sequence[Any],
+    ) -> Any:
         try:
             with connection.transaction():
                 connection.execute(
                     "select set_config('request.jwt.claims', %s, true), set_config('role', %s, true)",
                     [claims, role],
                 )
-                row = connection.execute(statement, [json.dumps(body)]).fetchone()
+                row = connection.execute(statement, arguments).fetchone()
         except psycopg.Error as error:
             if error.sqlstate != "PGRST":
                 raise
