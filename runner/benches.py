@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
+from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.migration import Migrations
 from runner.dispatch.validation import Validation
 from runner.dispatch.workshop import Bench
@@ -21,12 +22,14 @@ from runner.executor.container import ContainerExecutor
 from runner.executor.continue_cli import ContinueExecutor
 from runner.executor.dock import Dock, NoDock
 from runner.executor.group import Groups
+from runner.executor.n8n import N8nExecutor, Site
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
 from runner.jobtype import registry
 from runner.jobtype.base import Place, Readiness
 from runner.jobtype.code_validation import CodeValidation
+from runner.jobtype.kb_catalog import KbCatalog
 from runner.jobtype.schema_migration import SchemaMigration
 from runner.settings import IMAGE_PREFIX, Settings
 from runner.target.directory import Directory
@@ -57,7 +60,7 @@ def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dic
                 }
             )
             continue
-        if executor == "container":
+        if executor in ("container", "n8n"):
             continue
         if job_type == SchemaMigration.name:
             benches.update(_migrations(chosen, made, desk))
@@ -116,6 +119,33 @@ async def in_containers(chosen: Settings, dock: Dock | NoDock | None) -> dict[st
             else:
                 benches[name] = Bench(ContainerExecutor(dock, {name: image}), loaded)
     return benches
+
+
+async def in_n8n(chosen: Settings, mailbox: Mailbox) -> dict[str, Bench]:
+    """What workflows of n8n carry out for this runner."""
+    if chosen.n8n is None:
+        return {}
+    site = Site(
+        chosen.n8n.url,
+        chosen.n8n.report_url,
+        token=chosen.n8n.token,
+        api_key=chosen.n8n.api_key,
+        anon_key=chosen.anon_key,
+    )
+    executor = N8nExecutor(site, mailbox)
+    if reason := await executor.reason():
+        log.warning("not_offered", extra={"job_type": KbCatalog.name, "reason": reason})
+        await executor.close()
+        return {}
+    if site.api_key is None:
+        log.warning(
+            "n8n_unwatched",
+            extra={
+                "reason": "CONTROL_ROOM_N8N_API_KEY is not set: executions are not stopped, "
+                "and one that crashes is found by its deadline"
+            },
+        )
+    return {f"{KbCatalog.name}/default": Bench(executor, KbCatalog(Place(chosen.engines), outside=True))}
 
 
 def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:

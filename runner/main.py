@@ -27,6 +27,7 @@ from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
 from runner.dispatch.ledger import Ledger
 from runner.dispatch.loop import Dispatcher
+from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
 from runner.dispatch.upkeep import Sealer, Tidier
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 #: How long a stopping runner still offers outcomes and results of callbacks to the database.
 LAST_WRITES_SECONDS = 15.0
 LAST_CALLBACKS_SECONDS = 5.0
+#: How often reports from outside are looked for where nothing was said.
+REPORTS_POLL_SECONDS = 5.0
 
 
 def main() -> int:
@@ -99,8 +102,10 @@ async def _run(chosen: Settings) -> int:
     door = Door(chosen.functions_url, chosen.anon_key)
     loader = Loader(chosen.database_url)
     desk = Desk(workspaces, Intake(store, loader, door), Handover(store, loader, door))
+    mailbox = Mailbox(store, poll_seconds=REPORTS_POLL_SECONDS)
     benches = workbenches.in_processes(chosen, made, desk)
     benches.update(await workbenches.in_containers(chosen, dock))
+    benches.update(await workbenches.in_n8n(chosen, mailbox))
     registration = Registration(
         instance=instance,
         name=chosen.name,
@@ -126,6 +131,7 @@ async def _run(chosen: Settings) -> int:
                 desk=desk,
                 door=door,
                 dock=dock if isinstance(dock, Dock) else None,
+                mailbox=mailbox,
             )
     finally:
         if isinstance(dock, Dock):
@@ -185,6 +191,7 @@ async def _work(
     desk: Desk,
     door: Door,
     dock: Dock | None,
+    mailbox: Mailbox,
 ) -> None:
     workshop = Workshop(benches, desk.workspaces, Vault(chosen.environment), desk.intake, desk.handover)
 
@@ -239,6 +246,7 @@ async def _work(
             "control_room_deliveries": outbox.wake,
             "control_room_uploads": verification.wake,
             "control_room_audit": sealer.wake,
+            "control_room_outside": mailbox.wake,
         },
         health.changed,
     )
@@ -255,6 +263,7 @@ async def _work(
             "tidier": Tidier(store).run,
             "outbox": outbox.run,
             "verification": verification.run,
+            "mailbox": mailbox.run,
             "health": health.run,
             **({"dock": dock.run} if dock else {}),
         }.items()

@@ -26,7 +26,9 @@ JOB_TYPES = (
 )
 EXECUTORS = ("process", "scripted", "container", "kubernetes", "n8n", "continue_cli")
 #: What this version can do; the other names are known and refused with a reason.
-IMPLEMENTED = ("process", "scripted", "container", "continue_cli")
+IMPLEMENTED = ("process", "scripted", "container", "continue_cli", "n8n")
+#: What n8n can carry out: the job types whose workflow ships (deploy/n8n).
+FOR_N8N = ("kb_catalog",)
 DEFAULT_CAPACITY = 4
 DEFAULT_DRAIN_SECONDS = 30.0
 #: What models write is written by this executor alone.
@@ -34,6 +36,16 @@ GENERATION = "code_generation"
 EXECUTOR_PREFIX = "CONTROL_ROOM_EXECUTOR_"
 IMAGE_PREFIX = "CONTROL_ROOM_IMAGE_"
 TARGET = re.compile(r"CONTROL_ROOM_TARGET_([A-Z0-9_]+)_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class N8n:
+    """Where n8n is. `report_url` is where it finds the API, which may have another name from there."""
+
+    url: str
+    token: str = field(repr=False)
+    api_key: str | None = field(repr=False)
+    report_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,7 @@ class Settings:
     drain_seconds: float
     executors: Mapping[str, str]
     targets: Mapping[str, str] = field(repr=False)
+    n8n: N8n | None
     engines: Path | None
     continue_config: Path | None
     work_dir: Path
@@ -68,6 +81,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     """The settings of this environment. Raises SettingsError."""
     supabase_url = _url(environment, "CONTROL_ROOM_SUPABASE_URL")
     functions_url = environment.get("CONTROL_ROOM_FUNCTIONS_URL") or f"{supabase_url}/functions/v1/api"
+    executors = _executors(environment)
     return Settings(
         database_url=_database_url(environment),
         functions_url=functions_url,
@@ -76,8 +90,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         name=environment.get("CONTROL_ROOM_RUNNER_NAME") or socket.gethostname(),
         capacity=int(_number(environment, "CONTROL_ROOM_CAPACITY", DEFAULT_CAPACITY, 1, 10_000)),
         drain_seconds=_number(environment, "CONTROL_ROOM_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS, 0, 86_400),
-        executors=_executors(environment),
+        executors=executors,
         targets=_targets(environment),
+        n8n=_n8n(environment, functions_url) if "n8n" in executors.values() else None,
         engines=_folder(environment, "CONTROL_ROOM_ENGINES"),
         continue_config=_path(environment, "CONTROL_ROOM_CONTINUE_CONFIG"),
         work_dir=_work_dir(environment),
@@ -129,8 +144,8 @@ def _session_url(name: str, url: str, why: str) -> str:
     return url
 
 
-def _url(environment: Mapping[str, str], name: str) -> str:
-    url = _wanted(environment, name, "https://<project>.supabase.co").rstrip("/")
+def _url(environment: Mapping[str, str], name: str, example: str = "https://<project>.supabase.co") -> str:
+    url = _wanted(environment, name, example).rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError(f"{name} must be an http(s) URL, not {url!r}")
@@ -177,6 +192,8 @@ def _executors(environment: Mapping[str, str]) -> dict[str, str]:
             raise SettingsError(
                 f"{variable}={executor}: continue_cli carries {GENERATION}, and nothing else does"
             )
+        if executor == "n8n" and job_type not in FOR_N8N:
+            raise SettingsError(f"{variable}=n8n: there is a workflow for {', '.join(FOR_N8N)} alone")
         executors[job_type] = executor
     return executors
 
@@ -209,6 +226,15 @@ def _socket(environment: Mapping[str, str]) -> Path | None:
         own / "podman" / "podman.sock",
     ]
     return next((each for each in usual if each.is_socket()), None)
+
+
+def _n8n(environment: Mapping[str, str], functions_url: str) -> N8n:
+    return N8n(
+        url=_url(environment, "CONTROL_ROOM_N8N_URL", "https://n8n.example.com"),
+        token=_wanted(environment, "CONTROL_ROOM_N8N_TOKEN", "the value of the workflow's header credential"),
+        api_key=environment.get("CONTROL_ROOM_N8N_API_KEY") or None,
+        report_url=(environment.get("CONTROL_ROOM_N8N_REPORT_URL") or functions_url).rstrip("/"),
+    )
 
 
 def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:

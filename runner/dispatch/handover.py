@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from runner.dispatch import entries
 from runner.jobtype import harvest
 from runner.jobtype.base import Exit, JobType
 from runner.model.attempt import Attempt
-from runner.model.collected import ArtifactFile, Collected, TableFile
+from runner.model.collected import ArtifactFile, Collected, Column, Entry, TableFile
 from runner.model.errors import Failure, Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
 from runner.model.outcome import (
     Outcome,
     PermanentFailure,
     RetryableFailure,
+    StagedEntries,
     StagedTable,
     StoredArtifact,
     Succeeded,
@@ -90,14 +93,16 @@ class Handover:
                 values=collected.values,
             )
         tables = await self._load(attempt, workspace, collected.tables)
+        staged, values = await self._load_entries(attempt, workspace, collected.entries)
         artifacts = await self._upload(attempt, parcels)
         return replace(
             outcome,
             artifacts=artifacts,
             tables=tables,
+            entries=staged,
             lineage=(*outcome.lineage, *collected.lineage),
             catalog=(*outcome.catalog, *collected.catalog),
-            values={**outcome.values, **collected.values},
+            values={**outcome.values, **collected.values, **values},
         )
 
     async def _explain(
@@ -169,7 +174,7 @@ class Handover:
         staged: list[StagedTable] = []
         for table in tables:
             path = await asyncio.to_thread(_take_table, workspace, table)
-            staging = await self._open_output(attempt, table)
+            staging = await self._open_output(attempt, table.name, table.columns)
             rows = await self._loader.load(table.name, staging, table.columns, path)
             if table.rows is not None and rows != table.rows:
                 raise Permanent(
@@ -179,16 +184,29 @@ class Handover:
             staged.append(StagedTable(table.name, staging, table.layer, table.table, table.mode, rows))
         return tuple(staged)
 
-    async def _open_output(self, attempt: Attempt, table: TableFile) -> str:
+    async def _load_entries(
+        self, attempt: Attempt, workspace: Workspace, found: tuple[Entry, ...]
+    ) -> tuple[StagedEntries | None, dict[str, Any]]:
+        """Entries in staging, and what the run's values say of them."""
+        if not found:
+            return None, {}
+        kept = await asyncio.to_thread(entries.without_secrets, found, workspace.secrets.values())
+        path = workspace.kept / "entries.csv"
+        await asyncio.to_thread(entries.write, kept, path)
+        staging = await self._open_output(attempt, entries.NAME, entries.COLUMNS)
+        rows = await self._loader.load(entries.NAME, staging, entries.COLUMNS, path)
+        return StagedEntries(staging, rows), entries.summary(kept)
+
+    async def _open_output(self, attempt: Attempt, name: str, columns: Sequence[Column]) -> str:
         try:
-            return await self._store.open_output(attempt.key, table.name, table.columns)
+            return await self._store.open_output(attempt.key, name, columns)
         except StoreUnavailable as error:
             raise Retryable(TerminationCode.PUBLISH_FAILED, "the database went away while loading") from error
         except StoreRefused as error:
             if error.code == "STALE_LEASE":
                 raise StaleLease from error
             raise Permanent(
-                TerminationCode.OUTPUT_INVALID, f"table output {table.name}: {error.message[:500]}"
+                TerminationCode.OUTPUT_INVALID, f"table output {name}: {error.message[:500]}"
             ) from error
 
 

@@ -13,6 +13,7 @@ from runner.model.attempt import Attempt
 from runner.model.command import Command
 from runner.model.outcome import Outcome, Usage
 from runner.model.stop import Stop
+from runner.model.wire import Opening, Told
 from runner.model.workspace import Workspace
 
 
@@ -42,6 +43,20 @@ class Reporter(Protocol):
         ...
 
 
+class Mailbox(Protocol):
+    """Where reports of work that lives outside are waited for, by executors that need no eye on it
+    themselves."""
+
+    async def open(self, attempt: Attempt, workflow: str) -> Opening:
+        """A token for the work to report with, or what is to be adopted. Raises Permanent(NOT_GRANTED),
+        Retryable(EXECUTOR_UNAVAILABLE) or StaleLease."""
+        ...
+
+    async def wait(self, attempt: Attempt, seconds: float) -> Told:
+        """What is known once an end was reported, or after so many seconds."""
+        ...
+
+
 class Executor(Protocol):
     """Carries out one attempt."""
 
@@ -50,7 +65,8 @@ class Executor(Protocol):
 
         Failures of the work are returned as outcomes; `errors.Failure` may be raised instead. When the task
         is cancelled, every process of the work is dead before CancelledError leaves: at once when
-        `reporter.stop` is LOST, after SIGTERM and a short grace otherwise.
+        `reporter.stop` is LOST, after SIGTERM and a short grace otherwise. Work outside that was announced by
+        `external_id` goes on when `stop` is LOST or DRAIN: the next lease adopts it.
         """
         ...
 

@@ -31,5 +31,9 @@ def load(name: str, place: Place) -> JobType | None:
             from runner.jobtype.code_generation import CodeGeneration  # noqa: PLC0415
 
             return CodeGeneration(place)
+        case "kb_catalog":
+            from runner.jobtype.kb_catalog import KbCatalog  # noqa: PLC0415
+
+            return KbCatalog(place)
         case _:
             return None

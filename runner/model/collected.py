@@ -53,6 +53,24 @@ class TableFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A document of a knowledge base, or with a `problem` one that could not be read. `key` is what it is
+    called where it comes from, `headings` are (level, text), `source` says which input it was."""
+
+    key: str
+    title: str = ""
+    body: str = ""
+    headings: tuple[tuple[int, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    media_type: str = "text/plain"
+    language: str = "english"
+    url: str | None = None
+    source: JsonObject = field(default_factory=dict)
+    classification: str = "internal"
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
     """Everything an ended attempt leaves behind. `lineage` are OpenLineage RunEvents; `values` small
     results, `catalog` what databases elsewhere hold now. With a `failure` the attempt fails although its
@@ -60,6 +78,7 @@ class Collected:
 
     artifacts: tuple[ArtifactFile, ...] = ()
     tables: tuple[TableFile, ...] = ()
+    entries: tuple[Entry, ...] = ()
     lineage: tuple[JsonObject, ...] = ()
     catalog: tuple[JsonObject, ...] = ()
     values: JsonObject = field(default_factory=dict)

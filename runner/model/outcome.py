@@ -52,6 +52,14 @@ class StagedTable:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class StagedEntries:
+    """Entries of a knowledge base in a staging table, as `StagedTable`; where they go was submitted."""
+
+    staging: str
+    rows: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
     """The work is done; everything in here is published by the settle, together or not at all."""
@@ -60,6 +68,7 @@ class Succeeded:
     values: JsonObject = field(default_factory=dict)
     artifacts: tuple[StoredArtifact, ...] = ()
     tables: tuple[StagedTable, ...] = ()
+    entries: StagedEntries | None = None
     lineage: tuple[JsonObject, ...] = ()
     catalog: tuple[JsonObject, ...] = ()
 

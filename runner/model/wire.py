@@ -100,6 +100,22 @@ class StagedInput(Form):
     rows: int | None = None
 
 
+class Opening(Form):
+    """A token with which work outside reports on an attempt; none where what an earlier lease began goes
+    on, under its `external_id` if that is known."""
+
+    token: str | None = Field(default=None, repr=False)
+    external_id: str | None = None
+
+
+class Told(Form):
+    """What was reported about an attempt from outside: how it is called there, and how it ended."""
+
+    attempt_id: int
+    external_id: str | None = None
+    report: JsonObject | None = None
+
+
 class Upload(Form):
     """A person's upload that waits for its verdict."""
 
@@ -203,6 +219,8 @@ def outcome_form(outcome: Outcome) -> JsonObject:
             form = _ended("SUCCEEDED", TerminationCode.SUCCESS, "", outcome.usage)
             form["artifacts"] = [_artifact_form(each) for each in outcome.artifacts]
             form["tables"] = [_table_form(each) for each in outcome.tables]
+            if outcome.entries is not None:
+                form["entries"] = {"staging": outcome.entries.staging, "rows": outcome.entries.rows}
             form["lineage"] = list(outcome.lineage)
             form["catalog"] = list(outcome.catalog)
             form["values"] = outcome.values

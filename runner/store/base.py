@@ -17,12 +17,14 @@ from runner.model.outcome import Outcome
 from runner.model.wire import (
     Delivery,
     DeliverySettlement,
+    Opening,
     Renewal,
     ReportAnswer,
     Settlement,
     StagedInput,
     Terms,
     Tick,
+    Told,
     Unreadable,
     Upload,
 )
@@ -135,6 +137,14 @@ class Store(Protocol):
 
     async def open_input(self, key: Key, name: str) -> StagedInput:
         """A staging table that holds one table input."""
+        ...
+
+    async def open_outside(self, key: Key, workflow: str) -> Opening:
+        """A token for work that lives outside, if the tenant was granted the workflow."""
+        ...
+
+    async def read_outside(self, keys: Sequence[Key]) -> list[Told]:
+        """What was reported about those of these attempts that are still ours."""
         ...
 
     async def tick(self) -> Tick:

@@ -18,12 +18,14 @@ from runner.model.outcome import Canceled, Outcome, RetryableFailure, Succeeded,
 from runner.model.wire import (
     Delivery,
     DeliverySettlement,
+    Opening,
     Renewal,
     ReportAnswer,
     Settlement,
     StagedInput,
     Terms,
     Tick,
+    Told,
     Unreadable,
     Upload,
 )
@@ -53,6 +55,9 @@ class Row:
     message: str | None = None
     logs: list[LogLine] = field(default_factory=list)
     outcome: Outcome | None = None
+    external_id: str | None = None
+    token: str | None = None  # of the work outside
+    told: JsonObject | None = None
 
 
 class MemoryStore:
@@ -131,6 +136,7 @@ class MemoryStore:
             row = self._held(each.key)
             if row is not None:
                 row.logs.extend(each.logs)
+                row.external_id = each.external_id or row.external_id
                 if each.percent is not None:
                     row.percent, row.message = max(row.percent or 0, each.percent), each.message
             answers.append(
@@ -166,6 +172,37 @@ class MemoryStore:
         """There are no tables here."""
         self._enter("open_input")
         raise StoreRefused("INPUT_UNKNOWN" if self._held(key) else "STALE_LEASE", "there are no tables here")
+
+    def tell(self, token: str, report: JsonObject) -> bool:
+        """What the door does with a report from outside; false when the token is of nothing that lives."""
+        for row in self.rows.values():
+            if row.token == token and not row.final:
+                row.external_id = row.external_id or report.get("external_id")
+                if report["event"] != "progress":
+                    row.told = row.told or report
+                return True
+        return False
+
+    async def open_outside(self, key: Key, workflow: str) -> Opening:
+        """Every workflow is granted but one called "other"."""
+        self._enter("open_outside")
+        row = self._held(key)
+        if row is None:
+            raise StoreRefused("STALE_LEASE", "it is not held")
+        if workflow == "other":
+            raise StoreRefused("WORKFLOW_NOT_GRANTED", "it was not granted")
+        if row.token is not None and (row.external_id is not None or row.told is not None):
+            return Opening(external_id=row.external_id)
+        row.token = f"crat_{key.attempt_id}_0_{key.lease}"
+        return Opening(token=row.token)
+
+    async def read_outside(self, keys: Sequence[Key]) -> list[Told]:
+        """Fenced by (attempt, lease)."""
+        self._enter("read_outside")
+        rows = [(key, row) for key in keys if (row := self._held(key)) is not None and row.token is not None]
+        return [
+            Told(attempt_id=key.attempt_id, external_id=row.external_id, report=row.told) for key, row in rows
+        ]
 
     async def tick(self) -> Tick:
         """Leases that ran out wait again."""

@@ -145,6 +145,20 @@ class Verbs:
         )
         return wire.read_one(wire.StagedInput, answer)
 
+    async def open_outside(self, key: Key, workflow: str) -> wire.Opening:
+        """worker.open_outside"""
+        answer = await self._errands.value(
+            "select worker.open_outside(%s::bigint, %s::int, %s::text)",
+            [key.attempt_id, key.lease, workflow],
+        )
+        return wire.read_one(wire.Opening, answer)
+
+    async def read_outside(self, keys: Sequence[Key]) -> list[wire.Told]:
+        """worker.read_outside"""
+        items = [_without_none(key) for key in keys]
+        answer = await self._errands.value("select worker.read_outside(%s::jsonb)", [wire.dump(items)])
+        return wire.read_list(wire.Told, answer)
+
     async def tick(self) -> wire.Tick:
         """worker.tick"""
         return wire.read_one(

@@ -108,6 +108,13 @@ def scan(path: Path, known: Iterable[str] = ()) -> tuple[Finding, ...]:
     return _sorted(found)
 
 
+def scan_text(text: str, known: Iterable[str] = ()) -> tuple[str, ...]:
+    """The rules that a text breaks, in order."""
+    words = tuple(word.encode() for word in known if len(word) >= MIN_KNOWN)
+    data = text.encode("utf-8", "replace")
+    return tuple(sorted({rule for _, rule in _matches(data, words, is_text=True)}))
+
+
 def _sorted(found: set[Finding]) -> tuple[Finding, ...]:
     """In order; that a key with a known form is also assigned to something is not said twice."""
     known_forms = {each.line for each in found if each.rule != "assigned_secret"}

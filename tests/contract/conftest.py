@@ -19,6 +19,7 @@ import pytest
 from dev import podman as dev_podman
 from dev.podman import Podman
 from dev.stack import state
+from runner.dispatch.mailbox import Mailbox
 from runner.executor import cgroup, ownership, sandbox
 from runner.executor import dock as docks
 from runner.executor.base import Executor
@@ -26,6 +27,7 @@ from runner.executor.container import ContainerExecutor
 from runner.executor.continue_cli import ContinueExecutor
 from runner.executor.dock import Dock
 from runner.executor.models import Model, Models
+from runner.executor.n8n import N8nExecutor, Site
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NOBODY, NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
@@ -35,6 +37,8 @@ from runner.model.errors import Failure
 from runner.model.outcome import Outcome, Succeeded, Usage, failed
 from runner.model.stop import Stop
 from runner.model.workspace import Workspace
+from runner.store.memory import MemoryStore, Row
+from tests.contract.n8n_double import API_KEY, TOKEN, N8nDouble
 
 MIB = 1024**2
 
@@ -140,6 +144,9 @@ class Workbench:
         self._owner = owner
         self._count = 0
 
+    def recorder(self) -> Recorder:
+        return Recorder()
+
     def workspace(self) -> Workspace:
         self._count += 1
         place = self._folder / str(self._count)
@@ -162,7 +169,7 @@ class Workbench:
                     os.chown(Path(folder) / name, *self._owner, follow_symlinks=False)
         prepared = replace(workspace, command=command, secrets=secrets or {})
         attempt = replace(attempt, attempt_id=self._count)
-        reporter = Recorder()
+        reporter = self.recorder()
 
         async def run() -> Outcome:
             # A failure may be raised or returned; whoever calls an executor treats both alike.
@@ -204,6 +211,86 @@ class ScriptedPieces(Workbench):
         return self.start(
             self.workspace(), make_attempt(params={"script": script}), None, said.get("secrets")
         )
+
+
+class N8nRecorder(Recorder):
+    """Says what the suite waits for when the execution is under way: its own words stay in n8n."""
+
+    def external_id(self, identifier: str) -> None:
+        super().external_id(identifier)
+        self.log("stdout", "hanging")
+
+
+#: What of the suite has no meaning for a workflow, and why.
+NOT_OF_N8N = {
+    "speak": "an execution's lines stay in n8n",
+    "progress": "a workflow's progress goes by the door, not by the runner: tests/acceptance/test_n8n.py",
+    "value": "no secret is handed to n8n, so none can come back: test_secrets_are_not_handed_out",
+    "tell": "an execution's lines stay in n8n",
+    "run_out_of_memory": "n8n has no limits for one execution",
+    "write": "what a workflow makes comes as its result",
+}
+
+
+class N8nPieces(Workbench):
+    """Plays pieces as executions of a small n8n."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = MemoryStore()
+        self.mailbox = Mailbox(self.store, poll_seconds=0.1)
+        self.double = N8nDouble(self._tell)
+        self._looking: asyncio.Task[None] | None = None
+        site = Site(
+            "http://n8n.example", "https://api.example/functions/v1/api", token=TOKEN, api_key=API_KEY
+        )
+        super().__init__(self._executor(site), folder, None)
+        self.tells_out_of_memory = False
+
+    def _executor(self, site: Site) -> N8nExecutor:
+        return N8nExecutor(
+            site, self.mailbox, look_seconds=0.1, grace_seconds=0.3, transport=self.double.transport
+        )
+
+    def _tell(self, token: str, report: dict[str, Any]) -> bool:
+        told = self.store.tell(token, report)
+        self.mailbox.wake()
+        return told
+
+    def play(self, piece: str, **said: Any) -> Play:
+        if piece in NOT_OF_N8N:
+            pytest.skip(NOT_OF_N8N[piece])
+        if piece == "fail":
+            pytest.skip("a workflow has no exit code")
+        return self.begin(piece)
+
+    def begin(self, piece: str, *, token: str = TOKEN, away: bool = False, **changes: Any) -> Play:
+        if self._looking is None:
+            self._looking = asyncio.create_task(self.mailbox.run())
+        if token != TOKEN:
+            self.executor = self._executor(Site("http://n8n.example", "https://api.example", token=token))
+        values = changes.pop("values", {})
+        params = {"piece": piece, "values": values, **changes.pop("params", {})}
+        attempt = make_attempt(job_type="kb_catalog", params=params, token="the-lease-token", **changes)
+        workspace = self.workspace()
+        held = replace(attempt, attempt_id=self._count)
+        self.store.rows[self._count] = Row(held, running=True, expires=time.monotonic() + 600)
+        return self.start(workspace, attempt)
+
+    def adopt(self, play: Play) -> Play:
+        """The same attempt under the next lease."""
+        row = self.store.rows[self._count]
+        row.external_id = play.reporter.outside
+        row.attempt = replace(row.attempt, lease=row.attempt.lease + 1, external_id=play.reporter.outside)
+        return self.start(play.workspace, row.attempt)
+
+    def recorder(self) -> Recorder:
+        return N8nRecorder()
+
+    async def close(self) -> None:
+        await self.double.close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
 
 
 PROGRAMS = {
@@ -309,15 +396,22 @@ def scripted(folder: Path) -> ScriptedPieces:
     return ScriptedPieces(ScriptedExecutor(), folder, None)
 
 
+@pytest.fixture
+async def n8n(folder: Path) -> AsyncIterator[N8nPieces]:
+    made = N8nPieces(folder)
+    yield made
+    await made.close()
+
+
 #: Each name is a fixture that makes a workbench; what is not on every machine runs with `--with NAME`.
 CONTAINER = pytest.param("container", marks=pytest.mark.needs("container"))
-HOUSES = ("process", "continue_cli", "scripted", CONTAINER)
+HOUSES = ("process", "continue_cli", "scripted", "n8n", CONTAINER)
 
 
 @pytest.fixture(params=HOUSES)
-def bench(request: pytest.FixtureRequest) -> PythonPieces | ScriptedPieces:
+def bench(request: pytest.FixtureRequest) -> PythonPieces | ScriptedPieces | N8nPieces:
     """Every executor in turn."""
-    made: PythonPieces | ScriptedPieces = request.getfixturevalue(request.param)
+    made: PythonPieces | ScriptedPieces | N8nPieces = request.getfixturevalue(request.param)
     return made
 
 

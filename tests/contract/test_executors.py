@@ -9,9 +9,9 @@ import pytest
 from runner.model.outcome import RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
-from tests.contract.conftest import PythonPieces, ScriptedPieces
+from tests.contract.conftest import N8nPieces, PythonPieces, ScriptedPieces
 
-Bench = PythonPieces | ScriptedPieces
+Bench = PythonPieces | ScriptedPieces | N8nPieces
 
 
 async def test_work_that_ends_well_succeeds(bench: Bench) -> None:

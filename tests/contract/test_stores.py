@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
+from runner.dispatch import entries
 from runner.model.attempt import Attempt
 from runner.model.errors import StoreRefused, StoreUnavailable
 from runner.model.outcome import Canceled, PermanentFailure, RetryableFailure, StagedTable, Succeeded, Usage
 from runner.model.termination import TerminationCode
+from runner.model.wire import Opening
 from runner.store.base import Heartbeat, LogLine, Registration, Report, Store
 from runner.store.verbs import Verbs
 from tests.contract.houses import OFFER, House, MemoryHouse, PostgresHouse
@@ -352,3 +354,53 @@ async def claim_all(store: Store, told: set[int]) -> int:
     if attempts:
         await store.settle_attempts([(each.key, Succeeded()) for each in attempts])
     return len(attempts)
+
+
+async def test_work_outside_is_told_of_to_whoever_holds_the_attempt(house: House) -> None:
+    store = house.store()
+    house.submit()
+    attempt = await claim_one(store)
+    house.grant("kb_catalog")
+
+    opening = await store.open_outside(attempt.key, "kb_catalog")
+    assert opening.token is not None
+    assert (await store.read_outside([attempt.key]))[0].report is None
+    house.tell(opening.token, {"event": "complete", "result": {"answer": 42}, "external_id": "7"})
+    (told,) = await store.read_outside([attempt.key])
+
+    assert (told.attempt_id, told.external_id) == (attempt.attempt_id, "7")
+    assert told.report is not None
+    assert told.report["result"] == {"answer": 42}
+
+
+async def test_the_next_lease_adopts_what_the_outside_does(house: House) -> None:
+    store = house.store()
+    house.submit()
+    house.grant("kb_catalog")
+    first = await claim_one(store)
+    opening = await store.open_outside(first.key, "kb_catalog")
+    assert opening.token is not None
+    house.tell(opening.token, {"event": "progress", "external_id": "7"})
+    house.expire(first.attempt_id)
+    await store.tick()
+    second = await claim_one(store)
+
+    assert await store.open_outside(second.key, "kb_catalog") == Opening(external_id="7")
+    assert await store.read_outside([first.key]) == []
+    with pytest.raises(StoreRefused, match="STALE_LEASE"):
+        await store.open_outside(first.key, "kb_catalog")
+
+
+async def test_a_workflow_is_started_only_where_it_was_granted(house: House) -> None:
+    store = house.store()
+    house.submit()
+    attempt = await claim_one(store)
+
+    with pytest.raises(StoreRefused, match="WORKFLOW_NOT_GRANTED"):
+        await store.open_outside(attempt.key, "other")
+
+
+async def test_entries_have_the_columns_that_the_database_reads(postgres: PostgresHouse) -> None:
+    ((columns,),) = postgres.sql("select catalog.entry_columns()")
+
+    assert [{"name": each.name, "type": each.type} for each in entries.COLUMNS] == columns

@@ -166,15 +166,24 @@ def stack_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def room(stack_folder: Path) -> Iterator[Room]:
-    lines = _stack(stack_folder, "env").splitlines()
-    environment = {
+def _environment(folder: Path) -> dict[str, str]:
+    lines = _stack(folder, "env").splitlines()
+    return {
         name: value.strip("'") for name, value in (x.removeprefix("export ").split("=", 1) for x in lines)
     }
+
+
+def stack_url(folder: Path) -> str:
+    """The database of the stack, as its superuser."""
+    return _environment(folder)["DATABASE_URL"]
+
+
+@pytest.fixture
+def room(stack_folder: Path) -> Iterator[Room]:
+    environment = _environment(stack_folder)
     tokens = {
         role: _stack(stack_folder, "token", "--tenant", TENANT, "--role", role).strip()
-        for role in ("operator", "admin")
+        for role in ("viewer", "operator", "admin")
     }
     made = Room(environment, stack_folder, tokens)
     # the clockwork of the test: what takes 20 s in production takes 2 s here
