@@ -22,7 +22,6 @@ from runner.executor.container import ContainerExecutor
 from runner.executor.continue_cli import ContinueExecutor
 from runner.executor.dock import Dock, NoDock
 from runner.executor.group import Groups
-from runner.executor.n8n import N8nExecutor, Site
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
@@ -125,6 +124,8 @@ async def in_n8n(chosen: Settings, mailbox: Mailbox) -> dict[str, Bench]:
     """What workflows of n8n carry out for this runner."""
     if chosen.n8n is None:
         return {}
+    from runner.executor.n8n import N8nExecutor, Site  # noqa: PLC0415 - others have no use for httpx
+
     site = Site(
         chosen.n8n.url,
         chosen.n8n.report_url,
