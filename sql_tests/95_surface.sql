@@ -86,6 +86,7 @@ $q$, $list$
     callback.settle_one(uuid, bigint, integer, jsonb) | app_owner | app_system
     callback.refuse_early_delete() | app_owner
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
+    callback.wants_progress(uuid, bigint) | app_owner | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
     catalog.drop_staging(text) | app_system
@@ -333,7 +334,7 @@ $q$, $list$
     queue.admit(uuid, bigint) | app_owner | app_system
     queue.admit_all() | app_owner | app_system
     queue.advance(uuid, bigint) | app_owner | app_system
-    queue.advance(uuid[], bigint[], bigint[]) | app_owner | app_system
+    queue.advance(uuid[], bigint[], bigint[], uuid[]) | app_owner | app_system
     queue.backfill_counts(uuid, bigint) | app_owner
     queue.backfill_values(jsonb) | app_owner
     queue.backoff(integer) | app_owner | app_system
@@ -355,6 +356,10 @@ $q$, $list$
     queue.go_round(queue.runs, bigint) | app_owner | app_system
     queue.hold(bigint, integer) | app_owner | app_system
     queue.hold_ended(uuid, bigint) | app_owner
+    queue.hold_families(uuid[], bigint[]) | app_owner | app_system
+    queue.hold_family(uuid, bigint, boolean) | app_owner | app_system
+    queue.hold_lanes(uuid[], boolean) | app_owner | app_system
+    queue.hold_work(bigint[], boolean) | app_owner | app_system
     queue.is_expired(uuid, timestamp with time zone) | app_owner | app_system
     queue.is_final(queue.state) | app_owner | authenticated app_system
     queue.is_offered(text) | app_owner | app_system
@@ -446,6 +451,7 @@ $q$, $list$
     worker.stop_overdue(integer) | app_system
     worker.tick(uuid) | app_system definer | runner
     worker.tidy() | app_system definer | runner
+    worker.unrecorded(jsonb, text, text) | app_system
 $list$, 'who owns and who may execute which function: owner | others; definers are marked');
 
 select tests.exactly($q$
@@ -491,7 +497,7 @@ $q$, $list$
     table queue.backfills | app_owner | app_system select
     table lineage.observations | app_owner | app_system delete insert select; authenticated select
     table queue.histories | app_owner | app_system insert select update; authenticated select
-    table queue.lanes | app_owner | app_system select update
+    table queue.lanes | app_owner | app_system select
     table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
     table queue.logs | app_owner | app_system delete insert select; authenticated select
     table queue.news | app_owner | app_system delete insert select update

@@ -19,7 +19,16 @@ declare
     v_job bigint := (p ->> 'job_id')::bigint;
     v_begin bigint[];
 begin
-    fresh := true;
+    if p ->> 'idempotency_key' is not null then  -- looked at first: to insert it would wait for whoever changes that run
+        select r.id, r.state into run_id, state from queue.runs r
+        where r.tenant_id = p_tenant and r.idempotency_key = p ->> 'idempotency_key';
+    end if;
+    fresh := run_id is null;
+    if not fresh then
+        return;
+    elsif v_job is not null then
+        perform queue.hold_lanes(array[p_tenant]);  -- before the key, for which another may wait who has them
+    end if;
     insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, open_tasks, parameters,
                                  parent_run_id, parent_task_run_id, root_run_id, created_by, traceparent, timeout_seconds)
     values (p_tenant, v_job, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
@@ -121,7 +130,10 @@ begin
         overriding system value
         select p_tenant, i.run_id, i.v ->> 'name', i.v ->> 'job_type', i.priority, i.key, p_user, p_traceparent, (i.v ->> 'run_timeout_seconds')::integer,
                coalesce(i.v -> 'parameters', '{}')
-        from item i where i.is_first order by i.key, i.place
+        from item i
+        where i.is_first  -- looked at first, as in submit
+          and (i.key is null or not exists (select from queue.runs x where x.tenant_id = p_tenant and x.idempotency_key = i.key))
+        order by i.key, i.place
         on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
         returning r.id, r.state
     ), made as materialized (
@@ -352,19 +364,16 @@ revoke all on function queue.family(uuid, bigint) from public;
 grant execute on function queue.family(uuid, bigint) to app_system;
 
 -- Tasks of some runs have ended (null: look at all of the run), and so with the runs that wait for those. The newest run first:
--- a child is younger than its parent.
-create function queue.advance(p_tenants uuid[], p_runs bigint[], p_tasks bigint[])
+-- a child is younger than its parent. p_others: tenants whose places the caller passes on after it.
+create function queue.advance(p_tenants uuid[], p_runs bigint[], p_tasks bigint[], p_others uuid[] default '{}')
 returns table (run_id bigint, run_state queue.state) language plpgsql set search_path = '' as $$
 declare
     v record;
     p queue.progress;
     c queue.runs;
 begin
-    perform from (
-        select distinct u.tenant_id, coalesce(r.root_run_id, u.run_id) as id from unnest(p_tenants, p_runs) u (tenant_id, run_id)
-        cross join lateral (select x.root_run_id from queue.runs x where x.tenant_id = u.tenant_id and x.id = u.run_id limit 1) r
-        order by id) o
-    cross join lateral (select from queue.runs x where x.tenant_id = o.tenant_id and x.id = o.id limit 1 for update) x;
+    perform queue.hold_families(p_tenants, p_runs);
+    perform queue.hold_lanes(p_tenants || p_others);  -- now: who begins may start runs in lanes
     for v in select u.tenant_id, u.id, case when bool_or(u.task_id is null) then null else array_agg(u.task_id) end as tasks
              from unnest(p_tenants, p_runs, p_tasks) u (tenant_id, id, task_id) group by u.tenant_id, u.id order by u.id desc loop
         p := queue.proceed(v.tenant_id, v.id, v.tasks);
@@ -380,8 +389,8 @@ begin
     end loop;
 end
 $$;
-revoke all on function queue.advance(uuid[], bigint[], bigint[]) from public;
-grant execute on function queue.advance(uuid[], bigint[], bigint[]) to app_system;
+revoke all on function queue.advance(uuid[], bigint[], bigint[], uuid[]) from public;
+grant execute on function queue.advance(uuid[], bigint[], bigint[], uuid[]) to app_system;
 
 -- The same for one run, all of whose tasks are to be looked at.
 create function queue.advance(p_tenant uuid, p_run bigint)

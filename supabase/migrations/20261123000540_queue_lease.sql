@@ -40,6 +40,7 @@ grant execute on function queue.begin_epoch() to app_system;
 create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
 returns setof queue.claimed
 language plpgsql rows 10 set search_path = ''
+set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$  -- a plan for these very offers may look through all that others are to carry
 #variable_conflict use_column
 declare
@@ -117,6 +118,9 @@ begin
             limit g.k
         ) a
         limit p_limit
+    ), mine as materialized (  -- nobody is waited for: a stale word may hold what waits, and wait for the slots that we hold
+        select p.* from picked p
+        cross join lateral (select from queue.live_attempts a where a.id = p.id and a.state = 'QUEUED' limit 1 for update skip locked) a
     ), claimed as (
         update queue.live_attempts a
         set state = 'RUNNING', lease = greatest(a.lease, v_floor) + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
@@ -124,7 +128,7 @@ begin
             deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
                                else p.at + make_interval(secs => t.timeout_seconds) end,
             token_hash = sha256(convert_to('crat_' || a.id || '_' || (greatest(a.lease, v_floor) + 1) || '_' || p.secret, 'UTF8'))
-        from picked p, queue.task_runs t
+        from mine p, queue.task_runs t
         where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
         returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at,
                   'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, t.task_key, t.job_type, t.engine, t.timeout_seconds, p.place
@@ -165,19 +169,23 @@ grant execute on function queue.hold(bigint, integer) to app_system;
 
 -- The heartbeat of one runner: all its leases in one update, progress riding on it. Past deadline + grace nothing renews.
 create function queue.renew(p_instance uuid, p_items jsonb)
-returns jsonb language plpgsql set search_path = '' as $$
+returns jsonb language plpgsql set search_path = ''
+set enable_seqscan = off as $$  -- as in queue.submit
 declare
     v_now timestamptz := clock_timestamp();
     v_answer jsonb;
 begin
     with item as materialized (
-        select i.attempt_id, i.lease, i.percent, i.message
+        select i.attempt_id, i.lease, i.percent, i.message, row_number() over () as place
         from jsonb_to_recordset(p_items) as i (attempt_id bigint, lease integer, percent integer, message text)
+    ), mine as materialized (  -- locked in their order: see 54_queue_lock
+        select i.* from (select * from item order by attempt_id offset 0) i
+        cross join lateral (select from queue.live_attempts a
+                            where a.id = i.attempt_id and a.lease = i.lease and a.state <> 'QUEUED' and a.runner = p_instance limit 1 for update) a
     ), held as (
         update queue.live_attempts a set lease_expires_at = v_now + make_interval(secs => s.lease_seconds)
-        from item i, queue.settings s
-        where a.id = i.attempt_id and a.lease = i.lease and a.state = 'RUNNING' and a.runner = p_instance
-          and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
+        from mine i, queue.settings s
+        where a.id = i.attempt_id and a.lease = i.lease and a.state = 'RUNNING' and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
         returning a.id, a.lease, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
     ), progress as (
         update queue.task_runs t
@@ -192,7 +200,7 @@ begin
     select jsonb_agg(jsonb_build_object('attempt_id', i.attempt_id, 'lease', i.lease, 'held', h.id is not null,
                'advanced', exists (select from progress g where g.id = h.task_run_id),
                'cancel', h.cancel_requested_at is not null, 'overdue', coalesce(h.deadline_at < v_now, false),
-               'lease_expires_at', h.lease_expires_at))
+               'lease_expires_at', h.lease_expires_at) order by i.place)
     into v_answer
     from item i left join held h on h.id = i.attempt_id and h.lease = i.lease;  -- a batch may hold a stale lease beside the good one
     return coalesce(v_answer, '[]');
@@ -267,7 +275,8 @@ grant execute on function queue.backoff(integer) to app_system;
 -- announced; that of a graph is news.
 create function queue.settle(p_items jsonb)
 returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint, run_state queue.state, ended boolean)
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = ''
+set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
@@ -276,6 +285,7 @@ declare
     v_tenants uuid[] := '{}';
     v_runs bigint[] := '{}';
     v_tasks bigint[] := '{}';
+    v_others uuid[] := '{}';  -- tenants of the others
 begin
     for v in
         with item as materialized (
@@ -285,8 +295,12 @@ begin
             from jsonb_array_elements(p_items) x
             cross join lateral jsonb_to_record(x -> 'outcome') as o (state queue.state, termination_code text, message text, retryable boolean,
                 retry_after_ms numeric, exit_code integer, peak_memory_bytes bigint, cpu_ms bigint, "values" jsonb)
+        ), mine as materialized (  -- locked in their order, as in renew
+            select i.* from item i
+            cross join lateral (select from queue.live_attempts a
+                                where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED' limit 1 for update) a
         ), gone as (  -- with its outcome: a batch may hold a stale one beside the good one
-            delete from queue.live_attempts a using item i
+            delete from queue.live_attempts a using mine i
             where a.id = i.id and a.lease = i.lease and a.state = 'RUNNING'
             returning a.*, i.state as said, i.message, i.retryable, i.retry_after_ms, i.exit_code, i.peak_memory_bytes, i.cpu_ms, i."values",
                 -- what was told to stop and did says why it was told
@@ -346,6 +360,7 @@ begin
             v_tasks := v_tasks || v.task_run_id;
             continue;
         end if;
+        v_others := v_others || v.tenant_id;
         attempt_id := v.id;
         settled := v.settled;
         tenant_id := v.tenant_id;
@@ -357,7 +372,7 @@ begin
     if v_attempts <> '{}' then
         return query
         select u.attempt_id, true, u.tenant_id, u.run_id, a.run_state, false
-        from queue.advance(v_tenants, v_runs, v_tasks) a
+        from queue.advance(v_tenants, v_runs, v_tasks, v_others) a
         join unnest(v_attempts, v_tenants, v_runs) u (attempt_id, tenant_id, run_id) on u.run_id = a.run_id;
     end if;
 end
@@ -411,20 +426,15 @@ returns queue.state language plpgsql set search_path = '' as $$
 declare
     v_now timestamptz := clock_timestamp();
     v_run queue.runs;
-    v_family bigint[] := queue.family(p_tenant, p_run);
+    v_family bigint[] := queue.hold_family(p_tenant, p_run, true);
     v_told bigint;
 begin
-    -- attempts first, then runs: the order in which a claim takes them, so the two never wait for each other
-    perform from queue.live_attempts a where a.tenant_id = p_tenant and a.run_id = any (v_family) order by a.id for update;
-    perform from queue.runs r
-    where r.tenant_id = p_tenant and r.id = (select coalesce(x.root_run_id, x.id) from queue.runs x where x.tenant_id = p_tenant and x.id = p_run) for update;
     select r.* into v_run from queue.runs r where r.tenant_id = p_tenant and r.id = p_run for update;
     if not found then
         perform ground.fail('RUN_NOT_FOUND');
     elsif queue.is_final(v_run.state) then
         perform ground.fail('RUN_FINISHED', 'state ' || v_run.state);
     end if;
-    v_family := queue.family(p_tenant, p_run);  -- with those that were started meanwhile; from here on no more are
     update queue.runs r set cancel_requested_at = coalesce(r.cancel_requested_at, v_now), stop_code = coalesce(r.stop_code, p_code)
     where r.tenant_id = p_tenant and r.id = any (v_family);
     with gone as (

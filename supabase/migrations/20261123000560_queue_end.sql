@@ -45,21 +45,21 @@ alter table queue.termination_codes force row level security;
 create policy "everyone reads the termination codes" on queue.termination_codes for select using (true);
 grant select on queue.termination_codes to authenticated, app_system;
 
--- Runs past their deadline that nobody told to stop yet, held with all their attempts; what somebody else holds comes with the
+-- Runs past their deadline that nobody told to stop yet, held with all that is theirs; what somebody else holds comes with the
 -- next tick, so that nobody is waited for.
 create function queue.overdue(p_limit integer)
 returns setof queue.runs language plpgsql set search_path = '' as $$
 declare
     r queue.runs;
-    v_held integer;
 begin
     for r in
         select x.* from queue.runs x
         where x.deadline_at < clock_timestamp() and x.deadline_at is not null and x.cancel_requested_at is null and x.finished_at is null
-        order by x.deadline_at limit p_limit for update skip locked
+        order by x.deadline_at limit p_limit
     loop
-        select count(*) into v_held from (select from queue.live_attempts a where a.run_id = r.id and a.tenant_id = r.tenant_id for update skip locked) h;
-        if v_held = (select count(*) from queue.live_attempts a where a.run_id = r.id and a.tenant_id = r.tenant_id) then
+        if queue.hold_family(r.tenant_id, r.id, false) is not null
+           and exists (select from queue.runs x where x.tenant_id = r.tenant_id and x.id = r.id and x.deadline_at = r.deadline_at
+                                                  and x.cancel_requested_at is null and x.finished_at is null) then
             return next r;
         end if;
     end loop;

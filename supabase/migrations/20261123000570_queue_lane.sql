@@ -1,7 +1,6 @@
 -- queue, seventh part: lanes: how many runs of a job may be under way at once; who comes too many waits in order, or is skipped.
--- The lane's row is the lock, what is under way is counted under it from the runs themselves: no counter that could drift.
--- Lanes are locked last, after attempts, slots and runs, and in the order of tenant and job: a verb that ends many runs passes
--- their places on once, at its end.
+-- What is under way is counted under the lock of the tenant's lanes (queue.hold_lanes) from the runs themselves: no counter that
+-- could drift. A verb that ends many runs passes their places on once, at its end.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
@@ -20,15 +19,16 @@ alter table queue.lanes force row level security;
 create policy "doors keep the caller's lanes" on queue.lanes for all to app_owner
     using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
 create policy "the worker keeps lanes" on queue.lanes for all to app_system using (true) with check (true);
-grant select, update on queue.lanes to app_system;
+grant select on queue.lanes to app_system;
 
--- How many more runs of the job may begin now; null: any number. Locks the lane until the transaction ends.
+-- How many more runs of the job may begin now; null: any number. It stays so until the transaction ends.
 create function queue.free_places(p_tenant uuid, p_job bigint)
 returns integer language plpgsql set search_path = '' as $$
 declare
     v_max integer;
 begin
-    select l.max_runs into v_max from queue.lanes l where l.tenant_id = p_tenant and l.job_id = p_job for update;
+    perform queue.hold_lanes(array[p_tenant]);
+    select l.max_runs into v_max from queue.lanes l where l.tenant_id = p_tenant and l.job_id = p_job;
     if v_max is null then
         return null;
     end if;
@@ -84,6 +84,7 @@ begin
     if not exists (select from queue.lanes) then
         return;
     end if;
+    perform queue.hold_lanes(p_tenants);
     for v in
         select distinct r.tenant_id, r.job_id
         from unnest(p_tenants, p_runs) u (tenant_id, id)
@@ -113,11 +114,22 @@ grant execute on function queue.pass_on_after(bigint[]) to app_system;
 
 -- Lanes in which somebody waits though there may be a place: what the tick ended, and the insurance for all else.
 create function queue.admit_all()
-returns integer language sql volatile set search_path = '' as $$
-    select coalesce(sum(queue.admit(x.tenant_id, x.job_id)), 0)::integer
-    from (select l.tenant_id, l.job_id from queue.lanes l
-          where exists (select from queue.runs r where r.job_id = l.job_id and r.tenant_id = l.tenant_id and r.waits_since is not null)
-          order by l.tenant_id, l.job_id offset 0) x
+returns integer language plpgsql set search_path = '' as $$
+declare
+    v record;
+    n integer := 0;
+begin
+    for v in
+        select l.tenant_id, l.job_id from queue.lanes l
+        where exists (select from queue.runs r where r.job_id = l.job_id and r.tenant_id = l.tenant_id and r.waits_since is not null)
+        order by l.tenant_id, l.job_id
+    loop
+        if queue.hold_lanes(array[v.tenant_id], false) then  -- who has them passes their places on himself
+            n := n + queue.admit(v.tenant_id, v.job_id);
+        end if;
+    end loop;
+    return n;
+end
 $$;
 revoke all on function queue.admit_all() from public;
 grant execute on function queue.admit_all() to app_system;
@@ -133,6 +145,7 @@ revoke all on function queue.open_lane(uuid, bigint) from public;
 create function queue.set_lane(p_tenant uuid, p_job bigint, p_max integer, p_queues boolean)
 returns void language plpgsql set search_path = '' as $$
 begin
+    perform queue.hold_lanes(array[p_tenant]);
     update queue.lanes l set max_runs = p_max, queues = p_queues where l.tenant_id = p_tenant and l.job_id = p_job;
     if found then
         perform queue.admit(p_tenant, p_job);

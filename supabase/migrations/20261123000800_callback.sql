@@ -431,51 +431,60 @@ revoke all on function callback.announce(uuid[], bigint[]) from public;
 grant execute on function callback.announce(uuid[], bigint[]) to app_system;
 
 -- What happened to runs inside other steps: one that a task started is listened to as its job says; one that ended is announced, and its place among
--- the runs of its job is passed on.
+-- the runs of its job is passed on: which may be news again.
 create function callback.relay()
 returns void language plpgsql set search_path = '' as $$
 declare
     n record;
-    v_tenants uuid[] := '{}';
-    v_runs bigint[] := '{}';
+    v_tenants uuid[];
+    v_runs bigint[];
 begin
-    if not exists (select from queue.news) then
-        return;
-    end if;
-    for n in
-        with gone as (
-            delete from queue.news x
-            where (x.run_id, x.tenant_id, x.ended) in (select y.run_id, y.tenant_id, y.ended from queue.news y for update skip locked) returning x.*
-        )
-        select g.*, r.created_by, v.definition -> 'callbacks' as callbacks
-        from gone g
-        join queue.runs r on r.tenant_id = g.tenant_id and r.id = g.run_id
-        left join job.versions v on not g.ended and v.tenant_id = r.tenant_id and v.job_id = r.job_id and v.version = r.job_version
-    loop
-        if n.ended then
-            v_tenants := v_tenants || n.tenant_id;
-            v_runs := v_runs || n.run_id;
-        elsif n.callbacks <> '{}' then
-            perform callback.subscribe(n.tenant_id, n.created_by, n.run_id, n.callbacks);
-        end if;
-    end loop;
-    if v_runs <> '{}' then
+    while exists (select from queue.news) loop
+        v_tenants := '{}';
+        v_runs := '{}';
+        for n in
+            with gone as (
+                delete from queue.news x
+                where (x.run_id, x.tenant_id, x.ended) in (select y.run_id, y.tenant_id, y.ended from queue.news y for update skip locked) returning x.*
+            )
+            select g.*, r.created_by, v.definition -> 'callbacks' as callbacks
+            from gone g
+            join queue.runs r on r.tenant_id = g.tenant_id and r.id = g.run_id
+            left join job.versions v on not g.ended and v.tenant_id = r.tenant_id and v.job_id = r.job_id and v.version = r.job_version
+        loop
+            if n.ended then
+                v_tenants := v_tenants || n.tenant_id;
+                v_runs := v_runs || n.run_id;
+            elsif n.callbacks <> '{}' then
+                perform callback.subscribe(n.tenant_id, n.created_by, n.run_id, n.callbacks);
+            end if;
+        end loop;
+        exit when v_runs = '{}';  -- what is left is somebody else's
         perform callback.announce(v_tenants, v_runs);
         perform queue.pass_on(v_tenants, v_runs);
-    end if;
+    end loop;
 end
 $$;
 revoke all on function callback.relay() from public;
 grant execute on function callback.relay() to app_system;
 
 -- Progress is an event only where somebody asked for it.
+create function callback.wants_progress(p_tenant uuid, p_run bigint)
+returns boolean language plpgsql stable set search_path = '' as $$
+begin
+    return exists (select from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = 'run.progress')
+        or exists (select from callback.endpoints e where e.tenant_id = p_tenant and e.deleted_at is null and 'run.progress' = any (e.events));
+end
+$$;
+revoke all on function callback.wants_progress(uuid, bigint) from public;
+grant execute on function callback.wants_progress(uuid, bigint) to app_system;
+
 create function callback.announce_progress(p_tenant uuid, p_run bigint)
 returns void language plpgsql set search_path = '' as $$
 declare
     r record;
 begin
-    if not exists (select from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = 'run.progress')
-       and not exists (select from callback.endpoints e where e.tenant_id = p_tenant and e.deleted_at is null and 'run.progress' = any (e.events)) then
+    if not callback.wants_progress(p_tenant, p_run) then
         return;
     end if;
     select x.job_id, x.job_type, x.name, x.state,

@@ -94,12 +94,17 @@ returns jsonb language plpgsql security definer set search_path = ''
 set plan_cache_mode = force_generic_plan as $$
 declare
     v_answer jsonb := queue.renew(p_instance, p_items);
+    v_tenants uuid[];
+    v_runs bigint[];
 begin
-    perform callback.announce_progress(r.tenant_id, r.run_id)
-    from (select a.tenant_id, a.run_id
-          from jsonb_to_recordset(v_answer) i (attempt_id bigint, lease integer, advanced boolean)
-          join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
-          where i.advanced order by a.run_id, a.id offset 0) r;  -- as in report
+    select array_agg(a.tenant_id order by a.id), array_agg(a.run_id order by a.id) into v_tenants, v_runs
+    from jsonb_to_recordset(v_answer) i (attempt_id bigint, lease integer, advanced boolean)
+    join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
+    where i.advanced and callback.wants_progress(a.tenant_id, a.run_id);
+    if v_runs is not null then
+        perform queue.hold_families(v_tenants, v_runs);
+        perform callback.announce_progress(u.tenant_id, u.run_id) from unnest(v_tenants, v_runs) u (tenant_id, run_id);
+    end if;
     return v_answer;
 end
 $$;
@@ -115,10 +120,12 @@ declare
     v record;
     v_answer jsonb := '[]';
 begin
+    if jsonb_array_length(p_items) > 1 then
+        perform queue.hold_work(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x), false);
+    end if;
     for i in select x.* from jsonb_to_recordset(p_items)
              as x (attempt_id bigint, lease integer, percent integer, message text, external_id text, logs jsonb)
-             left join queue.live_attempts a on a.id = x.attempt_id
-             order by a.run_id, x.attempt_id loop  -- runs are locked in one order: two runners may tell of the same two
+             order by x.attempt_id loop
         select * into v from queue.report(i.attempt_id, i.lease, i.percent, i.message, i.external_id, i.logs);
         if v.advanced then
             perform callback.announce_progress(v.tenant_id, v.run_id);
@@ -259,8 +266,19 @@ end
 $$;
 revoke all on function worker.settle_one(jsonb) from public;
 
--- Items that only end are settled in one statement; one that brings work is recorded by itself, and when that fails it ends
--- FAILED by itself: it does not sink the others.
+-- The same item, of which it could not be written down what it says.
+create function worker.unrecorded(p_item jsonb, p_sqlstate text, p_message text)
+returns jsonb language sql immutable set search_path = '' as $$
+    select jsonb_build_object('attempt_id', p_item -> 'attempt_id', 'lease', p_item -> 'lease',
+        'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', p_sqlstate = 'CRSTG',
+            'message', 'the outcome could not be recorded: ' || left(p_message, 500),
+            'exit_code', p_item #> '{outcome,exit_code}', 'peak_memory_bytes', p_item #> '{outcome,peak_memory_bytes}',
+            'cpu_ms', p_item #> '{outcome,cpu_ms}'))
+$$;
+revoke all on function worker.unrecorded(jsonb, text, text) from public;
+
+-- What some bring is recorded one by one, and where that fails the attempt ends FAILED: it does not sink the others. Then all end in one
+-- statement; if one of them cannot end as it says, each ends by itself, with its work or without.
 create function worker.settle_attempts(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = ''
 set plan_cache_mode = force_generic_plan as $$
@@ -268,34 +286,48 @@ declare
     i jsonb;
     v_plain jsonb;
     v_others jsonb;
-    v_answer jsonb := '[]';
+    v_failed jsonb := '{}';  -- attempt -> whose work could not be recorded
+    v_answer jsonb;
 begin
-    select jsonb_agg(x.item) filter (where not x.brings_work), jsonb_agg(x.item) filter (where x.brings_work) into v_plain, v_others
+    select jsonb_agg(x.item) filter (where not x.brings_work), jsonb_agg(x.item order by (x.item ->> 'attempt_id')::bigint) filter (where x.brings_work)
+    into v_plain, v_others
     from (select y as item, y -> 'outcome' ?| array['tables', 'entries', 'artifacts', 'lineage', 'catalog'] as brings_work from jsonb_array_elements(p_items) y offset 0) x;
-    if v_plain is not null then
-        begin
-            v_answer := worker.conclude(v_plain);
-        exception when data_exception or integrity_constraint_violation or insufficient_privilege then
-            v_others := p_items;  -- one of them cannot be settled as it is: each by itself then
-        end;
-    end if;
-    for i in select x from jsonb_array_elements(v_others) x order by (x ->> 'attempt_id')::bigint loop
-        begin
-            v_answer := v_answer || jsonb_build_array(worker.settle_one(i));
-        exception
-            when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
-                raise;
-            when others then
-                v_answer := v_answer || jsonb_build_array(worker.settle_one(jsonb_build_object(
-                    'attempt_id', i -> 'attempt_id', 'lease', i -> 'lease',
-                    'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', sqlstate = 'CRSTG',
-                        'message', 'the outcome could not be recorded: ' || left(sqlerrm, 500),
-                        'exit_code', i #> '{outcome,exit_code}', 'peak_memory_bytes', i #> '{outcome,peak_memory_bytes}',
-                        'cpu_ms', i #> '{outcome,cpu_ms}')))
-                    || jsonb_build_object('reason', 'publish_failed'));
-        end;
-    end loop;
+    begin
+        if v_others is null then
+            v_answer := worker.conclude(p_items);
+        else
+            v_plain := coalesce(v_plain, '[]');
+            for i in select x from jsonb_array_elements(v_others) x loop
+                begin
+                    perform worker.record_work(i);
+                exception
+                    when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
+                        raise;
+                    when others then
+                        i := worker.unrecorded(i, sqlstate, sqlerrm);
+                        v_failed := v_failed || jsonb_build_object(i ->> 'attempt_id', true);
+                end;
+                v_plain := v_plain || i;
+            end loop;
+            select jsonb_agg(case when v_failed ? (x ->> 'attempt_id') and (x ->> 'settled')::boolean then x || '{"reason": "publish_failed"}' else x end)
+            into v_answer from jsonb_array_elements(worker.conclude(v_plain)) x;
+        end if;
+    exception when data_exception or integrity_constraint_violation or insufficient_privilege then
+        perform queue.hold_work(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x), true);
+        v_answer := '[]';
+        for i in select x from jsonb_array_elements(p_items) x order by (x ->> 'attempt_id')::bigint loop
+            begin
+                v_answer := v_answer || jsonb_build_array(worker.settle_one(i));
+            exception
+                when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
+                    raise;
+                when others then
+                    v_answer := v_answer || jsonb_build_array(worker.settle_one(worker.unrecorded(i, sqlstate, sqlerrm)) || '{"reason": "publish_failed"}');
+            end;
+        end loop;
+    end;
     perform queue.pass_on_after(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x));
+    perform callback.relay();
     return v_answer;
 end
 $$;
@@ -310,8 +342,8 @@ declare
     a queue.live_attempts;
     v_answer jsonb := '[]';
 begin
-    for i in select x.* from jsonb_to_recordset(p_items) x (attempt_id bigint, lease integer)
-             left join queue.live_attempts l on l.id = x.attempt_id order by l.tenant_id, x.attempt_id loop
+    perform queue.hold_work(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x), true);
+    for i in select x.* from jsonb_to_recordset(p_items) x (attempt_id bigint, lease integer) order by x.attempt_id loop
         a := queue.hold(i.attempt_id, i.lease);
         if a.cancel_requested_at is not null then  -- nobody waits for it any more
             perform worker.conclude(jsonb_build_array(jsonb_build_object('attempt_id', a.id, 'lease', a.lease, 'outcome',
@@ -321,43 +353,13 @@ begin
             a.cancel_requested_at is not null or queue.requeue(i.attempt_id, i.lease, false)));
     end loop;
     perform queue.pass_on_after(array(select (x ->> 'attempt_id')::bigint from jsonb_array_elements(p_items) x));
+    perform callback.relay();
     return v_answer;
 end
 $$;
 comment on function worker.release_attempts(uuid, jsonb) is 'Gives attempts back (drain) without spending a retry or a loss.';
 revoke all on function worker.release_attempts(uuid, jsonb) from public;
 grant execute on function worker.release_attempts(uuid, jsonb) to runner;
-
--- Leases that ran out: the same attempt waits again, or ends by deadline, by cancel, or as LOST.
-create function worker.reap(p_limit integer default 100)
-returns integer language plpgsql set search_path = '' as $$
-declare
-    a queue.live_attempts;
-    v_max integer := (select s.max_lost from queue.settings s);
-    v_outcome jsonb;
-    n integer := 0;
-begin
-    for a in select * from queue.expired(p_limit) x order by x.tenant_id, x.id loop  -- slots are locked in the order of tenants
-        n := n + 1;
-        v_outcome := case
-            when a.cancel_requested_at is not null then
-                '{"state": "CANCELED", "termination_code": "USER_CANCELED", "message": "canceled; its runner was lost"}'
-            when a.deadline_at < clock_timestamp() then
-                '{"state": "TIMED_OUT", "termination_code": "DEADLINE_EXCEEDED", "message": "past its deadline; its runner was lost"}'
-            when a.lost >= v_max then
-                '{"state": "LOST", "termination_code": "RUNNER_LOST", "message": "its runners were lost too often"}'
-        end::jsonb;
-        if v_outcome is null then
-            perform queue.requeue(a.id, a.lease, true);
-        else
-            perform worker.conclude(jsonb_build_array(jsonb_build_object('attempt_id', a.id, 'lease', a.lease, 'outcome', v_outcome)));
-        end if;
-        perform catalog.drop_staging(format('^[io]%s_%s_', a.id, a.lease));
-    end loop;
-    return n;
-end
-$$;
-revoke all on function worker.reap(integer) from public;
 
 -- Housekeeping of every runner, all of it safe to do twice: reap, deliveries of lost senders, stale staging.
 create function worker.tick(p_instance uuid)

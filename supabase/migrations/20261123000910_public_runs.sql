@@ -145,6 +145,9 @@ begin
         raise sqlstate 'PGRST' using detail = v_detail,
             message = (v_said::jsonb || jsonb_build_object('details', regexp_replace(v_said::jsonb ->> 'details', '^\$', format('$[%s]', i))))::text;
     end;
+    if v_others <> '{}' then
+        perform queue.hold_lanes(array[v_member.tenant_id]);  -- before the first key
+    end if;
     for s in select * from queue.submit_plain(v_member.tenant_id, v_member.user_id, v_plain, door.traceparent()) loop
         v := v_plain[s.place];
         if s.fresh then

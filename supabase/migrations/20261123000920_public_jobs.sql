@@ -35,6 +35,7 @@ begin
     insert into job.versions (tenant_id, job_id, version, definition, created_by) values (j.tenant_id, j.id, j.current_version, v, v_member.user_id);
     perform schedule.place(j.tenant_id, j.id, v);  -- before the lane: the clock locks a trigger, then its lane
     perform queue.set_lane(j.tenant_id, j.id, (v ->> 'max_concurrent_runs')::integer, (v #>> '{queue,enabled}')::boolean);
+    perform callback.relay();
     perform audit.append(j.tenant_id, case when p_create then 'job.create' else 'job.update' end, 'job', j.id::text, jsonb_build_object('version', j.current_version));
     perform ground.answer_status(case when p_create then 201 else 200 end);
     return jsonb_build_object('job_id', j.id, 'version', j.current_version, 'created_by', j.created_by, 'created_at', j.created_at, 'updated_at', j.updated_at) || v
@@ -250,6 +251,7 @@ begin
             v_fresh := v_fresh + (v_run ->> 'fresh')::boolean::integer;
         end loop;
         perform queue.admit(v_member.tenant_id, v_job);
+        perform callback.relay();
         perform audit.append(v_member.tenant_id, 'backfill.create', 'job', v_job::text,
             jsonb_build_object('backfill_id', b.id, 'parameter', v_parameter, 'values', cardinality(v_values), 'started', v_fresh));
     end if;
@@ -344,6 +346,10 @@ declare
     v_ended bigint[] := '{}';
 begin
     update queue.backfills x set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp()) where x.tenant_id = b.tenant_id and x.id = b.id;
+    -- all that will be needed, first: see 54_queue_lock
+    perform queue.hold_family(b.tenant_id, h.run_id, true)
+    from (select x.run_id from queue.backfill_runs x join queue.runs r on r.tenant_id = x.tenant_id and r.id = x.run_id
+          where x.tenant_id = b.tenant_id and x.backfill_id = b.id and r.finished_at is null order by x.run_id offset 0) h;
     for v_run in
         select r.id from queue.backfill_runs x join queue.runs r on r.tenant_id = x.tenant_id and r.id = x.run_id
         where x.tenant_id = b.tenant_id and x.backfill_id = b.id and r.finished_at is null order by r.waits_since is null, r.id
@@ -358,6 +364,7 @@ begin
     end loop;
     perform callback.announce(array_fill(b.tenant_id, array[cardinality(v_ended)]), v_ended) where v_ended <> '{}';
     perform queue.admit(b.tenant_id, b.job_id);
+    perform callback.relay();
     perform audit.append(b.tenant_id, 'backfill.cancel', 'job', b.job_id::text, jsonb_build_object('backfill_id', b.id));
     perform ground.answer_status(202);
     return jsonb_build_object('backfill_id', b.id, 'job_id', b.job_id, 'canceled', cardinality(v_ended)) || queue.backfill_counts(b.tenant_id, b.id);

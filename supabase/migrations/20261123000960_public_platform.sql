@@ -128,6 +128,7 @@ begin
         perform audit.append(a.tenant_id, 'attempt.' || (p ->> 'event'), 'attempt', a.id::text, jsonb_build_object('run_id', a.run_id, 'lease', a.lease), 'attempt:' || a.id);
     end if;
     perform queue.pass_on_after(array[a.id]);
+    perform callback.relay();
     return jsonb_build_object('accepted', v_accepted, 'cancel_requested', a.cancel_requested_at is not null);
 end
 $$;

@@ -50,8 +50,8 @@ CONTROLS = (
     Control(
         "a lease that does not grow",
         "queue.claim(uuid, text[], integer)",
-        r"lease = a\.lease \+ 1",
-        "lease = 1",
+        r"lease = greatest\(a\.lease, v_floor\) \+ 1",
+        "lease = v_floor + 1",
     ),
     Control(
         "a claim beyond the limit",
