@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from runner import benches as workbenches
 from runner import journal, settings
@@ -35,7 +36,7 @@ from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import berth, cgroup, sandbox
+from runner.executor import berth, cgroup, sandbox, stragglers
 from runner.executor.dock import Dock
 from runner.executor.group import Groups
 from runner.executor.sandbox import NOBODY
@@ -91,10 +92,12 @@ async def _run(chosen: Settings) -> int:
     made = await sandbox.probe(groups, chosen.work_dir, share_network=chosen.share_network)
     dock = await workbenches.find_dock(chosen, groups)
     workspaces = Workspaces(chosen.work_dir, (NOBODY, NOBODY) if os.getuid() == 0 else None)
-    if isinstance(dock, Dock):  # what works on in a container may be adopted
-        swept += await asyncio.to_thread(workspaces.sweep, berth.is_taken) + await dock.sweep()
-    else:
-        swept += await asyncio.to_thread(workspaces.sweep)
+    # what works on in a container may be adopted
+    spare = berth.is_taken if isinstance(dock, Dock) else _nothing
+    swept += await asyncio.to_thread(stragglers.end)
+    swept += await asyncio.to_thread(workspaces.sweep, spare)
+    if isinstance(dock, Dock):
+        swept += await dock.sweep()
     if swept:
         log.info("swept", extra={"left_behind": swept})
     instance = str(uuid.uuid4())
@@ -314,6 +317,10 @@ async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("loop_failed", extra={"loop": name})
         await backoff.pause()
+
+
+def _nothing(place: Path) -> bool:
+    return False
 
 
 def _clean_up(workspaces: Workspaces, groups: Groups) -> None:

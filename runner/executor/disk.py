@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 LOOK_SECONDS = 2.0
+LEAST = 1024
 
 
 async def overflow(root: Path, most: int) -> None:
@@ -23,7 +24,8 @@ async def overflow(root: Path, most: int) -> None:
 
 
 def used(root: Path, enough: int) -> int:
-    """Bytes on disk below `root`; stops counting when there are more than `enough`."""
+    """Bytes on disk below `root`; stops counting when there are more than `enough`. Each name counts as a
+    kilobyte at least: empty files use up a disk as well."""
     found = 0
     queue = [str(root)]
     while queue and found <= enough:
@@ -31,7 +33,7 @@ def used(root: Path, enough: int) -> int:
             with os.scandir(queue.pop()) as entries:
                 for entry in entries:
                     status = entry.stat(follow_symlinks=False)
-                    found += status.st_blocks * 512
+                    found += max(status.st_blocks * 512, LEAST)
                     if entry.is_dir(follow_symlinks=False):
                         queue.append(entry.path)
         except OSError:

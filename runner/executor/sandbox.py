@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.executor import ownership, seccomp
+from runner.executor import ownership, seccomp, stragglers
 from runner.executor.group import Groups
 from runner.model.command import Bind, Command
 from runner.model.workspace import JOB
@@ -71,7 +71,8 @@ class Sandbox:
         if self.drops:
             argv += ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
         # bwrap sets PWD for itself; user code is promised an exact environment.
-        return [*argv, "bwrap", "--args", str(descriptor), "--", "/usr/bin/env", "-u", "PWD", *command.argv]
+        argv += ["bwrap", "--args", str(descriptor), *stragglers.mark(), "--"]
+        return [*argv, "/usr/bin/env", "-u", "PWD", *command.argv]
 
     def arguments(
         self,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from runner.executor import ownership, sandbox
+from runner.dispatch.workspaces import Workspaces
+from runner.executor import ownership, sandbox, stragglers
 from runner.executor.group import NoGroups
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import Sandbox
@@ -69,13 +71,71 @@ async def test_nothing_is_left_of_an_attempt(process: PythonPieces) -> None:
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
-async def test_without_control_groups_rlimits_still_bound(folder: Path) -> None:
-    """The fallback of a plain user on a machine where no group may be made."""
+@pytest.fixture
+async def ungrouped(folder: Path) -> Sandbox:
+    """The sandbox of a plain user on a machine where no group may be made."""
     made = await sandbox.probe(NoGroups("for this test"), folder)
     if not isinstance(made, Sandbox):
         assert not namespaces_work(), made.reason
         pytest.skip(f"needs bubblewrap and user namespaces ({made.reason})")
-    bench = PythonPieces(ProcessExecutor(made, grace_seconds=1.0), folder, made.owner)
+    return made
+
+
+async def test_what_a_killed_runner_left_is_ended_without_control_groups_too(
+    ungrouped: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox that did not hear of its runner's death, as one that was being set up then."""
+    root = folder / "job"
+    root.mkdir(mode=0o755)
+    mark = "/usr/bin/sleep 161803"
+    command = Command(argv=tuple(mark.split()))
+    deaf = [
+        each
+        for each in ungrouped.arguments(root, command, {}, network=False)
+        if each not in ("--die-with-parent", "--new-session")
+    ]
+    descriptor = sandbox.memory_file(sandbox.nul_separated(deaf))
+    monkeypatch.setattr(ownership, "own_name", lambda: "runner-1-1")
+    process = await asyncio.create_subprocess_exec(
+        *ungrouped.launch((), command, descriptor), pass_fds=[descriptor], env=sandbox.LAUNCH_ENVIRONMENT
+    )
+    os.close(descriptor)
+    async with asyncio.timeout(10):
+        while mark not in survivors(mark):  # noqa: ASYNC110 - a process says nothing when it is there
+            await asyncio.sleep(0.02)
+
+    assert stragglers.end() > 0
+    assert survivors(mark) == []
+    await process.wait()
+
+
+@pytest.mark.parametrize("milliseconds", [2, 6, 10, 14, 20, 30])
+async def test_a_runner_killed_while_a_sandbox_is_being_made_leaves_nobody(
+    ungrouped: Sandbox, folder: Path, milliseconds: int
+) -> None:
+    mark = f"/usr/bin/sleep 16182{milliseconds}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.contract.doomed_sandbox",
+        str(folder),
+        *mark.split(),
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"starting\n"
+    await asyncio.sleep(milliseconds / 1000)
+    process.kill()
+    await process.wait()
+    stragglers.end()
+    Workspaces(folder, None).sweep()
+    await asyncio.sleep(0.2)  # one that had not come to its workspace yet finds none
+
+    assert survivors(mark) == []
+
+
+async def test_without_control_groups_rlimits_still_bound(ungrouped: Sandbox, folder: Path) -> None:
+    bench = PythonPieces(ProcessExecutor(ungrouped, grace_seconds=1.0), folder, ungrouped.owner)
     memory = await bench.python("b = []\nwhile True: b.append(bytearray(8_000_000))").end()
     forks = bench.python(
         """
@@ -95,4 +155,4 @@ async def test_without_control_groups_rlimits_still_bound(folder: Path) -> None:
     assert isinstance(memory, RetryableFailure)
     assert "MemoryError" in memory.message
     assert forks.reporter.text() == ["True"]
-    assert made.description["cgroup"] == "none"
+    assert ungrouped.description["cgroup"] == "none"
