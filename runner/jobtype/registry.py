@@ -27,6 +27,10 @@ def load(name: str, place: Place) -> JobType | None:
             from runner.jobtype.code_validation import CodeValidation  # noqa: PLC0415
 
             return CodeValidation(place)
+        case "diagram_export":
+            from runner.jobtype.diagram_export import DiagramExport  # noqa: PLC0415
+
+            return DiagramExport(place)
         case "code_generation":
             from runner.jobtype.code_generation import CodeGeneration  # noqa: PLC0415
 

@@ -21,6 +21,7 @@ insert into queue.termination_codes (code, fault, meaning) values
 ('INVALID_CODE', 'user', 'The code cannot be started as it is.'),
 ('VALIDATION_FAILED', 'user', 'The code did not pass the validation that the tenant enforces.'),
 ('INPUT_UNAVAILABLE', 'user', 'An input could not be read, or is too large.'),
+('INPUT_INVALID', 'user', 'An input is not what the job type reads: another format, damaged, with macros, too large unpacked, too many pages.'),
 ('OUTPUT_INVALID', 'user', 'A declared output was not written, or cannot be stored as declared.'),
 ('OUTPUT_TOO_LARGE', 'user', 'An output is larger than the limit.'),
 ('SECRET_IN_OUTPUT', 'user', 'An output holds what looks like a secret.'),
