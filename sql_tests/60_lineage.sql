@@ -97,6 +97,8 @@ from (values ('''dataset:db:nowhere''', 'NODE_NOT_FOUND'), ('''dataset:db''', 'N
 ) p (arguments, code);
 select tests.ingest(jsonb_build_array(tests.event('loop1 -> loop2'), tests.event('loop2 -> loop1')));
 select is(tests.graph('dataset:db:loop1', ', ''both'', 100'), '{dataset:db:loop1,dataset:db:loop2}', 'a circle has an end');
+select tests.ingest(jsonb_build_array(tests.event('ring1 -> ring2'), tests.event('ring2 -> ring3'), tests.event('ring3 -> ring1'), tests.event('ring2 -> off ring')));
+select ok(tests.graph('dataset:db:ring1', ', ''both'', 2') @> '{"dataset:db:off ring"}', 'what is above and below at once leads on both ways');
 
 -- other tenants
 select tests.refused('south.admin', $$ public.lineage_graph('dataset:db:a') $$, 'NODE_NOT_FOUND', 'another tenant''s graph is not there');

@@ -378,46 +378,53 @@ $$;
 revoke all on function lineage.find_dataset(text) from public;
 grant execute on function lineage.find_dataset(text) to authenticated;
 
--- Breadth first; EXCEPT hashes where `<> all (visited)` would scan. Order is stable, so a page is an offset.
+-- Breadth first; EXCEPT hashes where `<> all (visited)` would scan. Order is stable, so a page is an offset. Up and down are walked
+-- apart: what is above may be below as well, in a circle, and leads on both ways.
 create function lineage.walk(p_start bigint[], p_direction text, p_depth integer, p_as_of timestamptz, p_max integer)
 returns bigint[] language plpgsql stable set search_path = '' as $$
 declare
     v_tenant uuid := tenancy.tenant_id();
     v_front bigint[];
-    v_seen bigint[] := p_start;
-    v_next bigint[];
+    v_seen bigint[];
+    v_all bigint[] := p_start;
     v_way text;
     i integer;
 begin
     foreach v_way in array case p_direction when 'both' then array['upstream', 'downstream'] else array[p_direction] end loop
         v_front := p_start;
+        v_seen := p_start;
         i := 0;
         while i < p_depth and cardinality(v_front) > 0 and cardinality(v_seen) < p_max loop
             i := i + 1;
             if v_way = 'upstream' and p_as_of is null then
-                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_front from (
                     select e.src as n from lineage.edges e where e.tenant_id = v_tenant and e.dst = any (v_front) and e.deleted_at is null
                     except select unnest(v_seen)) x;
             elsif v_way = 'upstream' then
-                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_front from (
                     select e.src as n from lineage.edges e where e.tenant_id = v_tenant and e.dst = any (v_front)
                       and e.created_at <= p_as_of and (e.deleted_at is null or e.deleted_at > p_as_of)
                     except select unnest(v_seen)) x;
             elsif p_as_of is null then
-                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_front from (
                     select e.dst as n from lineage.edges e where e.tenant_id = v_tenant and e.src = any (v_front) and e.deleted_at is null
                     except select unnest(v_seen)) x;
             else
-                select coalesce(array_agg(x.n order by x.n), '{}') into v_next from (
+                select coalesce(array_agg(x.n order by x.n), '{}') into v_front from (
                     select e.dst as n from lineage.edges e where e.tenant_id = v_tenant and e.src = any (v_front)
                       and e.created_at <= p_as_of and (e.deleted_at is null or e.deleted_at > p_as_of)
                     except select unnest(v_seen)) x;
             end if;
-            v_front := v_next;
-            v_seen := v_seen || v_next;
+            v_seen := v_seen || v_front;
         end loop;
+        if v_way = 'upstream' or p_direction = 'downstream' then
+            v_all := v_seen;
+        else
+            select v_all || coalesce(array_agg(x.n order by x.place), '{}') into v_all
+            from (select u.n, u.place from unnest(v_seen) with ordinality u (n, place) where u.n in (select unnest(v_seen) except select unnest(v_all))) x;
+        end if;
     end loop;
-    return v_seen;
+    return v_all;
 end
 $$;
 revoke all on function lineage.walk(bigint[], text, integer, timestamptz, integer) from public;
