@@ -197,7 +197,7 @@ end
 $$;
 select is(tests.code('anon', '{"role": "anon"}', d.call), '42501', 'anon is refused at ' || d.name) from doors d where not d.for_anon;
 select ok(tests.code('anon', '{"role": "anon"}', d.call) in ('opened', 'TOKEN_INVALID', 'ATTEMPT_TOKEN_INVALID', 'CHECK_TOKEN_INVALID'), 'anon gets past ' || d.name || ' with a token only') from doors d where d.for_anon;
-select set_eq('select name from doors where for_anon', array['attempt_artifact', 'attempt_input', 'attempt_report', 'check_bytes', 'exchange_token', 'health'], 'six doors are open without a JWT');
+select set_eq('select name from doors where for_anon', array['attempt_artifact', 'attempt_input', 'attempt_parcel', 'attempt_report', 'check_bytes', 'exchange_token', 'health'], 'seven doors are open without a JWT');
 select is(tests.code('admin', tests.claims('north.stranger'), d.call), 'MEMBERSHIP_MISSING', 'a stranger is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
 select is(tests.code('admin', :'removed_claims', d.call), 'MEMBERSHIP_MISSING', 'a removed member is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
 select is(tests.code('authenticated', '{"role": "authenticated", "sub": "somebody"}', d.call), 'TENANT_MISSING', 'a user of no tenant is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';

@@ -105,6 +105,7 @@ $q$, $list$
     door.artifact_download(jsonb) | app_owner definer | authenticated
     door.attempt_artifact(jsonb) | app_system definer | anon
     door.attempt_input(jsonb) | app_system definer | anon
+    door.attempt_parcel(jsonb) | app_system definer | anon
     door.attempt_report(jsonb) | app_system definer | anon
     door.backfill_job(jsonb) | app_owner definer | authenticated
     door.cancel_backfill(jsonb) | app_owner definer | authenticated
@@ -257,6 +258,7 @@ $q$, $list$
     public.artifact_download(jsonb) | app_owner | authenticated
     public.attempt_artifact(jsonb) | app_owner | anon
     public.attempt_input(jsonb) | app_owner | anon
+    public.attempt_parcel(jsonb) | app_owner | anon
     public.attempt_report(jsonb) | app_owner | anon
     public.audit_head(jsonb) | app_owner | authenticated
     public.audit_verify(jsonb) | app_owner | authenticated
@@ -431,11 +433,13 @@ $q$, $list$
     worker.farewell(uuid) | app_system definer | runner
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system
+    worker.granted(bigint, integer, text) | app_system definer | runner
     worker.judge_uploads(jsonb) | app_system definer | runner
     worker.keep_report(bigint, jsonb) | app_system
     worker.open_input(bigint, integer, text) | app_system definer | runner
     worker.open_outside(bigint, integer, text) | app_system definer | runner
     worker.open_output(bigint, integer, text, jsonb) | app_system definer | runner
+    worker.over(bigint[]) | app_system definer | runner
     worker.publish_entries(queue.live_attempts, jsonb) | app_system
     worker.read_outside(jsonb) | app_system definer | runner
     worker.reap(integer) | app_system

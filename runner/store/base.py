@@ -147,6 +147,14 @@ class Store(Protocol):
         """What was reported about those of these attempts that are still ours."""
         ...
 
+    async def granted(self, key: Key, kind: str) -> tuple[str, ...]:
+        """Names of one kind that the tenant of a held attempt may use now."""
+        ...
+
+    async def over(self, attempts: Sequence[int]) -> tuple[int, ...]:
+        """Those of them that are over: settled, and claimed by nobody any more."""
+        ...
+
     async def tick(self) -> Tick:
         """Move the clock: reap, deadlines."""
         ...

@@ -72,6 +72,7 @@ class MemoryStore:
         self.due: list[int] = []
         self.deliveries: list[Delivery] = []
         self.delivered: list[DeliveryResult] = []
+        self.grants: dict[str, tuple[str, ...]] = {}
         self.calls: list[str] = []
         self.away = False
         self.refusal: StoreRefused | None = None
@@ -203,6 +204,18 @@ class MemoryStore:
         return [
             Told(attempt_id=key.attempt_id, external_id=row.external_id, report=row.told) for key, row in rows
         ]
+
+    async def granted(self, key: Key, kind: str) -> tuple[str, ...]:
+        """What the test put into `grants`."""
+        self._enter("granted")
+        if self._held(key) is None:
+            raise StoreRefused("STALE_LEASE", "the lease was lost")
+        return self.grants.get(kind, ())
+
+    async def over(self, attempts: Sequence[int]) -> tuple[int, ...]:
+        """Those that are final, and those never heard of."""
+        self._enter("over")
+        return tuple(each for each in attempts if each not in self.rows or self.rows[each].final)
 
     async def tick(self) -> Tick:
         """Leases that ran out wait again."""

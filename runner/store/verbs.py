@@ -159,6 +159,18 @@ class Verbs:
         answer = await self._errands.value("select worker.read_outside(%s::jsonb)", [wire.dump(items)])
         return wire.read_list(wire.Told, answer)
 
+    async def granted(self, key: Key, kind: str) -> tuple[str, ...]:
+        """worker.granted"""
+        answer = await self._errands.value(
+            "select worker.granted(%s::bigint, %s::int, %s::text)", [key.attempt_id, key.lease, kind]
+        )
+        return tuple(wire.read_one(list[str], answer))
+
+    async def over(self, attempts: Sequence[int]) -> tuple[int, ...]:
+        """worker.over"""
+        answer = await self._errands.value("select worker.over(%s::bigint[])", [list(attempts)])
+        return tuple(wire.read_one(list[int], answer))
+
     async def tick(self) -> wire.Tick:
         """worker.tick"""
         return wire.read_one(

@@ -1,9 +1,13 @@
 """Files in and out by signed URLs, through the attempt door of the edge function.
 
     GET  {functions}/v1/attempts/{id}/inputs/{name}   → 302, signed URL → the bytes
-    POST {functions}/v1/attempts/{id}/artifacts       → 201 {artifact_id, version, upload_url} ; PUT the
-    bytes there GET  {functions}/v1/uploads/bytes                 → 302, signed URL → the bytes of one
-    person's upload
+    POST {functions}/v1/attempts/{id}/artifacts       → 201 {artifact_id, version, upload_url}; PUT the bytes
+    POST {functions}/v1/attempts/{id}/parcels         → 201 {upload_url}; PUT the bytes
+    GET  {functions}/v1/attempts/{id}/parcels/{name}  → 302, signed URL → the bytes; DELETE removes them
+    GET  {functions}/v1/uploads/bytes                 → 302, signed URL → the bytes of one person's upload
+
+Parcels are what goes to and comes from the work of an attempt that lives outside (a pod): no artifacts,
+nobody's but this attempt's, and gone when it is over.
 
 The bearer is the attempt's (or the check's) own token: it opens this door for this attempt under this lease
 and nothing else. It is never sent to the signed URL.
@@ -131,6 +135,26 @@ class Door:
             sha256=measured.sha256,
         )
 
+    async def send_parcel(self, attempt: Attempt, name: str, path: Path) -> Measured:
+        """Put one file where the work outside can fetch it. Raises as `store` does."""
+        measured = await asyncio.to_thread(measure, path)
+        response = await self._ask(
+            "POST", _parcels(attempt), attempt.token, TerminationCode.EXECUTOR_UNAVAILABLE, {"name": name}
+        )
+        url = str(response.url.join(response.json()["upload_url"]))
+        await self._upload(url, path, "application/octet-stream", measured)
+        return measured
+
+    async def fetch_parcel(self, attempt: Attempt, name: str, target: Path) -> Measured:
+        """Download what the work outside has put there. Raises as `fetch_input` does."""
+        return await self._fetch(f"{_parcels(attempt)}/{name}", attempt.token, target, MAX_INPUT)
+
+    async def drop_parcel(self, attempt: Attempt, name: str) -> None:
+        """Remove a parcel that has arrived, or was never fetched."""
+        await self._ask(
+            "DELETE", f"{_parcels(attempt)}/{name}", attempt.token, TerminationCode.EXECUTOR_UNAVAILABLE
+        )
+
     async def _fetch(self, path: str, token: str, target: Path, max_bytes: int) -> Measured:
         code = TerminationCode.INPUT_UNAVAILABLE
         response = await self._ask("GET", path, token, code)
@@ -223,6 +247,10 @@ class Door:
                 limits=httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=30),
             )
         return self._client
+
+
+def _parcels(attempt: Attempt) -> str:
+    return f"/v1/attempts/{attempt.attempt_id}/parcels"
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -18,32 +18,38 @@ export interface Storage {
   downloadUrl(place: Place, filename: string): Promise<string>;
   /** Writes the bytes; they must not be there yet. */
   put(place: Place, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<void>;
+  /** Removes the bytes, if they are there. */
+  remove(place: Place): Promise<void>;
 }
 
 export const downloadSeconds = 300;
 
 export function storage(settings: Settings): Storage {
+  async function ask(method: string, path: string, body?: BodyInit, headers = {}): Promise<Response> {
+    const key = settings.serviceKey;
+    if (key === undefined) throw refuse("NOT_CONFIGURED", { details: "SUPABASE_SERVICE_ROLE_KEY" });
+    try {
+      return await fetch(`${settings.supabaseUrl}/storage/v1${path}`, {
+        method,
+        headers: { apikey: key, authorization: `Bearer ${key}`, ...headers },
+        ...(body === undefined ? {} : { body }),
+        redirect: "manual",
+        signal: AbortSignal.timeout(settings.upstreamMilliseconds),
+      });
+    } catch {
+      throw refuse("STORAGE_FAILED", { details: "Storage does not answer." });
+    }
+  }
+
   async function send(
     path: string,
     body: BodyInit,
     contentType: string,
     upsert = false,
   ): Promise<Record<string, unknown>> {
-    const key = settings.serviceKey;
-    if (key === undefined) throw refuse("NOT_CONFIGURED", { details: "SUPABASE_SERVICE_ROLE_KEY" });
+    const headers = { "content-type": contentType, "x-upsert": String(upsert) };
+    const response = await ask("POST", path, body, headers);
     try {
-      const response = await fetch(`${settings.supabaseUrl}/storage/v1${path}`, {
-        method: "POST",
-        headers: {
-          apikey: key,
-          authorization: `Bearer ${key}`,
-          "content-type": contentType,
-          "x-upsert": String(upsert),
-        },
-        body,
-        redirect: "manual",
-        signal: AbortSignal.timeout(settings.upstreamMilliseconds),
-      });
       const text = await response.text();
       if (!response.ok) throw refuse("STORAGE_FAILED", { details: `Storage answered ${response.status}.` });
       return JSON.parse(text);
@@ -77,6 +83,15 @@ export function storage(settings: Settings): Storage {
     },
     async put(place, bytes, contentType) {
       await send(`/object/${below(place)}`, bytes, contentType);
+    },
+    async remove(place) {
+      const response = await ask("DELETE", `/object/${below(place)}`);
+      const text = await response.text();
+      // Storage says 404 as such, or as 400 with the number in the body
+      const absent = response.status === 404 || (response.status === 400 && text.includes('"404"'));
+      if (!response.ok && !absent) {
+        throw refuse("STORAGE_FAILED", { details: `Storage answered ${response.status}.` });
+      }
     },
   };
 }

@@ -39,7 +39,13 @@ for (const { method, path, access } of routes) {
     await using it = new Rehearsal();
     const body = { code: "SOME_CODE", message: "m", details: "d", hint: null };
     for (
-      const name of [...routes.map((route) => route.name), "attempt_report", "attempt_artifact", "assets"]
+      const name of [
+        ...routes.map((route) => route.name),
+        "attempt_report",
+        "attempt_artifact",
+        "attempt_parcel",
+        "assets",
+      ]
     ) {
       it.fake.on(name, { status: 409, body });
     }

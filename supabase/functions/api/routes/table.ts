@@ -58,6 +58,9 @@ import { route as listEvents } from "./deliveries/list_events.ts";
 import { route as redeliverDelivery } from "./deliveries/redeliver_delivery.ts";
 import { route as replayDeliveries } from "./deliveries/replay_deliveries.ts";
 import { route as attemptInput } from "./attempts/attempt_input.ts";
+import { route as createParcel } from "./attempts/create_parcel.ts";
+import { route as deleteParcel } from "./attempts/delete_parcel.ts";
+import { route as getParcel } from "./attempts/get_parcel.ts";
 import { route as createAttemptArtifact } from "./attempts/create_attempt_artifact.ts";
 import { route as reportAttempt } from "./attempts/report_attempt.ts";
 import { route as auditVerify } from "./audit/audit_verify.ts";
@@ -131,6 +134,9 @@ export const routes: readonly Route[] = [
   redeliverDelivery,
   replayDeliveries,
   attemptInput,
+  createParcel,
+  deleteParcel,
+  getParcel,
   createAttemptArtifact,
   reportAttempt,
   auditVerify,
