@@ -5,8 +5,10 @@ What it cannot is logged with the reason, `not_offered`.
 
 from __future__ import annotations
 
+import importlib
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
@@ -22,6 +24,7 @@ from runner.executor.container import ContainerExecutor
 from runner.executor.continue_cli import ContinueExecutor
 from runner.executor.dock import Dock, NoDock
 from runner.executor.group import Groups
+from runner.executor.kubernetes.manifest import Placement
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import NoSandbox, Sandbox
 from runner.executor.scripted import ScriptedExecutor
@@ -32,6 +35,10 @@ from runner.jobtype.kb_catalog import KbCatalog
 from runner.jobtype.schema_migration import SchemaMigration
 from runner.settings import IMAGE_PREFIX, Settings
 from runner.target.directory import Directory
+from runner.transfer.door import Door
+
+if TYPE_CHECKING:
+    from runner.executor.kubernetes.executor import KubernetesExecutor
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +66,7 @@ def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dic
                 }
             )
             continue
-        if executor in ("container", "n8n"):
+        if executor in ("container", "kubernetes", "n8n"):
             continue
         if job_type == SchemaMigration.name:
             benches.update(_migrations(chosen, made, desk))
@@ -147,6 +154,43 @@ async def in_n8n(chosen: Settings, mailbox: Mailbox) -> dict[str, Bench]:
             },
         )
     return {f"{KbCatalog.name}/default": Bench(executor, KbCatalog(Place(chosen.engines), outside=True))}
+
+
+async def find_cluster(chosen: Settings, door: Door) -> KubernetesExecutor | str:
+    """The executor that makes Jobs, after a look at its cluster; else why there is none."""
+    if chosen.kubernetes is None:
+        return "nothing is executed by kubernetes"
+    try:
+        made = importlib.import_module("runner.executor.kubernetes.executor")  # and the client that it needs
+    except ImportError as error:
+        return f"not installed: {error} (pip install 'control-room[kubernetes]')"
+    placement = Placement(
+        anon_key=chosen.anon_key,
+        images=chosen.images,
+        public_url=chosen.functions_url,
+        **asdict(chosen.kubernetes),
+    )
+    found: KubernetesExecutor | str = await made.connect(door, placement)
+    return found
+
+
+def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Bench]:
+    """What is carried out as Jobs: each job type and engine that has an image. Nodes pull it, and a pod that
+    cannot says so."""
+    benches: dict[str, Bench] = {}
+    for job_type in (name for name, executor in chosen.executors.items() if executor == "kubernetes"):
+        loaded = registry.load(job_type, Place(None, image=True))
+        engines = [each.engine for each in loaded.readiness() if each.ready] if loaded else []
+        for engine in engines:
+            name = f"{job_type}/{engine}"
+            reason = jobs if isinstance(jobs, str) else ""
+            if not reason and not (chosen.images.get(name) or chosen.images.get(job_type)):
+                reason = f"{IMAGE_PREFIX}{name.replace('/', '_').upper()} is not set (deploy/images)"
+            if reason or isinstance(jobs, str):
+                log.warning("not_offered", extra={"job_type": job_type, "engine": engine, "reason": reason})
+            else:
+                benches[name] = Bench(jobs, loaded, grants=("namespace",), secrets_elsewhere=True)
+    return benches
 
 
 def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner import benches as workbenches
 from runner import journal, settings
@@ -31,7 +32,7 @@ from runner.dispatch.loop import Dispatcher
 from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
-from runner.dispatch.upkeep import Sealer, Tidier
+from runner.dispatch.upkeep import Sealer, Sweeper, Tidier
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
@@ -50,6 +51,9 @@ from runner.store.session import Backoff
 from runner.store.verbs import Verbs
 from runner.target.loader import Loader
 from runner.transfer.door import Door
+
+if TYPE_CHECKING:
+    from runner.executor.kubernetes.executor import KubernetesExecutor
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +113,8 @@ async def _run(chosen: Settings) -> int:
     benches = workbenches.in_processes(chosen, made, desk)
     benches.update(await workbenches.in_containers(chosen, dock))
     benches.update(await workbenches.in_n8n(chosen, mailbox))
+    jobs = await workbenches.find_cluster(chosen, door)
+    benches.update(workbenches.in_cluster(chosen, jobs))
     registration = Registration(
         instance=instance,
         name=chosen.name,
@@ -135,8 +141,11 @@ async def _run(chosen: Settings) -> int:
                 door=door,
                 dock=dock if isinstance(dock, Dock) else None,
                 mailbox=mailbox,
+                jobs=None if isinstance(jobs, str) else jobs,
             )
     finally:
+        if not isinstance(jobs, str):
+            await jobs.close()
         if isinstance(dock, Dock):
             await dock.daemon.close()
         await door.close()
@@ -195,6 +204,7 @@ async def _work(
     door: Door,
     dock: Dock | None,
     mailbox: Mailbox,
+    jobs: KubernetesExecutor | None,
 ) -> None:
     workshop = Workshop(benches, desk.workspaces, Vault(chosen.environment), desk.intake, desk.handover)
 
@@ -269,6 +279,7 @@ async def _work(
             "mailbox": mailbox.run,
             "health": health.run,
             **({"dock": dock.run} if dock else {}),
+            **({"sweeper": Sweeper(store, jobs).run} if jobs else {}),
         }.items()
     ]
     try:

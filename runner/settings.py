@@ -26,7 +26,7 @@ JOB_TYPES = (
 )
 EXECUTORS = ("process", "scripted", "container", "kubernetes", "n8n", "continue_cli")
 #: What this version can do; the other names are known and refused with a reason.
-IMPLEMENTED = ("process", "scripted", "container", "continue_cli", "n8n")
+IMPLEMENTED = ("process", "scripted", "container", "kubernetes", "continue_cli", "n8n")
 #: What n8n can carry out: the job types whose workflow ships (deploy/n8n).
 FOR_N8N = ("kb_catalog",)
 DEFAULT_CAPACITY = 4
@@ -35,6 +35,7 @@ DEFAULT_DRAIN_SECONDS = 30.0
 GENERATION = "code_generation"
 EXECUTOR_PREFIX = "CONTROL_ROOM_EXECUTOR_"
 IMAGE_PREFIX = "CONTROL_ROOM_IMAGE_"
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 TARGET = re.compile(r"CONTROL_ROOM_TARGET_([A-Z0-9_]+)_URL")
 
 
@@ -46,6 +47,20 @@ class N8n:
     token: str = field(repr=False)
     api_key: str | None = field(repr=False)
     report_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kubernetes:
+    """Where pods run and what they need besides an image; see `executor.kubernetes.manifest.Placement`."""
+
+    namespace: str
+    door_url: str
+    secret: str | None
+    pull_secrets: tuple[str, ...]
+    runtime_class: str | None
+    open_network: bool
+    pending_seconds: float
+    cpu_share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +89,7 @@ class Settings:
     log_level: str
     health_file: Path | None
     failpoints: str
+    kubernetes: Kubernetes | None
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -105,6 +121,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         log_level=_choice(environment, "CONTROL_ROOM_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         health_file=_path(environment, "CONTROL_ROOM_HEALTH_FILE"),
         failpoints=environment.get("CONTROL_ROOM_FAILPOINTS", ""),
+        kubernetes=_kubernetes(environment, functions_url) if "kubernetes" in executors.values() else None,
         environment=environment,
     )
 
@@ -234,6 +251,23 @@ def _n8n(environment: Mapping[str, str], functions_url: str) -> N8n:
         token=_wanted(environment, "CONTROL_ROOM_N8N_TOKEN", "the value of the workflow's header credential"),
         api_key=environment.get("CONTROL_ROOM_N8N_API_KEY") or None,
         report_url=(environment.get("CONTROL_ROOM_N8N_REPORT_URL") or functions_url).rstrip("/"),
+    )
+
+
+def _kubernetes(environment: Mapping[str, str], functions_url: str) -> Kubernetes:
+    name = "CONTROL_ROOM_KUBE_NAMESPACE"
+    namespace = _wanted(environment, name, "the namespace for Jobs, e.g. control-room-jobs")
+    if not NAMESPACE.fullmatch(namespace):
+        raise SettingsError(f"{name} must be the name of a namespace, not {namespace!r}")
+    return Kubernetes(
+        namespace=namespace,
+        door_url=environment.get("CONTROL_ROOM_KUBE_FUNCTIONS_URL", "").strip() or functions_url,
+        secret=environment.get("CONTROL_ROOM_KUBE_SECRET", "").strip() or None,
+        pull_secrets=tuple(environment.get("CONTROL_ROOM_KUBE_PULL_SECRETS", "").replace(",", " ").split()),
+        runtime_class=environment.get("CONTROL_ROOM_KUBE_RUNTIME_CLASS", "").strip() or None,
+        open_network=_choice(environment, "CONTROL_ROOM_KUBE_NETWORK", ("closed", "open")) == "open",
+        pending_seconds=_number(environment, "CONTROL_ROOM_KUBE_PENDING_SECONDS", 120, 5, 86_400),
+        cpu_share=_number(environment, "CONTROL_ROOM_KUBE_CPU_SHARE", 0.25, 0.001, 1),
     )
 
 

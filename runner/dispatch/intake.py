@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from runner.jobtype import bundle
@@ -45,6 +46,19 @@ class Intake:
         (workspace.root / "params.json").write_text(json.dumps(attempt.params))
         for each in attempt.inputs:
             await self._stage(attempt, each, workspace)
+
+    async def granted(self, attempt: Attempt, kinds: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """What the attempt's tenant may use now, by kind. Raises Retryable or StaleLease."""
+        try:
+            return {kind: await self._store.granted(attempt.key, kind) for kind in kinds}
+        except StoreUnavailable as error:
+            raise Retryable(
+                TerminationCode.EXECUTOR_UNAVAILABLE, "the database went away while it was asked for grants"
+            ) from error
+        except StoreRefused as error:
+            if error.code == "STALE_LEASE":
+                raise StaleLease from error
+            raise
 
     async def _write_code(self, attempt: Attempt, workspace: Workspace, *, packed: bool) -> None:
         if attempt.code is None:

@@ -1,4 +1,5 @@
-"""Work of the house that belongs to no attempt: sealing the audit, and tidying what is past its keeping.
+"""Work of the house that belongs to no attempt: sealing the audit, tidying what is past its keeping, sweeping
+what is left outside.
 
 Every runner does it; the database lets one at a time. Neither costs anything while there is nothing to do.
 """
@@ -8,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from runner.model.errors import StoreRefused, StoreUnavailable
+from runner.model.errors import Failure, StoreRefused, StoreUnavailable
 from runner.store.base import Store
 from runner.store.session import Backoff
 
@@ -18,6 +21,7 @@ log = logging.getLogger(__name__)
 #: Entries of half a second share a seal: each is chained within the second.
 GATHER_SECONDS = 0.5
 TIDY_SECONDS = 60.0
+SWEEP_SECONDS = 20.0
 
 
 class Sealer:
@@ -49,6 +53,47 @@ class Sealer:
                     log.warning("not_sealed", extra={"reason": str(error)})
                 self._wake.set()
                 await backoff.pause()
+
+
+class Outside(Protocol):
+    """An executor whose work lives outside of this process, and may be left there."""
+
+    async def left(self) -> Mapping[int, Any]:
+        """Everything of it that is there, by attempt. Raises Failure when it cannot tell."""
+        ...
+
+    async def forget(self, what: Any) -> None:
+        """Remove what one attempt has there. Raises Failure."""
+        ...
+
+
+class Sweeper:
+    """Removes what attempts that are over have left outside: settled ones, and those that nobody will claim
+    again because they were canceled or reaped while no runner held them."""
+
+    def __init__(self, store: Store, outside: Outside, period_seconds: float = SWEEP_SECONDS) -> None:
+        self._store = store
+        self._outside = outside
+        self._period = period_seconds
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(self._period * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the runners
+            try:
+                await self.sweep()
+            except (StoreUnavailable, StoreRefused, Failure) as error:
+                log.warning("not_swept", extra={"reason": str(error)})
+
+    async def sweep(self) -> int:
+        """Once; how many attempts had left something. Raises as the store does, or Failure."""
+        left = await self._outside.left()
+        over = await self._store.over(sorted(left)) if left else ()
+        for attempt in over:
+            await self._outside.forget(left[attempt])
+        if over:
+            log.info("swept_outside", extra={"attempts": len(over)})
+        return len(over)
 
 
 class Tidier:

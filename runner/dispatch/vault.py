@@ -38,15 +38,17 @@ class Vault:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def values(self, names: Iterable[str]) -> dict[str, str]:
+    def values(self, names: Iterable[str], *, elsewhere: bool = False) -> dict[str, str]:
         """Name to value. Raises Permanent(NOT_GRANTED) for a name nobody may use, SECRET_UNAVAILABLE for a
-        missing one."""
+        missing one; where the executor may know of it `elsewhere` (a Secret of a cluster) it is left out."""
         found: dict[str, str] = {}
         for name in names:
             if not _NAME.fullmatch(name) or name in _RESERVED or name.startswith(_RESERVED_PREFIXES):
                 raise Permanent(TerminationCode.NOT_GRANTED, f"{name[:64]!r} cannot be the name of a secret")
             value = self._environment.get(PREFIX + name) or self._environment.get(name)
             if value is None:
+                if elsewhere:
+                    continue
                 raise Permanent(
                     TerminationCode.SECRET_UNAVAILABLE, f"the runner has no value for the secret {name}"
                 )

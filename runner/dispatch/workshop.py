@@ -29,10 +29,16 @@ _NOWHERE = Workspace(root=Path("/nonexistent"), kept=Path("/nonexistent"))
 @dataclass(frozen=True, slots=True)
 class Bench:
     """How one kind of attempt is carried out. Without a job type there is nothing to lay out and nothing to
-    collect: that is how scripted attempts run."""
+    collect: that is how scripted attempts run.
+
+    `grants` are the kinds of names that the executor needs to know; `secrets_elsewhere`: it may have values
+    that this runner has not.
+    """
 
     executor: Executor
     job_type: JobType | None = None
+    grants: tuple[str, ...] = ()
+    secrets_elsewhere: bool = False
 
 
 class Workshop:
@@ -64,7 +70,9 @@ class Workshop:
             raise Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"this runner does not offer {attempt.requires}"
             )
-        secrets = self._vault.values(attempt.secrets) if attempt.secrets else {}
+        secrets = self._vault.values(attempt.secrets, elsewhere=bench.secrets_elsewhere)
+        if bench.grants:
+            attempt = replace(attempt, granted=await self._intake.granted(attempt, bench.grants))
         job_type = bench.job_type
         if job_type is None:
             return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)

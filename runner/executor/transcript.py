@@ -4,113 +4,28 @@
           → `::progress N message` and `::value name json` taken out
           → whole log on disk, and to the reporter until a bound is reached
 
-A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with
-line breaks are looked for line by line, and each value also as base64 (wherever it begins in what was
-encoded: `user:secret` as well), percent-encoded and as a JSON string. Whoever wants to get a secret out
-finds another form: this keeps it out of the log by accident, not by intent.
+The first three steps are `lines`.
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, quote_plus
 
-from runner.executor.values import MAX_VALUE, PREFIX, Values
+from runner.executor.lines import MASK, MAX_LINE, Lines, Redactor
+from runner.executor.values import PREFIX, Values
 
-MAX_LINE = 8_192
+__all__ = ["MASK", "MAX_LINE", "Lines", "Redactor", "Stream", "Transcript"]
+
 MAX_LINES = 10_000
 MAX_BYTES = 4 * 1024**2
 MAX_FILE = 48 * 1024**2
-MASK = "***"
 TRUNCATED = "[log truncated here; the whole log is the artifact `log` of this run]"
 
 _PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*?))?\s*$")
-# C0 and C1 controls but the tab: escape sequences would let a job repaint the terminal of whoever reads its
-# log.
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-MIN_SECRET = 4
-#: Less of an encoded secret is no more than chance would write.
-MIN_ENCODED = 8
-
-
-class Redactor:
-    """Replaces secrets in text. Lines of a secret shorter than four characters are left: they would blank out
-    half the log and protect nothing."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        whole = {part.strip("\r") for secret in secrets for part in (secret, *secret.splitlines())}
-        parts = {part for part in whole if len(part) >= MIN_SECRET}
-        words = sorted(parts | {form for part in parts for form in _forms(part)}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, words))) if words else None
-        self.longest = max((len(word.encode()) for word in words), default=0)
-
-    def __call__(self, text: str) -> str:
-        """The text without secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """What a secret looks like when a library has written it on the way to the log."""
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
-    data = secret.encode()
-    for before in range(3):  # bytes of something else in the group that it begins in
-        encoded = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
-        # the first and the last letter also hold bits of its neighbours
-        spoilt = (before + len(data)) % 3
-        clean = encoded[(0, 2, 3)[before] : len(encoded) - (spoilt != 0)]
-        if len(clean) >= MIN_ENCODED:
-            yield clean
-            yield clean.replace("+", "-").replace("/", "_")
-
-
-class Lines:
-    """Cuts a stream of bytes into lines of at most MAX_LINE bytes (a value may be longer), redacting before
-    an overlong line is cut."""
-
-    def __init__(self, redact: Redactor) -> None:
-        self._redact = redact
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[str]:
-        """The lines that are now complete."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        lines = [piece for line in whole for piece in self._pieces(line)]
-        if len(self._rest) > 2 * _bound(self._rest) + self._redact.longest:
-            lines.extend(self._cut())
-        return lines
-
-    def end(self) -> list[str]:
-        """What is left when the stream has ended."""
-        rest, self._rest = self._rest, b""
-        return self._pieces(rest) if rest else []
-
-    def _pieces(self, line: bytes) -> list[str]:
-        text, bound = self._clean(line), _bound(line)
-        return [text[i : i + bound] for i in range(0, len(text), bound)] or [""]
-
-    def _cut(self) -> list[str]:
-        # Keep back as much as a secret may need to be completed by the next write.
-        text = self._clean(self._rest)
-        keep = min(len(text), max(self._redact.longest, 1))
-        self._rest = text[len(text) - keep :].encode()
-        head = text[: len(text) - keep]
-        return [head[i : i + MAX_LINE] for i in range(0, len(head), MAX_LINE)]
-
-    def _clean(self, line: bytes) -> str:
-        text = line.removesuffix(b"\r").decode("utf-8", "replace")
-        return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", self._redact(text))
-
-
-def _bound(line: bytes) -> int:
-    return 2 * MAX_VALUE if line.startswith(PREFIX.encode()) else MAX_LINE
 
 
 class Transcript:
@@ -131,14 +46,26 @@ class Transcript:
         self._file_bytes = 0
         self._lines = 0
         self._bytes = 0
+        self._muted = False
         self.truncated = False
         self.last_error_line = ""
         self.values = Values(redact)
+
+    @contextlib.contextmanager
+    def muted(self) -> Iterator[None]:
+        """What is heard meanwhile was reported before: it counts for values and the log on disk alone."""
+        self._muted = True
+        try:
+            yield
+        finally:
+            self._muted = False
 
     def line(self, stream: str, line: str) -> None:
         """One clean line of a stream."""
         if line.startswith("::progress"):
             match = _PROGRESS.match(line)
+            if match and self._muted:
+                return
             if match:
                 self._progress(min(int(match[1]), 100), match[2] or "")
                 return
@@ -160,7 +87,8 @@ class Transcript:
             self.truncated = True
             self._log("system", TRUNCATED)
             return
-        self._log(stream, line)
+        if not self._muted:
+            self._log(stream, line)
 
     def stream(self, name: str) -> Stream:
         """The reader of one of the two streams."""

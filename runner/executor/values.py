@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-PREFIX = "::value"
+from runner.executor.lines import MAX_VALUE, VALUE_PREFIX
+
+PREFIX = VALUE_PREFIX
 MAX_VALUES = 100
-MAX_VALUE = 48 * 1024
 MAX_TOTAL = 192 * 1024
 
 _VALUE = re.compile(r"::value\s+([A-Za-z_][A-Za-z0-9_]{0,99})(?:\s+(.*))?$", re.DOTALL)

@@ -5,6 +5,7 @@ The shape is that of `worker.claim_attempts`; `runner.model.wire` reads it from 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -58,6 +59,7 @@ class Attempt:
     `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values
     come from the runner's environment. `token` opens the attempt door of the edge function and nothing
     else. `targets` are the databases that the tenant was granted, as far as it asks for them.
+    `granted` has names, by kind, that its executor asked for and its tenant may use now.
     """
 
     attempt_id: int
@@ -92,6 +94,7 @@ class Attempt:
     model_granted: bool = True
     name: str = ""
     targets: tuple[str, ...] = ()
+    granted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:

@@ -405,7 +405,8 @@ async def n8n(folder: Path) -> AsyncIterator[N8nPieces]:
 
 #: Each name is a fixture that makes a workbench; what is not on every machine runs with `--with NAME`.
 CONTAINER = pytest.param("container", marks=pytest.mark.needs("container"))
-HOUSES = ("process", "continue_cli", "scripted", "n8n", CONTAINER)
+KUBERNETES = pytest.param("kubernetes", marks=pytest.mark.needs("kubernetes"))
+HOUSES = ("process", "continue_cli", "scripted", "n8n", CONTAINER, KUBERNETES)
 
 
 @pytest.fixture(params=HOUSES)
@@ -420,3 +421,7 @@ def box(request: pytest.FixtureRequest) -> PythonPieces:
     """Every executor that keeps code in by itself, on this machine."""
     made: PythonPieces = request.getfixturevalue(request.param)
     return made
+
+
+# the houses that stand on what is above
+from tests.contract.pods import cluster_plane, kubernetes, parcel_door, placement  # noqa: E402, F401

@@ -71,7 +71,6 @@ def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
         ("CONTROL_ROOM_CAPACITY", "0", "a number from 1 to 10000"),
         ("CONTROL_ROOM_CAPACITY", "nan", "a number from 1 to 10000"),
         ("CONTROL_ROOM_DRAIN_SECONDS", "-1", "a number from 0"),
-        ("CONTROL_ROOM_EXECUTOR_SPARK_ETL", "kubernetes", "no such executor yet"),
         ("CONTROL_ROOM_EXECUTOR_SPARK_ETL", "magic", "must be one of"),
         ("CONTROL_ROOM_EXECUTOR_BAKERY", "process", "names no job type"),
         ("CONTROL_ROOM_CALLBACK_ALLOW", "10.0.0.1/8", "must list networks"),
@@ -107,3 +106,38 @@ def test_the_process_says_it_and_ends_with_2() -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("control-room runner: CONTROL_ROOM_SUPABASE_URL is not set")
     assert ended.stderr.count("\n") == 1
+
+
+JOBS = {"CONTROL_ROOM_EXECUTOR_SPARK_ETL": "kubernetes", "CONTROL_ROOM_KUBE_NAMESPACE": "jobs"}
+
+
+def test_pods_bring_their_files_from_where_the_runner_does_unless_told_otherwise(
+    good: dict[str, str],
+) -> None:
+    read = settings.read({**good, **JOBS})
+    other = settings.read({**good, **JOBS, "CONTROL_ROOM_KUBE_FUNCTIONS_URL": "https://inside.example/api"})
+
+    assert read.kubernetes is not None
+    assert other.kubernetes is not None
+    assert read.kubernetes.door_url == read.functions_url
+    assert other.kubernetes.door_url == "https://inside.example/api"
+    assert settings.read(good).kubernetes is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CONTROL_ROOM_KUBE_NAMESPACE", "", "is not set"),
+        ("CONTROL_ROOM_KUBE_NAMESPACE", "No_Namespace", "name of a namespace"),
+        ("CONTROL_ROOM_KUBE_NETWORK", "maybe", "closed, open"),
+        ("CONTROL_ROOM_KUBE_CPU_SHARE", "2", "from 0.001 to 1"),
+    ],
+)
+def test_a_fault_about_jobs_names_its_variable(
+    good: dict[str, str], name: str, value: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as fault:
+        settings.read({**good, **JOBS, name: value})
+
+    assert name in str(fault.value)
+    assert words in str(fault.value)
