@@ -1,5 +1,7 @@
 -- queue, fifth part: claim, renew, report, settle, give back, reap, cancel.
 -- Law 1: every renew, report and settle matches (attempt, lease, RUNNING). Zero rows = stale. Database time only.
+-- Who looks for an attempt by its id says `state <> 'QUEUED'`, not `= 'RUNNING'`: a plan made while the table was small would go
+-- through all of an index of one state, and where somebody holds a snapshot through all that was ever in it.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
@@ -120,7 +122,7 @@ begin
         limit p_limit
     ), mine as materialized (  -- nobody is waited for: a stale word may hold what waits, and wait for the slots that we hold
         select p.* from picked p
-        cross join lateral (select from queue.live_attempts a where a.id = p.id and a.state = 'QUEUED' limit 1 for update skip locked) a
+        cross join lateral (select from queue.live_attempts a where a.id = p.id and a.state <> 'RUNNING' limit 1 for update skip locked) a
     ), claimed as (
         update queue.live_attempts a
         set state = 'RUNNING', lease = greatest(a.lease, v_floor) + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
@@ -129,7 +131,7 @@ begin
                                else p.at + make_interval(secs => t.timeout_seconds) end,
             token_hash = sha256(convert_to('crat_' || a.id || '_' || (greatest(a.lease, v_floor) + 1) || '_' || p.secret, 'UTF8'))
         from mine p, queue.task_runs t
-        where a.id = p.id and a.state = 'QUEUED' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
+        where a.id = p.id and a.state <> 'RUNNING' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
         returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at,
                   'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, t.task_key, t.job_type, t.engine, t.timeout_seconds, p.place
     ), counted as (
@@ -158,7 +160,7 @@ returns queue.live_attempts language plpgsql volatile set search_path = '' as $$
 declare
     v queue.live_attempts;
 begin
-    select a.* into v from queue.live_attempts a where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING' for update;
+    select a.* into v from queue.live_attempts a where a.id = p_attempt and a.lease = p_lease and a.state <> 'QUEUED' for update;
     return v;
 end
 $$;
@@ -185,7 +187,7 @@ begin
     ), held as (
         update queue.live_attempts a set lease_expires_at = v_now + make_interval(secs => s.lease_seconds)
         from mine i, queue.settings s
-        where a.id = i.attempt_id and a.lease = i.lease and a.state = 'RUNNING' and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
+        where a.id = i.attempt_id and a.lease = i.lease and a.state <> 'QUEUED' and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
         returning a.id, a.lease, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
     ), progress as (
         update queue.task_runs t
@@ -301,7 +303,7 @@ begin
                                 where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED' limit 1 for update) a
         ), gone as (  -- with its outcome: a batch may hold a stale one beside the good one
             delete from queue.live_attempts a using mine i
-            where a.id = i.id and a.lease = i.lease and a.state = 'RUNNING'
+            where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED'
             returning a.*, i.state as said, i.message, i.retryable, i.retry_after_ms, i.exit_code, i.peak_memory_bytes, i.cpu_ms, i."values",
                 -- what was told to stop and did says why it was told
                 case when a.stop_code = 'RUN_TIMED_OUT' and i.state = 'CANCELED' then 'TIMED_OUT' else i.state end as ended_as,
@@ -393,7 +395,7 @@ begin
     update queue.live_attempts a
     set state = 'QUEUED', runner = null, lease_expires_at = null, token_hash = null,
         lost = a.lost + p_lost::integer
-    where a.id = p_attempt and a.lease = p_lease and a.state = 'RUNNING'
+    where a.id = p_attempt and a.lease = p_lease and a.state <> 'QUEUED'
     returning a.tenant_id, a.task_run_id into v_tenant, v_task;
     if not found then
         return false;

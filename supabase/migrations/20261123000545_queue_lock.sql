@@ -53,7 +53,7 @@ declare
     v_runs bigint[];
 begin
     select array_agg(h.tenant_id), array_agg(h.run_id) into v_tenants, v_runs
-    from (select a.tenant_id, a.run_id from queue.live_attempts a where a.id = any (p_attempts) and a.state = 'RUNNING' order by a.id for update) h;
+    from (select a.tenant_id, a.run_id from queue.live_attempts a where a.id = any (p_attempts) and a.state <> 'QUEUED' order by a.id for update) h;
     if p_ends then
         perform from queue.slots s where s.tenant_id = any (v_tenants) order by s.tenant_id for update;
     end if;

@@ -234,9 +234,12 @@ def test_a_cancel_looks_at_one_run(
     )
 
 
-def test_plans_made_while_all_was_empty_still_serve(database: Database, doors: Doors) -> None:
-    """The sessions of a runner are older than the first crowd, and no statistics are there yet."""
+@pytest.mark.parametrize("vacuumed", [False, True])
+def test_plans_made_while_all_was_empty_still_serve(database: Database, doors: Doors, vacuumed: bool) -> None:
+    """The sessions of a runner are older than the first crowd; there are no statistics yet, or those of an idle night."""
     tenant = database.add_tenant("acme")
+    if vacuumed:
+        doors.set("vacuum analyze")
     doors.register(INSTANCE, OFFERS)
     with Watcher(database) as watcher:
         for _ in range(7):  # from the sixth call on a plan may be kept
