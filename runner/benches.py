@@ -14,6 +14,7 @@ from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
 from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.migration import Migrations
+from runner.dispatch.second_look import SecondLook
 from runner.dispatch.validation import Validation
 from runner.dispatch.workshop import Bench
 from runner.dispatch.workspaces import Workspaces
@@ -217,3 +218,14 @@ def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict
         targets=Directory(chosen.targets),
     )
     return {f"{job_type.name}/{readiness.engine}": Bench(executor)}
+
+
+def second_look(benches: dict[str, Bench], desk: Desk, door: Door) -> SecondLook | None:
+    """How code of tenants who are warned is looked at beside its run: in sandboxes of this machine, where the
+    tools are there."""
+    bench = benches.get(f"{CodeValidation.name}/default")
+    if bench is None or not isinstance(bench.executor, ProcessExecutor):
+        return None
+    assert isinstance(bench.job_type, CodeValidation)
+    validation = Validation(bench.executor, bench.job_type, desk.workspaces, desk.intake)
+    return SecondLook(validation, desk.workspaces, door)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from runner import benches as workbenches
 from runner import journal, settings
-from runner.benches import Desk
+from runner.benches import Desk, second_look
 from runner.callback.address import Guard
 from runner.callback.courier import Courier
 from runner.callback.outbox import Outbox
@@ -206,7 +206,14 @@ async def _work(
     mailbox: Mailbox,
     jobs: KubernetesExecutor | None,
 ) -> None:
-    workshop = Workshop(benches, desk.workspaces, Vault(chosen.environment), desk.intake, desk.handover)
+    workshop = Workshop(
+        benches,
+        desk.workspaces,
+        Vault(chosen.environment),
+        desk.intake,
+        desk.handover,
+        look=second_look(benches, desk, door),
+    )
 
     def room() -> None:
         dispatcher.nudge()

@@ -38,8 +38,8 @@ class Validation:
     ) -> Report:
         """The report on `code`, also when the verdict is failed or inconclusive.
 
-        Not while the attempt's own workspace is open: both have one name. Raises Permanent or Retryable when
-        there is no report (code that cannot be unpacked, no time, no memory).
+        Raises Permanent or Retryable when there is no report (code that cannot be unpacked, no time, no
+        memory).
         """
         asked = replace(
             attempt,
@@ -52,7 +52,7 @@ class Validation:
             secrets=(),
             network=False,
         )
-        async with self._workspaces.open(attempt.key) as workspace:
+        async with self._workspaces.open(attempt.key, beside="validation") as workspace:
             await self._intake.lay_out(asked, workspace, packed=self._job_type.takes_packed_code)
             command = await asyncio.to_thread(self._job_type.prepare, asked, workspace)
             await self._workspaces.hand_over(workspace)

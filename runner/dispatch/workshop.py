@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
+from runner.dispatch.second_look import Look, SecondLook
 from runner.dispatch.vault import Vault
 from runner.dispatch.workspaces import Workspaces
 from runner.executor.base import Executor, Heir, Inheritance, Reporter
@@ -51,12 +53,15 @@ class Workshop:
         vault: Vault,
         intake: Intake,
         handover: Handover,
+        *,
+        look: SecondLook | None = None,
     ) -> None:
         self._benches = benches
         self._workspaces = workspaces
         self._vault = vault
         self._intake = intake
         self._handover = handover
+        self._look = look
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -83,8 +88,18 @@ class Workshop:
             else:
                 command = left.command
             prepared = replace(workspace, command=command, secrets=secrets)
-            outcome = await bench.executor.run(attempt, prepared, reporter)
-            return await self._handover.complete(attempt, job_type, prepared, outcome)
+            async with self._second_look(attempt, reporter) as look:
+                outcome = await bench.executor.run(attempt, prepared, reporter)
+                outcome = await self._handover.complete(attempt, job_type, prepared, outcome)
+                return outcome if look is None else await look.added_to(outcome)
+
+    @contextlib.asynccontextmanager
+    async def _second_look(self, attempt: Attempt, reporter: Reporter) -> AsyncIterator[Look | None]:
+        if self._look is None:
+            yield None
+            return
+        async with self._look.beside(attempt, reporter) as look:
+            yield look
 
     async def _lay_out(self, attempt: Attempt, job_type: JobType, workspace: Workspace) -> Command:
         await self._intake.lay_out(attempt, workspace, packed=job_type.takes_packed_code)

@@ -32,9 +32,10 @@ class Workspaces:
         self._owner = owner
 
     @asynccontextmanager
-    async def open(self, key: Key, left: Path | None = None) -> AsyncIterator[Workspace]:
-        """A new workspace, or one that a dead runner `left`; gone afterwards whatever happened inside."""
-        place = self._mine / f"a{key.attempt_id}-l{key.lease}"
+    async def open(self, key: Key, left: Path | None = None, *, beside: str = "") -> AsyncIterator[Workspace]:
+        """A new workspace, or one that a dead runner `left`; gone afterwards whatever happened inside.
+        `beside`: a further one of the same attempt, by a name of its own."""
+        place = self._mine / f"a{key.attempt_id}-l{key.lease}{f'-{beside}' if beside else ''}"
         try:
             if left is None:
                 yield await asyncio.to_thread(self._make, place)

@@ -55,7 +55,7 @@ class ProcessExecutor:
                 "the job asks for network access and this runner's sandbox has none: submit it without",
             )
         try:
-            group = self._sandbox.groups.make(f"a{attempt.attempt_id}-l{attempt.lease}", command.limits)
+            group = self._sandbox.groups.make(workspace.root.parent.name, command.limits)
         except OSError as error:
             raise Retryable(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"no control group could be made: {error.strerror}"

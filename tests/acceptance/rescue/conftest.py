@@ -189,6 +189,7 @@ def room(stack_folder: Path) -> Iterator[Room]:
     # the clockwork of the test: what takes 20 s in production takes 2 s here
     made.query("update queue.settings set lease_seconds = 2, heartbeat_seconds = 0.5, poll_seconds = 1")
     made.query("update tenancy.limits set max_retries = 0")
+    made.query("update tenancy.tenants set validation_policy = 'off'")  # a second look costs seconds
     try:
         yield made
     finally:
