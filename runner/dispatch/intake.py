@@ -76,7 +76,8 @@ class Intake:
 
     async def _fetch_code(self, attempt: Attempt, target: Path) -> None:
         measured = await self._door.fetch_input(attempt, CODE_INPUT, target)
-        if attempt.code is not None and attempt.code.sha256 not in (None, measured.sha256):
+        judged = attempt.code.sha256 if attempt.code is not None else None
+        if judged is not None and judged != measured.sha256:
             raise Permanent(TerminationCode.INVALID_CODE, "the code is not the code that was validated")
 
     async def _stage(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
