@@ -36,12 +36,14 @@ create function tests.shop(p_tables jsonb)
 returns jsonb language sql as $$
     select jsonb_build_object('catalog', jsonb_build_array(jsonb_build_object('target', 'shop', 'namespace', 'postgresql://db:5432', 'database', 'shop', 'tables', p_tables)))
 $$;
-create function tests.event(p_src text, p_dst text)
+create function tests.event(p_src text, p_dst text, p_field text default 'id')
 returns jsonb language sql as $$
     select jsonb_build_object('eventTime', '2026-01-01T00:00:00Z', 'producer', 'p', 'schemaURL', 's', 'run', jsonb_build_object('runId', gen_random_uuid(), 'facets', '{"control_room": {"method": "catalog"}}'::jsonb),
         'job', '{"namespace": "control-room://north", "name": "catalog/shop"}'::jsonb,
         'inputs', jsonb_build_array(jsonb_build_object('namespace', 'postgres://db:5432', 'name', p_src)),
-        'outputs', jsonb_build_array(jsonb_build_object('namespace', 'postgres://db:5432', 'name', p_dst)))
+        'outputs', jsonb_build_array(jsonb_build_object('namespace', 'postgres://db:5432', 'name', p_dst,
+            'facets', jsonb_build_object('columnLineage', jsonb_build_object('fields', jsonb_build_object('total', jsonb_build_object('inputFields',
+                jsonb_build_array(jsonb_build_object('namespace', 'postgres://db:5432', 'name', p_src, 'field', p_field)))))))))
 $$;
 create function tests.live()
 returns setof text language sql as $$
@@ -49,7 +51,7 @@ returns setof text language sql as $$
 $$;
 select tests.settle(:'claim', tests.shop('[{"schema": "public", "name": "orders", "kind": "table", "dataset": "shop.public.orders", "rows": 7, "columns": [{"name": "id", "type": "bigint"}]},
     {"schema": "public", "name": "old", "kind": "table", "dataset": "shop.public.old"},
-    {"schema": "public", "name": "big", "kind": "view", "dataset": "shop.public.big", "reads": ["shop.public.orders", "shop.public.old"]}]')
+    {"schema": "public", "name": "big", "kind": "view", "dataset": "shop.public.big", "reads": ["shop.public.orders", "shop.public.old"], "definition_hash": "one"}]')
     || jsonb_build_object('lineage', jsonb_build_array(tests.event('shop.public.orders', 'shop.public.big'), tests.event('shop.public.old', 'shop.public.big'))));
 select set_eq($$ select name || ' ' || kind || ' ' || seen_by_run from catalog.target_tables where gone_at is null $$,
     array[format('orders table %s', :run), format('old table %s', :run), format('big view %s', :run)], 'a run tells what its target holds');
@@ -57,11 +59,14 @@ select set_eq('select * from tests.live()', array['shop.public.orders -> shop.pu
 select is((select d.fields from catalog.target_tables t join lineage.datasets d on d.id = t.dataset_id where t.name = 'orders'), '[{"name": "id", "type": "bigint"}]', 'a table is the dataset of lineage, with its columns');
 
 select tests.settle(:'revoked', tests.shop('[{"schema": "public", "name": "orders", "kind": "table", "dataset": "shop.public.orders"},
-    {"schema": "public", "name": "big", "kind": "view", "dataset": "shop.public.big", "reads": ["shop.public.orders"]}]')
-    || jsonb_build_object('lineage', jsonb_build_array(tests.event('shop.public.orders', 'shop.public.big'))));
+    {"schema": "public", "name": "big", "kind": "view", "dataset": "shop.public.big", "reads": ["shop.public.orders"], "definition_hash": "two"}]')
+    || jsonb_build_object('lineage', jsonb_build_array(tests.event('shop.public.orders', 'shop.public.big', 'amount'))));
 select is((select gone_at is not null from catalog.target_tables where name = 'old'), true, 'a table that is not found any more is gone, and stays on record');
 select set_eq('select * from tests.live()', array['shop.public.orders -> shop.public.big'], 'what a view does not read any more is retired');
 select is((select deleted_by from lineage.edges where deleted_at is not null), 'catalog', 'and says by whom');
+select set_eq($$ select d.name || '.' || e.dst_field || ' <- ' || s.name || '.' || e.src_field from lineage.column_edges e join lineage.datasets s on s.id = e.src
+    join lineage.datasets d on d.id = e.dst where e.deleted_at is null $$, array['shop.public.big.total <- shop.public.orders.amount'],
+    'a view that is another one now has the columns that it has now');
 select is((select count(*) from catalog.target_tables), 3::bigint, 'a table that is seen again is the same row');
 
 select is((select count(*) from tests.rows('north.viewer', 'select * from public.target_tables')), 3::bigint, 'viewers see their tenant''s');

@@ -10,6 +10,7 @@ done again, and the report, lineage and catalog of the run are made from what is
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 
 from runner.dispatch.handover import Handover
@@ -19,15 +20,18 @@ from runner.dispatch.workspaces import Workspaces
 from runner.executor.base import Executor, Reporter
 from runner.jobtype.base import ArtifactFile, Collected, Workspace
 from runner.jobtype.code_validation.report import Report as Lint
-from runner.jobtype.schema_migration import SchemaMigration, plan, report, terms
+from runner.jobtype.schema_migration import SchemaMigration, flows, plan, report, terms
+from runner.jobtype.schema_migration.flows import Traced
 from runner.model.attempt import Attempt, Code
-from runner.model.errors import Permanent, Retryable
+from runner.model.errors import Failure, Permanent, Retryable
 from runner.model.migration import Done, File, Finding, Level, Plan, Terms, refusals
 from runner.model.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
 from runner.model.termination import TerminationCode
 from runner.target.directory import Directory, Target
 from runner.target.migration import Migration, Session, Standing, relevant
 from runner.target.scratch import Scratch, Unfit
+
+log = logging.getLogger(__name__)
 
 CONTENT_TYPES = {"migration.sarif": "application/sarif+json", "migration.json": "application/json"}
 
@@ -81,7 +85,10 @@ class Migrations:
                 reporter.progress(70, f"{len(standing.pending)} files to apply")
                 done = await migration.apply(keeper, standing)
             done = replace(done, findings=(*findings, *done.findings))
-        return await self._hand_over(attempt, asked, done, lint, reporter)
+        traced = await self._trace(attempt, asked, read, done, reporter)
+        said = f"{len(done.applied)} files applied, {len(done.already)} before, {len(done.pending)} wait"
+        reporter.log("system", said)
+        return await self._hand_over(attempt, asked, done, traced, lint)
 
     async def _read(self, attempt: Attempt, reporter: Reporter) -> Plan:
         async with self._workspaces.open(attempt.key) as workspace:
@@ -123,13 +130,31 @@ class Migrations:
                 said = f"{error}; or say params.dry_run false"
                 return [Finding("no-dry-run", Level.ERROR, said, files[0].name)]
 
+    async def _trace(
+        self, attempt: Attempt, asked: Terms, read: Plan, done: Done, reporter: Reporter
+    ) -> Traced:
+        """Where values come from. Lineage never costs a migration that is applied already."""
+        if done.shape is None:
+            return Traced()
+        mine = {e.file for e in (*done.applied, *done.already) if e.run_id == asked.run_id}
+        async with self._workspaces.open(attempt.key) as workspace:
+            files = [each for each in read.files if each.name in mine]
+            if not await asyncio.to_thread(flows.ask, workspace, done.shape, files):
+                return Traced()
+            command = await asyncio.to_thread(self._job_type.trace, workspace)
+            await self._workspaces.hand_over(workspace)
+            harmless = replace(attempt, inputs=(), outputs=(), secrets=(), network=False)
+            try:
+                await self._sandboxed.run(harmless, replace(workspace, command=command), reporter)
+                return await asyncio.to_thread(flows.read, workspace, done.shape)
+            except (ValueError, Failure) as error:
+                log.warning("not_traced", extra={"attempt_id": attempt.attempt_id, "reason": str(error)})
+                return Traced()
+
     async def _hand_over(
-        self, attempt: Attempt, asked: Terms, done: Done, lint: Lint | None, reporter: Reporter
+        self, attempt: Attempt, asked: Terms, done: Done, traced: Traced, lint: Lint | None
     ) -> Outcome:
         made = report.make(asked, done, lint.sarif if lint else None, lint.failure if lint else None)
-        reporter.log(
-            "system", f"{made.values['verdict']}: {len(done.applied)} applied, {len(done.already)} before"
-        )
         async with self._workspaces.open(attempt.key) as workspace:
             for name, data in made.files.items():
                 await asyncio.to_thread((workspace.outputs / name).write_bytes, data)
@@ -140,7 +165,7 @@ class Migrations:
                     )
                     for name in made.files
                 ),
-                lineage=report.lineage(attempt, asked, done),
+                lineage=report.lineage(attempt, asked, done, traced),
                 catalog=report.catalog(asked, done),
                 values=made.values,
                 failure=made.failure,

@@ -13,6 +13,7 @@ create table catalog.target_tables (
     columns jsonb not null default '[]',
     comment text,
     row_estimate bigint,
+    definition_hash text,  -- of a view: another one has other columns to come from
     dataset_id bigint,
     seen_by_run bigint not null,
     seen_at timestamptz not null default clock_timestamp(),
@@ -38,24 +39,29 @@ set role postgres;
 grant create on schema catalog to app_system;
 set role app_system;
 
--- p: {target, namespace, database, tables: [{schema, name, kind, columns, comment, rows, dataset, reads: [dataset]}]}
+-- p: {target, namespace, database, tables: [{schema, name, kind, columns, comment, rows, dataset, reads: [dataset], definition_hash}]}
 -- What a refresh does not find is marked as gone, and an edge of a view that does not read so any more is retired.
 create function catalog.refresh_target(p_tenant uuid, p jsonb, p_run bigint)
 returns integer language plpgsql set search_path = '' as $$
 declare
     v_now timestamptz := clock_timestamp();
     v_seen integer;
+    v_changed bigint[];
 begin
     -- two runs may tell of one target: in the order of their settles
     perform pg_advisory_xact_lock(hashtextextended('target ' || p_tenant || ' ' || (p ->> 'target'), 0));
-    insert into catalog.target_tables as t (tenant_id, target, schema_name, name, kind, columns, comment, row_estimate, dataset_id, seen_by_run, seen_at)
-    select p_tenant, p ->> 'target', x ->> 'schema', x ->> 'name', x ->> 'kind', coalesce(x -> 'columns', '[]'), x ->> 'comment', (x ->> 'rows')::bigint,
+    select coalesce(array_agg(t.dataset_id), '{}') into v_changed
+    from jsonb_array_elements(p -> 'tables') x
+    join catalog.target_tables t on t.tenant_id = p_tenant and t.target = p ->> 'target' and t.schema_name = x ->> 'schema' and t.name = x ->> 'name'
+    where t.definition_hash is distinct from x ->> 'definition_hash';
+    insert into catalog.target_tables as t (tenant_id, target, schema_name, name, kind, columns, comment, row_estimate, definition_hash, dataset_id, seen_by_run, seen_at)
+    select p_tenant, p ->> 'target', x ->> 'schema', x ->> 'name', x ->> 'kind', coalesce(x -> 'columns', '[]'), x ->> 'comment', (x ->> 'rows')::bigint, x ->> 'definition_hash',
            lineage.dataset_id(p_tenant, p ->> 'namespace', x ->> 'dataset', x -> 'columns'), p_run, v_now
     from jsonb_array_elements(p -> 'tables') x
     order by x ->> 'schema', x ->> 'name'
     on conflict (target, schema_name, name, tenant_id) do update
     set kind = excluded.kind, columns = excluded.columns, comment = excluded.comment, row_estimate = excluded.row_estimate,
-        dataset_id = excluded.dataset_id, seen_by_run = excluded.seen_by_run, seen_at = excluded.seen_at, gone_at = null;
+        definition_hash = excluded.definition_hash, dataset_id = excluded.dataset_id, seen_by_run = excluded.seen_by_run, seen_at = excluded.seen_at, gone_at = null;
     get diagnostics v_seen = row_count;
     update catalog.target_tables t set gone_at = v_now
     where t.tenant_id = p_tenant and t.target = p ->> 'target' and t.gone_at is null and t.seen_at < v_now;
@@ -70,6 +76,12 @@ begin
     where j.tenant_id = p_tenant and j.name = 'catalog/' || (p ->> 'target') and e.tenant_id = p_tenant and e.job_id = j.id
       and e.method = 'catalog' and e.deleted_at is null
       and not exists (select from pair x where x.dst = e.dst and x.src = e.src);
+    -- columns of a view that reads otherwise now are told anew, by the event of the same settle
+    update lineage.column_edges e set deleted_at = v_now, deleted_by = 'catalog', deleted_reason = 'the view is another one now'
+    from lineage.jobs j
+    where j.tenant_id = p_tenant and j.name = 'catalog/' || (p ->> 'target') and e.tenant_id = p_tenant and e.job_id = j.id and e.deleted_at is null
+      and (e.dst = any (v_changed)
+           or not exists (select from catalog.target_tables t where t.tenant_id = p_tenant and t.dataset_id = e.dst and t.gone_at is null));
     return v_seen;
 end
 $$;

@@ -214,6 +214,15 @@ async def test_views_become_edges_and_tables_the_catalog(shop: Shop) -> None:
     ]
     assert (["shop.public.orders"], "shop.public.big_orders", "catalog/shop") in pairs
     assert ([], "shop.public.orders", "migrate") in pairs
+    (view,) = [event for event in outcome.lineage if event["job"]["name"] == "catalog/shop"]
+    traced = view["outputs"][0]["facets"]["columnLineage"]
+    assert {name: [x["field"] for x in of["inputFields"]] for name, of in traced["fields"].items()} == {
+        "id": ["id"],
+        "total": ["total"],
+    }
+    assert [(x["field"], x["transformations"][0]["subtype"]) for x in traced["dataset"]] == [
+        ("total", "FILTER")
+    ]
     (catalog,) = outcome.catalog
     assert {(t["schema"], t["name"], t["kind"]) for t in catalog["tables"]} == {
         ("public", "orders", "table"),
@@ -221,6 +230,27 @@ async def test_views_become_edges_and_tables_the_catalog(shop: Shop) -> None:
     }
     (orders,) = [t for t in catalog["tables"] if t["name"] == "orders"]
     assert orders["columns"][1] == {"name": "total", "type": "numeric(10,2)", "nullable": False}
+
+
+@pytest.mark.needs("migration")
+async def test_what_a_file_writes_has_its_sources_column_by_column(shop: Shop) -> None:
+    await shop.migrate(FIRST)
+    files = {
+        "3_sums.sql": "create table sums as select note, sum(total) as total from orders group by note;\n",
+        "4_more.sql": "alter table sums add column twice numeric; insert into sums (note, twice) select note, total * 2 from orders;\n",
+    }
+    outcome = await shop.migrate({**FIRST, **files})
+
+    assert isinstance(outcome, Succeeded), (outcome, shop.summary)
+    (event,) = [each for each in outcome.lineage if each["outputs"][0]["name"] == "shop.public.sums"]
+    assert [each["name"] for each in event["inputs"]] == ["shop.public.orders"]
+    assert event["run"]["facets"]["control_room"]["method"] == "sql"
+    traced = event["outputs"][0]["facets"]["columnLineage"]["fields"]
+    assert {name: sorted({x["field"] for x in of["inputFields"]}) for name, of in traced.items()} == {
+        "note": ["note"],
+        "total": ["total"],
+        "twice": ["total"],
+    }
 
 
 async def test_what_was_applied_is_not_applied_again(shop: Shop) -> None:
@@ -385,6 +415,7 @@ async def test_hidden_ways_to_the_ledger_and_out_of_the_transaction_take_everyth
     assert shop.tables() == {"kept"}
 
 
+@pytest.mark.needs("migration")
 async def test_drift_is_found_between_files_ledger_and_schema(shop: Shop) -> None:
     files = {"1.sql": "create table a (n int);", "3.sql": "create table c (n int);"}
     await shop.migrate(files)

@@ -45,7 +45,8 @@ _FIELDS = frozenset(
      "statement_timeout_ms", "fail_on", "lint"}
 )  # fmt: skip
 
-_LIBRARY = Library({MODULE: Path(__file__).resolve().parent / "harness"})
+_HERE = Path(__file__).resolve().parent
+_LIBRARY = Library({MODULE: _HERE / "harness", "runner/lineage": _HERE.parents[1] / "lineage"})
 
 
 class SchemaMigration:
@@ -66,10 +67,17 @@ class SchemaMigration:
         workspace.side_channel.mkdir(exist_ok=True)
         request = {"files": attempt.params.get("files")}
         (workspace.side_channel / "request.json").write_text(json.dumps(request), "utf-8")
+        return self._command(workspace, MODULE)
+
+    def trace(self, workspace: Workspace) -> Command:
+        """How to start the tracing of what `flows.ask` has written."""
+        return self._command(workspace, f"{MODULE}.trace")
+
+    def _command(self, workspace: Workspace, module: str) -> Command:
         _LIBRARY.lay_out(workspace.side_channel / FOLDER)
         found = environment.find(self._place, ENGINE)
         return Command(
-            argv=(found.python, "-B", "-P", "-s", "-m", MODULE),
+            argv=(found.python, "-B", "-P", "-s", "-m", module),
             binds=found.binds,
             environment={"PYTHONPATH": f"{JOB}/{SIDE_CHANNEL}/{FOLDER}", **found.variables},
             limits=LIMITS,

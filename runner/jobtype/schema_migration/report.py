@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from runner.jobtype import naming
+from runner.jobtype.schema_migration.flows import Traced
 from runner.lineage import openlineage
+from runner.lineage.flow import Column, Flow
 from runner.lineage.openlineage import Dataset, Job
 from runner.model.attempt import Attempt
 from runner.model.errors import Failure, Permanent
@@ -139,7 +142,7 @@ def _sarif(terms: Terms, findings: Iterable[Finding], lint: bytes | None) -> Jso
 # -- lineage and the catalog
 
 
-def lineage(attempt: Attempt, terms: Terms, done: Done) -> tuple[JsonObject, ...]:
+def lineage(attempt: Attempt, terms: Terms, done: Done, traced: Traced) -> tuple[JsonObject, ...]:
     """One event for each table that the run has made or changed, and for each view, with what it reads."""
     if done.shape is None:
         return ()
@@ -148,8 +151,21 @@ def lineage(attempt: Attempt, terms: Terms, done: Done) -> tuple[JsonObject, ...
     refresh = Job(mine.namespace, f"catalog/{terms.target}", mine.run_id, mine.attempt)
     tables = {table.full_name: table for table in shape.tables}
     changed = {name for e in (*done.applied, *_of_this_run(done, terms)) for name in e.changed}
-    events = [_event(shape, tables[name], (), mine, at) for name in sorted(changed) if name in tables]
-    events += [_event(shape, table, table.reads, refresh, at) for table in shape.tables if table.reads]
+    written: dict[str, Flow] = {}
+    for flow in traced.written:
+        if flow.target in tables and not tables[flow.target].reads:
+            written[flow.target] = written[flow.target].joined(flow) if flow.target in written else flow
+    events = [
+        _event(shape, tables[name], written.get(name, Flow(name, "DDL")), mine, at)
+        for name in sorted({*changed, *written})
+        if name in tables and not tables[name].reads
+    ]
+    for table in shape.tables:
+        if table.reads:
+            # what a view reads is known for certain; how its columns come about is what was traced
+            flow = traced.views.get(table.full_name, Flow(table.full_name, "VIEW"))
+            read = frozenset(table.reads)
+            events.append(_event(shape, table, replace(flow, reads=read), refresh, at, method="catalog"))
     return tuple(events)
 
 
@@ -173,6 +189,7 @@ def catalog(terms: Terms, done: Done) -> tuple[JsonObject, ...]:
                     "rows": t.rows,
                     "dataset": f"{shape.database}.{t.full_name}",
                     "reads": [f"{shape.database}.{name}" for name in t.reads],
+                    "definition_hash": _hash(shape.definitions.get(f"view {t.full_name}")),
                     "columns": [
                         {"name": c.name, "type": c.type, "nullable": c.nullable,
                          **({"comment": c.comment} if c.comment else {})}
@@ -195,18 +212,24 @@ def _of_this_run(done: Done, terms: Terms) -> Iterable[Any]:
     return (each for each in done.already if each.run_id == terms.run_id)
 
 
-def _event(shape: Shape, table: Table, reads: Iterable[str], job: Job, at: datetime) -> JsonObject:
-    return openlineage.assemble(
-        output=Dataset(namespace(shape), f"{shape.database}.{table.full_name}"),
-        inputs=[Dataset(namespace(shape), f"{shape.database}.{name}") for name in reads],
-        fields=[(column.name, column.type) for column in table.columns],
-        columns={},
-        influences=[],
+def _hash(definition: str | None) -> str | None:
+    return None if definition is None else hashlib.sha256(definition.encode()).hexdigest()
+
+
+def _event(
+    shape: Shape, table: Table, flow: Flow, job: Job, at: datetime, *, method: str = "sql"
+) -> JsonObject:
+    def name_of(name: str) -> Dataset:
+        return Dataset(namespace(shape), f"{shape.database}.{name}")
+
+    types = {column.name: column.type for column in table.columns}
+    columns = {name: flow.columns.get(name, Column()) for name in types}
+    return openlineage.event(
+        replace(flow, columns=columns, types=types),
+        output=name_of(table.full_name),
+        name_of=name_of,
         job=job,
         engine="postgres",
-        method="catalog",
-        confidence="high",
-        reasons=(),
-        event_type="COMPLETE",
+        method=method,
         at=at,
     )
