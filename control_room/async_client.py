@@ -24,7 +24,7 @@ from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import artifacts, callbacks, figures, jobs, lineage, runs, tables
+from control_room.talks import artifacts, callbacks, entries, figures, jobs, lineage, runs, tables
 
 T = TypeVar("T")
 
@@ -313,6 +313,25 @@ class AsyncTables:
         return await self._line.hold(tables.read(layer, table, self._line.envelope.token, limit))
 
 
+class AsyncEntries:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def find(
+        self,
+        words: str | None = None,
+        *,
+        collection: str | None = None,
+        language: str | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.EntryFound]:
+        return await self._line.hold(entries.find(words, collection, language, limit, cursor))
+
+    async def get(self, entry_id: int) -> model.Entry:
+        return await self._line.hold(entries.get(entry_id))
+
+
 class AsyncEndpoints:
     def __init__(self, line: _Line) -> None:
         self._line = line
@@ -391,6 +410,7 @@ class AsyncClient:
         self.artifacts = AsyncArtifacts(self._line)
         self.lineage = AsyncLineage(self._line)
         self.tables = AsyncTables(self._line)
+        self.entries = AsyncEntries(self._line)
         self.endpoints = AsyncEndpoints(self._line)
         self.deliveries = AsyncDeliveries(self._line)
 

@@ -25,7 +25,7 @@ from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import artifacts, callbacks, figures, jobs, lineage, runs, tables
+from control_room.talks import artifacts, callbacks, entries, figures, jobs, lineage, runs, tables
 
 T = TypeVar("T")
 
@@ -310,6 +310,25 @@ class Tables:
         return self._line.hold(tables.read(layer, table, self._line.envelope.token, limit))
 
 
+class Entries:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def find(
+        self,
+        words: str | None = None,
+        *,
+        collection: str | None = None,
+        language: str | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.EntryFound]:
+        return self._line.hold(entries.find(words, collection, language, limit, cursor))
+
+    def get(self, entry_id: int) -> model.Entry:
+        return self._line.hold(entries.get(entry_id))
+
+
 class Endpoints:
     def __init__(self, line: _Line) -> None:
         self._line = line
@@ -386,6 +405,7 @@ class Client:
         self.artifacts = Artifacts(self._line)
         self.lineage = Lineage(self._line)
         self.tables = Tables(self._line)
+        self.entries = Entries(self._line)
         self.endpoints = Endpoints(self._line)
         self.deliveries = Deliveries(self._line)
 

@@ -350,6 +350,41 @@ class Table(Word):
     row_count: int | None = None
 
 
+class EntryFound(Word):
+    """An entry as a search tells of it; in the snippet the words stand between two stars each."""
+
+    entry_id: int
+    collection: str
+    key: str
+    title: str
+    snippet: str = ""
+    tags: list[str] = Field(default_factory=list)
+    media_type: str = ""
+    language: str = ""
+    url: str | None = None
+    words: int = 0
+    classification: str = "internal"
+    rank: float | None = None
+
+
+class Entry(Word):
+    entry_id: int
+    collection: str
+    key: str
+    title: str
+    body: str
+    headings: list[JsonObject] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=list)
+    media_type: str = ""
+    language: str = ""
+    url: str | None = None
+    source: JsonObject = Field(default_factory=dict)
+    words: int = 0
+    sha256: str = ""
+    classification: str = "internal"
+    published_by_run: int | None = None
+
+
 class Endpoint(Word):
     endpoint_id: str
     url: str

@@ -161,8 +161,8 @@ def _session_url(name: str, url: str, why: str) -> str:
     return url
 
 
-def _url(environment: Mapping[str, str], name: str, example: str = "https://<project>.supabase.co") -> str:
-    url = _wanted(environment, name, example).rstrip("/")
+def _url(environment: Mapping[str, str], name: str) -> str:
+    url = _wanted(environment, name, "https://<project>.supabase.co").rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError(f"{name} must be an http(s) URL, not {url!r}")
@@ -246,9 +246,14 @@ def _socket(environment: Mapping[str, str]) -> Path | None:
 
 
 def _n8n(environment: Mapping[str, str], functions_url: str) -> N8n:
+    wanted = ("CONTROL_ROOM_N8N_URL", "CONTROL_ROOM_N8N_TOKEN")
+    if missing := [name for name in wanted if not environment.get(name, "").strip()]:
+        raise SettingsError(
+            f"{EXECUTOR_PREFIX}KB_CATALOG=n8n needs {' and '.join(missing)} as well (docs/n8n.md says what they are)"
+        )
     return N8n(
-        url=_url(environment, "CONTROL_ROOM_N8N_URL", "https://n8n.example.com"),
-        token=_wanted(environment, "CONTROL_ROOM_N8N_TOKEN", "the value of the workflow's header credential"),
+        url=_url(environment, "CONTROL_ROOM_N8N_URL"),
+        token=environment["CONTROL_ROOM_N8N_TOKEN"].strip(),
         api_key=environment.get("CONTROL_ROOM_N8N_API_KEY") or None,
         report_url=(environment.get("CONTROL_ROOM_N8N_REPORT_URL") or functions_url).rstrip("/"),
     )

@@ -224,7 +224,7 @@ class N8nRecorder(Recorder):
 #: What of the suite has no meaning for a workflow, and why.
 NOT_OF_N8N = {
     "speak": "an execution's lines stay in n8n",
-    "progress": "a workflow's progress goes by the door, not by the runner: tests/acceptance/test_n8n.py",
+    "progress": "a workflow's progress goes by the door, not by the runner: tests/acceptance/rescue/test_n8n.py",
     "value": "no secret is handed to n8n, so none can come back: test_secrets_are_not_handed_out",
     "tell": "an execution's lines stay in n8n",
     "run_out_of_memory": "n8n has no limits for one execution",

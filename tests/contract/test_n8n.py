@@ -1,6 +1,6 @@
 """What the n8n executor promises beyond the suite of all executors, against a small n8n (`n8n_double`).
 
-The real one plays the shipped workflow in tests/acceptance/test_n8n.py (`--with n8n`).
+The real one plays the shipped workflow in tests/acceptance/rescue/test_n8n.py (`--with n8n`).
 """
 
 from __future__ import annotations

@@ -387,3 +387,19 @@ def test_a_run_is_run_again_from_a_task_on(stub: Any, control_room: Callable[...
 
     assert ended.code == 0
     assert stub.asked("POST", "/runs/6/rerun")[0].json["from_task"] == "b"
+
+
+def test_what_was_looked_for_is_shown_where_it_stands(stub: Any, control_room: Callable[..., Ended]) -> None:
+    found = {"entry_id": 7, "collection": "handbook", "key": "a.md", "title": "Returns"}
+    stub.on(
+        "GET", "/catalog/entries", {"items": [{**found, "snippet": "all **damaged** goods"}], "next": None}
+    )
+    stub.on("GET", "/catalog/entries/7", {**found, "body": "all damaged goods", "published_by_run": 3})
+
+    listed = control_room("kb", "find", "damaged", "--collection", "handbook")
+    shown = control_room("kb", "show", "7")
+
+    assert listed.code == shown.code == 0
+    assert "all damaged goods" in listed.out
+    assert "Returns" in shown.out
+    assert "run 3" in shown.out

@@ -39,7 +39,7 @@ def blocking(stub: Any) -> Any:
 
 
 def test_both_clients_have_the_same_words() -> None:
-    nouns = ["Runs", "Jobs", "Artifacts", "Lineage", "Tables", "Endpoints", "Deliveries", "Client"]
+    nouns = ["Runs", "Jobs", "Artifacts", "Lineage", "Tables", "Entries", "Endpoints", "Deliveries", "Client"]
     for noun in nouns:
         one, other = getattr(client, noun), getattr(async_client, f"Async{noun}")
         words = {name for name in vars(one) if not name.startswith("_")}
@@ -273,3 +273,15 @@ def test_events_are_read_from_where_one_stopped(stub: Any, blocking: Client) -> 
     page = blocking.deliveries.events(after="9.3", limit=5)
 
     assert (page.items[0].type, page.next) == ("endpoint.disabled", "9.4")
+
+
+def test_entries_are_found_by_words_and_read_whole(stub: Any, blocking: Client) -> None:
+    found = {"entry_id": 7, "collection": "handbook", "key": "a.md", "title": "A", "snippet": "**x**"}
+    stub.on("GET", "/catalog/entries", {"items": [found], "next": "50"})
+    stub.on("GET", "/catalog/entries/7", {**found, "body": "x y"})
+
+    page = blocking.entries.find("x", collection="handbook", limit=50)
+    entry = blocking.entries.get(page.items[0].entry_id)
+
+    assert stub.seen[0].query == {"q": "x", "collection": "handbook", "limit": "50"}
+    assert (page.next, entry.body) == ("50", "x y")

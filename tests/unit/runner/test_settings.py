@@ -72,6 +72,8 @@ def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
         ("CONTROL_ROOM_CAPACITY", "nan", "a number from 1 to 10000"),
         ("CONTROL_ROOM_DRAIN_SECONDS", "-1", "a number from 0"),
         ("CONTROL_ROOM_EXECUTOR_SPARK_ETL", "magic", "must be one of"),
+        ("CONTROL_ROOM_EXECUTOR_SPARK_ETL", "n8n", "a workflow for kb_catalog alone"),
+        ("CONTROL_ROOM_EXECUTOR_KB_CATALOG", "n8n", "needs CONTROL_ROOM_N8N_URL and CONTROL_ROOM_N8N_TOKEN"),
         ("CONTROL_ROOM_EXECUTOR_BAKERY", "process", "names no job type"),
         ("CONTROL_ROOM_CALLBACK_ALLOW", "10.0.0.1/8", "must list networks"),
         ("CONTROL_ROOM_LOG_FORMAT", "xml", "json, text"),
@@ -141,3 +143,19 @@ def test_a_fault_about_jobs_names_its_variable(
 
     assert name in str(fault.value)
     assert words in str(fault.value)
+
+
+def test_n8n_is_read_where_it_carries_something(good: dict[str, str]) -> None:
+    n8n = {"CONTROL_ROOM_N8N_URL": "https://n8n.example.com/", "CONTROL_ROOM_N8N_TOKEN": "a-token"}
+    chosen = {**good, **n8n, "CONTROL_ROOM_EXECUTOR_KB_CATALOG": "n8n"}
+
+    read = settings.read(chosen).n8n
+
+    assert settings.read({**good, **n8n}).n8n is None
+    assert read is not None
+    assert (read.url, read.api_key) == ("https://n8n.example.com", None)
+    assert read.report_url == "http://127.0.0.1:54321/functions/v1/api"
+    assert "a-token" not in repr(read)
+    inside = settings.read({**chosen, "CONTROL_ROOM_N8N_REPORT_URL": "http://host.docker.internal/x/"}).n8n
+    assert inside is not None
+    assert inside.report_url == "http://host.docker.internal/x"
