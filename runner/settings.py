@@ -249,7 +249,7 @@ def _n8n(environment: Mapping[str, str], functions_url: str) -> N8n:
     wanted = ("CONTROL_ROOM_N8N_URL", "CONTROL_ROOM_N8N_TOKEN")
     if missing := [name for name in wanted if not environment.get(name, "").strip()]:
         raise SettingsError(
-            f"{EXECUTOR_PREFIX}KB_CATALOG=n8n needs {' and '.join(missing)} as well (docs/n8n.md says what they are)"
+            f"{EXECUTOR_PREFIX}KB_CATALOG=n8n needs {' and '.join(missing)} as well (see docs/n8n.md)"
         )
     return N8n(
         url=_url(environment, "CONTROL_ROOM_N8N_URL"),

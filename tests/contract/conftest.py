@@ -232,6 +232,9 @@ NOT_OF_N8N = {
 }
 
 
+SITE = Site("http://n8n.example", "https://api.example/functions/v1/api", token=TOKEN, api_key=API_KEY)
+
+
 class N8nPieces(Workbench):
     """Plays pieces as executions of a small n8n."""
 
@@ -240,16 +243,21 @@ class N8nPieces(Workbench):
         self.mailbox = Mailbox(self.store, poll_seconds=0.1)
         self.double = N8nDouble(self._tell)
         self._looking: asyncio.Task[None] | None = None
-        site = Site(
-            "http://n8n.example", "https://api.example/functions/v1/api", token=TOKEN, api_key=API_KEY
-        )
-        super().__init__(self._executor(site), folder, None)
+        super().__init__(self._executor(SITE), folder, None)
         self.tells_out_of_memory = False
 
-    def _executor(self, site: Site) -> N8nExecutor:
+    def _executor(self, site: Site, look_seconds: float = 0.1) -> N8nExecutor:
         return N8nExecutor(
-            site, self.mailbox, look_seconds=0.1, grace_seconds=0.3, transport=self.double.transport
+            site,
+            self.mailbox,
+            look_seconds=look_seconds,
+            grace_seconds=0.3,
+            transport=self.double.transport,
         )
+
+    def look_seldom(self) -> None:
+        """From now on only a report can tell of an end."""
+        self.executor = self._executor(SITE, 60)
 
     def _tell(self, token: str, report: dict[str, Any]) -> bool:
         told = self.store.tell(token, report)

@@ -72,6 +72,12 @@ async def test_an_execution_that_ends_in_silence_is_found_by_asking(
     assert words in failure(outcome)[2]
 
 
+async def test_a_report_is_heard_at_once(n8n: N8nPieces) -> None:
+    n8n.look_seldom()
+
+    assert isinstance(await n8n.begin("succeed").end(), Succeeded)
+
+
 async def test_one_that_somebody_stops_in_n8n_is_not_tried_again(n8n: N8nPieces) -> None:
     play = n8n.begin("hang")
     await play.reporter.until("hanging")

@@ -169,7 +169,7 @@ def test_another_runner_adopts_the_execution_of_one_that_was_killed(desk: Desk) 
 
 def test_what_reports_after_the_end_is_refused(desk: Desk) -> None:
     desk.start_runner()
-    run = desk.play("babble")  # reports twice: once its end, once more after it
+    run = desk.play("babble")  # reports its end, and then goes on until it is refused
 
     assert shelf.ended(desk.room, run)["state"] == "SUCCEEDED"
     execution = desk.execution(run)
