@@ -74,7 +74,7 @@ def _install(place: Path) -> None:
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine())
     if machine is None:
         raise StackError(f"there is no Node.js {NODE} at npm for {platform.machine()}", "use another machine")
-    fresh = place.with_suffix(".new")
+    fresh = place.parent / f"{place.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     (fresh / "package.json").write_text('{"private": true}')
