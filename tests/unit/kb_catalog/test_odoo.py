@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -129,3 +130,25 @@ def test_a_model_is_a_dataset_that_the_collection_comes_from(odoo: Odoo) -> None
 
     assert event["inputs"] == [{"namespace": "odoo://odoo.example:8069/prod", "name": "knowledge.article"}]
     assert event["outputs"][0]["name"] == "catalog.handbook"
+
+
+@pytest.mark.skipif(
+    "ODOO_URL" not in os.environ,
+    reason="needs an Odoo: ODOO_URL, ODOO_DATABASE, ODOO_LOGIN and ODOO_KEY (an API key or the password)",
+)
+def test_a_real_odoo_gives_its_records(catalogue: Callable[..., Catalogue]) -> None:
+    asked = {
+        "url": os.environ["ODOO_URL"],
+        "database": os.environ["ODOO_DATABASE"],
+        "login": os.environ["ODOO_LOGIN"],
+        "secret": "ODOO_KEY",
+        "model": "res.partner",
+        "body": "display_name",
+    }
+
+    made = catalogue(
+        params={"odoo": [asked]}, secrets=("ODOO_KEY",), environment={"ODOO_KEY": os.environ["ODOO_KEY"]}
+    )
+
+    assert made.collected.failure is None
+    assert all(key.startswith("odoo/res.partner/") for key in made.entries)
