@@ -8,6 +8,7 @@ socket of its own. `scripts/setup --with container` installs it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import resource
 import shutil
@@ -119,8 +120,10 @@ def _await(made: Podman, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-BASE = "localhost/control-room-base:bookworm-2"
-_PACKAGES = "python3-minimal,python3,python3-venv,dash,coreutils,base-files,base-passwd,ca-certificates"
+BASE = "localhost/control-room-base:bookworm-3"
+_PACKAGES = (
+    "python3-minimal,python3,python3-venv,dash,coreutils,base-files,base-passwd,ca-certificates,libstdc++6"
+)
 
 
 def base_image(podman: Podman) -> str:
@@ -135,3 +138,28 @@ def base_image(podman: Podman) -> str:
         podman.run("import", str(tar), BASE)
         tar.unlink()
     return BASE
+
+
+RECIPES = Path(__file__).resolve().parent.parent / "deploy" / "images"
+
+
+def job_image(podman: Podman, job_type: str, **arguments: str) -> str:
+    """The image of a job type, built from its recipe on our base; again where what it is made of changed."""
+    root = RECIPES.parent.parent
+    recipe = RECIPES / f"{job_type}.Containerfile"
+    parts = [recipe, *sorted((root / "runner" / "jobtype" / job_type / "engines").glob("*.txt"))]
+    made_of = hashlib.sha256(b"".join(each.read_bytes() for each in parts) + BASE.encode())
+    said = "-".join([job_type, *arguments.values()])
+    name = f"localhost/control-room/{said}:{made_of.hexdigest()[:12]}"
+    if not podman.has(name):
+        build = ["build", "--isolation=chroot", "--network=host", f"--file={recipe}", f"--tag={name}"]
+        # how this machine reaches its registry of packages
+        build += [
+            f"--volume={each}:{each}:ro"
+            for each in ("/etc/ssl/certs", "/etc/pip.conf")
+            if Path(each).exists()
+        ]
+        for key, value in {"BASE": base_image(podman), **arguments}.items():
+            build.append(f"--build-arg={key}={value}")
+        podman.run(*build, str(root))
+    return name

@@ -18,12 +18,9 @@ from runner.dispatch.second_look import SecondLook
 from runner.dispatch.validation import Validation
 from runner.dispatch.workshop import Bench
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import dock as docks
 from runner.executor import models
 from runner.executor.base import Executor
-from runner.executor.container import ContainerExecutor
 from runner.executor.continue_cli import ContinueExecutor
-from runner.executor.dock import Dock, NoDock
 from runner.executor.group import Groups
 from runner.executor.kubernetes.manifest import Placement
 from runner.executor.process import ProcessExecutor
@@ -39,6 +36,7 @@ from runner.target.directory import Directory
 from runner.transfer.door import Door
 
 if TYPE_CHECKING:
+    from runner.executor.dock import Dock
     from runner.executor.kubernetes.executor import KubernetesExecutor
 
 log = logging.getLogger(__name__)
@@ -95,34 +93,40 @@ def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dic
     return benches
 
 
-async def find_dock(chosen: Settings, groups: Groups) -> Dock | NoDock | None:
-    """The daemon of containers, where one is asked for."""
+async def find_dock(chosen: Settings, groups: Groups) -> Dock | None:
+    """The daemon of containers, where one is asked for and works."""
     if "container" not in chosen.executors.values():
         return None
-    return await docks.probe(
+    from runner.executor import dock as docks  # noqa: PLC0415 - others have no use for httpx
+
+    made = await docks.probe(
         chosen.container_socket, groups, chosen.work_dir, network=chosen.container_network
     )
+    if isinstance(made, docks.Dock):
+        return made
+    job_types = [name for name, executor in chosen.executors.items() if executor == "container"]
+    log.warning("not_offered", extra={"job_types": job_types, "reason": made.reason})
+    return None
 
 
-async def in_containers(chosen: Settings, dock: Dock | NoDock | None) -> dict[str, Bench]:
+async def in_containers(chosen: Settings, dock: Dock | None) -> dict[str, Bench]:
     """What is carried out in containers: each job type and engine that has an image which works here."""
+    if dock is None:
+        return {}
+    from runner.executor.container import ContainerExecutor  # noqa: PLC0415 - as above
+
     benches: dict[str, Bench] = {}
-    place = Place(None, image=True)
     for job_type in (name for name, executor in chosen.executors.items() if executor == "container"):
-        loaded = registry.load(job_type, place)
-        engines = [each.engine for each in loaded.readiness() if each.ready] if loaded else []
-        for engine in engines:
-            name = f"{job_type}/{engine}"
-            image = chosen.images.get(name) or chosen.images.get(job_type)
-            if isinstance(dock, NoDock):
-                reason = dock.reason
-            elif image is None:
+        loaded = registry.load(job_type, Place(None, image=True))
+        for readiness in loaded.readiness() if loaded else ():
+            name, reason = f"{job_type}/{readiness.engine}", readiness.reason
+            image = chosen.images.get(name) or chosen.images.get(job_type) or ""
+            if not reason and not image:
                 reason = f"{IMAGE_PREFIX}{name.replace('/', '_').upper()} is not set (deploy/images)"
-            else:
-                assert dock is not None
-                reason = await dock.try_image(image)
-            if reason or image is None or not isinstance(dock, Dock):
-                log.warning("not_offered", extra={"job_type": job_type, "engine": engine, "reason": reason})
+            reason = reason or await dock.try_image(image)
+            if reason:
+                extra = {"job_type": job_type, "engine": readiness.engine, "reason": reason}
+                log.warning("not_offered", extra=extra)
             else:
                 benches[name] = Bench(ContainerExecutor(dock, {name: image}), loaded)
     return benches

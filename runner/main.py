@@ -38,7 +38,6 @@ from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
 from runner.executor import berth, cgroup, sandbox, stragglers
-from runner.executor.dock import Dock
 from runner.executor.group import Groups
 from runner.executor.sandbox import NOBODY
 from runner.health import Health
@@ -53,6 +52,7 @@ from runner.target.loader import Loader
 from runner.transfer.door import Door
 
 if TYPE_CHECKING:
+    from runner.executor.dock import Dock
     from runner.executor.kubernetes.executor import KubernetesExecutor
 
 log = logging.getLogger(__name__)
@@ -97,10 +97,10 @@ async def _run(chosen: Settings) -> int:
     dock = await workbenches.find_dock(chosen, groups)
     workspaces = Workspaces(chosen.work_dir, (NOBODY, NOBODY) if os.getuid() == 0 else None)
     # what works on in a container may be adopted
-    spare = berth.is_taken if isinstance(dock, Dock) else _nothing
+    spare = berth.is_taken if dock else _nothing
     swept += await asyncio.to_thread(stragglers.end)
     swept += await asyncio.to_thread(workspaces.sweep, spare)
-    if isinstance(dock, Dock):
+    if dock:
         swept += await dock.sweep()
     if swept:
         log.info("swept", extra={"left_behind": swept})
@@ -139,14 +139,14 @@ async def _run(chosen: Settings) -> int:
                 benches=benches,
                 desk=desk,
                 door=door,
-                dock=dock if isinstance(dock, Dock) else None,
+                dock=dock,
                 mailbox=mailbox,
                 jobs=None if isinstance(jobs, str) else jobs,
             )
     finally:
         if not isinstance(jobs, str):
             await jobs.close()
-        if isinstance(dock, Dock):
+        if dock:
             await dock.daemon.close()
         await door.close()
         await store.close()

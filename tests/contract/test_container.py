@@ -10,6 +10,8 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 
 from dev import podman as dev_podman
 from dev.podman import Podman
+from dev.stack.testbed import Database
 from runner.dispatch.workspaces import Workspaces
 from runner.executor import berth, cgroup
 from runner.executor import dock as docks
@@ -30,6 +33,8 @@ from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
 from tests.contract.conftest import PythonPieces, Recorder, make_attempt, said, survivors
+from tests.contract.houses import PostgresHouse
+from tests.contract.test_runner import Runners, attempts
 
 pytestmark = pytest.mark.needs("container")
 OFFER = "code_validation/default"
@@ -140,6 +145,19 @@ async def test_a_daemon_that_is_none_is_told_with_the_mend(tmp_path: Path) -> No
     assert "CONTROL_ROOM_CONTAINER_SOCKET" in nowhere.reason
 
 
+async def test_a_granted_network_is_that_jobs_alone(podman: Podman, folder: Path) -> None:
+    made = await docks.probe(podman.socket, cgroup.detect(), folder, network="podman")
+    assert isinstance(made, Dock)
+    assert await made.try_image(dev_podman.BASE) == ""
+    pieces = PythonPieces(ContainerExecutor(made, {OFFER: dev_podman.BASE}), folder, (NOBODY, NOBODY))
+    names = "import socket; print([name for _, name in socket.if_nameindex()])"
+    granted, other = await said(pieces, names, network=True), await said(pieces, names)
+    await made.daemon.close()
+
+    assert granted != other
+    assert other == ["['lo']"]
+
+
 # --------------------------------------------------------------------- work that outlives its runner
 
 
@@ -238,3 +256,45 @@ async def test_work_of_a_runner_that_lives_is_not_adopted_but_ended(
 
     assert left is None
     assert isinstance(outcome, RetryableFailure)
+
+
+# --------------------------------------------------------------------- with the runner and the database
+
+
+def test_after_kill_9_the_next_runner_finishes_what_the_first_began(
+    podman: Podman, database: Database, folder: Path
+) -> None:
+    """A run of spark_etl in a container, through both of its runners."""
+    image = dev_podman.job_image(podman, "spark_etl", ENGINE="duckdb")
+    house, runners = PostgresHouse(database, database.add_tenant("acme")), Runners(database, folder)
+    settings = {
+        "CONTROL_ROOM_EXECUTOR_SPARK_ETL": "container",
+        "CONTROL_ROOM_IMAGE_SPARK_ETL_DUCKDB": image,
+        "CONTROL_ROOM_CONTAINER_SOCKET": str(podman.socket),
+    }
+    code = """
+        import os, time
+        print("::progress 10 began"); print("began", os.environ["ATTEMPT"], flush=True)
+        time.sleep(8)
+        print("::value finished 1"); print("finished", flush=True)
+        """
+    try:
+        first = runners.start(**settings)
+        run = house.run(job_type="spark_etl", code={"files": {"job.py": textwrap.dedent(code)}})
+        house.wait(lambda: ("stdout", "began 1") in house.logs(run), 60)
+        time.sleep(2.5)  # how far it has told is written a moment later
+        first.kill()
+        first.wait()
+        ((attempt,),) = house.sql("select id from queue.live_attempts where run_id = %s", run)
+        house.expire(attempt)
+        runners.start(**settings)
+        found = house.until(run, "SUCCEEDED", "FAILED", seconds=60)
+    finally:
+        runners.end()
+
+    assert found["state"] == "SUCCEEDED", found
+    assert found["tasks"][0]["values"]["finished"] == 1
+    lines = [line for _, line in house.logs(run)]
+    assert (lines.count("began 1"), lines.count("finished")) == (1, 1)
+    assert attempts(house, run) == [(1, 2, "SUCCEEDED")]
+    assert "container_adopted" in runners.events(1)

@@ -1,0 +1,86 @@
+"""Images made from the recipes of deploy/images, and job types as they run in them.
+
+Needs `scripts/test --with container`; the first time builds for minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dev import podman as dev_podman
+from dev.podman import Podman
+from runner.executor import ownership
+from runner.executor.container import ContainerExecutor
+from runner.executor.dock import Dock
+from runner.executor.sandbox import NOBODY
+from runner.jobtype.base import Exit, JobType, Place
+from runner.jobtype.code_validation import CodeValidation
+from runner.jobtype.spark_etl import SparkEtl
+from runner.model.attempt import Attempt, Code
+from runner.model.collected import Collected
+from runner.model.outcome import Succeeded
+from runner.model.workspace import Workspace
+from tests.contract.conftest import Recorder, make_attempt
+from tests.unit.code_validation import samples
+from tests.unit.spark_etl.conftest import FLIGHTS, FLIGHTS_OUTPUTS, Bench, flights
+
+__all__ = ["flights"]
+pytestmark = pytest.mark.needs("container")
+IMAGE = Place(None, image=True)
+
+
+async def carried(
+    dock: Dock, image: str, job_type: JobType, attempt: Attempt, workspace: Workspace
+) -> tuple[Collected, Recorder]:
+    """What comes out of an attempt in a container of this image."""
+    command = job_type.prepare(attempt, workspace)
+    for folder, folders, files in os.walk(workspace.root):
+        for name in (".", *folders, *files):
+            os.chown(os.path.join(folder, name), NOBODY, NOBODY)
+    recorder = Recorder()
+    assert await dock.try_image(image) == ""
+    executor = ContainerExecutor(dock, {attempt.requires: image})
+    outcome = await executor.run(attempt, replace(workspace, command=command), recorder)
+    assert isinstance(outcome, Succeeded), (outcome, recorder.lines)
+    return job_type.collect(attempt, workspace, Exit(0)), recorder
+
+
+async def test_the_example_runs_in_an_image_of_its_recipe(
+    podman: Podman, dock: Dock, folder: Path, flights: Callable[[], dict[str, str]]
+) -> None:
+    image = await asyncio.to_thread(dev_podman.job_image, podman, "spark_etl", ENGINE="duckdb")
+    bench = Bench(Path("/nonexistent"), "duckdb", folder / ownership.own_name())
+    attempt, workspace = bench.lay_out(
+        (FLIGHTS / "job.py").read_text(), files=flights(), outputs=FLIGHTS_OUTPUTS
+    )
+    collected, recorder = await carried(dock, image, SparkEtl(IMAGE), attempt, workspace)
+
+    assert [(t.layer, t.table, t.rows) for t in collected.tables] == [
+        ("bronze", "flights", 120),
+        ("bronze", "airports", 3),
+        ("silver", "flights", 120),
+        ("gold", "delays", 2),
+    ]
+    assert collected.values["lineage"] == {"events": 6, "confidence": "high"}
+    assert [percent for percent, _ in recorder.progressed] == [5, 35, 70, 90, 100]
+
+
+async def test_code_is_validated_in_an_image_of_its_recipe(podman: Podman, dock: Dock, folder: Path) -> None:
+    image = await asyncio.to_thread(dev_podman.job_image, podman, "code_validation")
+    bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name())
+    _, workspace = bench.lay_out({})
+    attempt = make_attempt(code=Code(files=dict(samples.BAD)), timeout_seconds=240)
+    collected, _ = await carried(dock, image, CodeValidation(IMAGE), attempt, workspace)
+    report = json.loads((workspace.outputs / "report.sarif").read_text())
+
+    assert collected.failure is not None
+    assert {"ruff", "mypy", "bandit", "semgrep"} <= {
+        each["tool"]["driver"]["name"] for each in report["runs"]
+    }
