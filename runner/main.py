@@ -93,7 +93,7 @@ async def _run(chosen: Settings) -> int:
     shutdown.watch()
     groups = cgroup.detect()
     swept = await asyncio.to_thread(groups.sweep)
-    made = await sandbox.probe(groups, chosen.work_dir, share_network=chosen.share_network)
+    made = await sandbox.probe(groups, chosen.work_dir, network=chosen.sandbox_network)
     dock = await workbenches.find_dock(chosen, groups)
     workspaces = Workspaces(chosen.work_dir, (NOBODY, NOBODY) if os.getuid() == 0 else None)
     # what works on in a container may be adopted

@@ -81,7 +81,7 @@ class Settings:
     continue_config: Path | None
     work_dir: Path
     callback_allow: tuple[Network, ...]
-    share_network: bool
+    sandbox_network: str
     container_socket: Path | None
     container_network: str
     images: Mapping[str, str]
@@ -113,7 +113,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         continue_config=_path(environment, "CONTROL_ROOM_CONTINUE_CONFIG"),
         work_dir=_work_dir(environment),
         callback_allow=_networks(environment, "CONTROL_ROOM_CALLBACK_ALLOW"),
-        share_network=_choice(environment, "CONTROL_ROOM_SANDBOX_NETWORK", ("none", "host")) == "host",
+        sandbox_network=_choice(environment, "CONTROL_ROOM_SANDBOX_NETWORK", ("none", "internet", "host")),
         container_socket=_socket(environment),
         container_network=environment.get("CONTROL_ROOM_CONTAINER_NETWORK", "").strip() or "none",
         images=_images(environment),

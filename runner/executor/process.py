@@ -16,6 +16,7 @@ from pathlib import Path
 from runner.executor import disk, verdict, view
 from runner.executor.base import Reporter
 from runner.executor.group import Group
+from runner.executor.outlet import NoOutlet
 from runner.executor.sandbox import LAUNCH_ENVIRONMENT, Sandbox, memory_file, nul_separated
 from runner.executor.transcript import Redactor, Stream, Transcript
 from runner.model.attempt import Attempt
@@ -54,6 +55,25 @@ class ProcessExecutor:
                 TerminationCode.NOT_GRANTED,
                 "the job asks for network access and this runner's sandbox has none: submit it without",
             )
+        outlets = self._sandbox.outlets
+        if not attempt.network or outlets is None:
+            return await self._run(attempt, workspace, command, reporter, None)
+        try:
+            async with outlets.open(f"a{attempt.attempt_id}-l{attempt.lease}") as way_out:
+                return await self._run(attempt, workspace, command, reporter, way_out)
+        except NoOutlet as error:
+            raise Retryable(
+                TerminationCode.EXECUTOR_UNAVAILABLE, f"no way to the internet could be made: {error}"
+            ) from error
+
+    async def _run(
+        self,
+        attempt: Attempt,
+        workspace: Workspace,
+        command: Command,
+        reporter: Reporter,
+        way_out: Path | None,
+    ) -> Outcome:
         try:
             group = self._sandbox.groups.make(workspace.root.parent.name, command.limits)
         except OSError as error:
@@ -63,7 +83,7 @@ class ProcessExecutor:
         transcript = Transcript(
             workspace.kept / LOG_FILE, Redactor(workspace.secrets.values()), reporter.log, reporter.progress
         )
-        work = _Work(self._sandbox, group, transcript, workspace, command, self._grace)
+        work = _Work(self._sandbox, group, transcript, workspace, command, self._grace, way_out)
         try:
             code = await work.run(attempt, reporter)
         finally:
@@ -100,6 +120,7 @@ class _Work:
     workspace: Workspace
     command: Command
     grace: float
+    way_out: Path | None = None
     exit_code: int | None = None
     overflowed: bool = False
 
@@ -123,7 +144,7 @@ class _Work:
             inherited.append(descriptor)
             starting = asyncio.create_task(
                 asyncio.create_subprocess_exec(
-                    *self.sandbox.launch(self.group.entrances, self.command, descriptor),
+                    *self.sandbox.launch(self.group.entrances, self.command, descriptor, self.way_out),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,

@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.executor import ownership, seccomp, stragglers
+from runner.executor import outlet, ownership, seccomp, stragglers
 from runner.executor.group import Groups
+from runner.executor.outlet import Outlets
 from runner.model.command import Bind, Command
 from runner.model.workspace import JOB
 
@@ -41,12 +42,18 @@ class Sandbox:
     etc: Path
     drops: bool
     filter: bytes | None
-    share_network: bool = False
+    network: str = "none"
+    outlets: Outlets | None = None
 
     @property
     def owner(self) -> tuple[int, int] | None:
         """The user and group that a workspace must belong to; None when it is our own."""
         return (NOBODY, NOBODY) if self.drops else None
+
+    @property
+    def share_network(self) -> bool:
+        """Attempts that were granted a network get one: the machine's own, or an outlet to the internet."""
+        return self.network == "host" or self.outlets is not None
 
     @property
     def description(self) -> dict[str, object]:
@@ -55,14 +62,18 @@ class Sandbox:
             "mechanism": "bubblewrap",
             "user": self._user,
             "seccomp": self.filter is not None,
-            "network": "host's, for attempts that were granted it" if self.share_network else "none",
+            "network": self.network,
             **self.groups.description,
         }
 
-    def launch(self, entrances: tuple[Path, ...], command: Command, descriptor: int) -> list[str]:
+    def launch(
+        self, entrances: tuple[Path, ...], command: Command, descriptor: int, way_out: Path | None = None
+    ) -> list[str]:
         """The argument list of the whole chain; bwrap reads its own arguments from `descriptor`."""
         limits = command.limits
         argv = ["/bin/sh", "-c", _ENTER, "control-room", *map(str, entrances), "--"]
+        if way_out is not None:
+            argv += ["nsenter", f"--net={way_out}", "--"]
         argv += ["prlimit", "--core=0", f"--fsize={limits.file_bytes}", f"--nofile={limits.open_files}"]
         if not self.groups.bounded:
             # Per process and per user: weaker than a control group, and said so in the description.
@@ -120,8 +131,10 @@ class Sandbox:
         for name in ("alternatives", "ld.so.cache", "localtime"):
             argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         if network:
-            for name in ("resolv.conf", "ssl", "ca-certificates"):
+            for name in ("ssl", "ca-certificates"):
                 argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+            resolver = outlet.resolv_conf(self.etc) if self.outlets else Path("/etc/resolv.conf")
+            argv += ["--ro-bind-try", str(resolver), "/etc/resolv.conf"]
         return argv
 
 
@@ -137,18 +150,23 @@ class NoSandbox:
         return {"mechanism": "none", "reason": self.reason}
 
 
-async def probe(groups: Groups, folder: Path, *, share_network: bool = False) -> Sandbox | NoSandbox:
-    """Make a sandbox around `true` and see whether it works. `folder` receives its few files of /etc."""
+async def probe(groups: Groups, folder: Path, *, network: str = "none") -> Sandbox | NoSandbox:
+    """Make a sandbox around `true` and see whether it works. `folder` receives its few files of /etc.
+    `network`, for attempts that were granted one: none, internet (see `outlet`) or host."""
     for program in ("bwrap", "prlimit", "setpriv"):
         if shutil.which(program, path=LAUNCH_ENVIRONMENT["PATH"]) is None:
             package = "bubblewrap" if program == "bwrap" else "util-linux"
             return NoSandbox(f"{program} is not installed (apt-get install {package})")
+    outlets = await outlet.probe() if network == "internet" else None
+    if isinstance(outlets, str):
+        network, outlets = f"none ({outlets})", None
     sandbox = Sandbox(
         groups=groups,
         etc=_write_etc(folder / "etc"),
         drops=os.getuid() == 0,
         filter=seccomp.program(),
-        share_network=share_network,
+        network=network,
+        outlets=outlets,
     )
     command = Command(argv=("/usr/bin/true",))
     mine = folder / ownership.own_name()  # where a sweep finds it if we are killed in the middle

@@ -77,7 +77,7 @@ def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
         ("CONTROL_ROOM_EXECUTOR_BAKERY", "process", "names no job type"),
         ("CONTROL_ROOM_CALLBACK_ALLOW", "10.0.0.1/8", "must list networks"),
         ("CONTROL_ROOM_LOG_FORMAT", "xml", "json, text"),
-        ("CONTROL_ROOM_SANDBOX_NETWORK", "yes", "none, host"),
+        ("CONTROL_ROOM_SANDBOX_NETWORK", "yes", "none, internet, host"),
         ("CONTROL_ROOM_ENGINES", "/etc/passwd", "must be a folder"),
         ("CONTROL_ROOM_WORK_DIR", "/proc/nowhere", "cannot be written"),
     ],
