@@ -118,6 +118,9 @@ MATRIX = [
     Door("POST /attempts/{attempt_id}/report", 401, 401, 401, 401, lambda _: {"event": "progress"}),
     Door("POST /attempts/{attempt_id}/artifacts", 401, 401, 401, 401, lambda _: {"name": "a"}),
     Door("GET /attempts/{attempt_id}/inputs/{name}", 401, 401, 401, 401),
+    Door("POST /attempts/{attempt_id}/parcels", 401, 401, 401, 401, lambda _: {"name": "a"}),
+    Door("GET /attempts/{attempt_id}/parcels/{name}", 401, 401, 401, 401),
+    Door("DELETE /attempts/{attempt_id}/parcels/{name}", 401, 401, 401, 401),
     Door("GET /uploads/bytes", 401, 401, 401, 401),
 ]
 PUBLIC = {"GET /health", "GET /openapi.json"}
