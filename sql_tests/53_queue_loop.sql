@@ -178,7 +178,7 @@ select tests.generate('a');
 select throws_ok(format($$ update queue.task_runs set state = 'QUEUED' where id = %s $$, (tests.task(:run, 'execute')).id), '42501', 'only_passed_code_is_executed: validate has not passed what execute would execute', 'nobody queues what was not judged');
 select throws_ok(format($$ update queue.payloads set code = '{"files": {"job.py": "evil"}}' where task_run_id = %s; update queue.task_runs set state = 'RUNNING' where id = %1$s $$, (tests.task(:run, 'execute')).id), '42501', null, 'not with code of his own either');
 select tests.claim_any() as claim \gset
-select throws_ok(format($$ update queue.payloads set code = '{"files": {"job.py": "other"}}' where task_run_id = %s $$, (tests.task(:run, 'validate')).id), '42501', 'code_does_not_change: its task waits for a runner, or has had one', 'what is under the judge''s eyes does not change');
+select throws_ok(format($$ update queue.payloads set code = '{"files": {"job.py": "other"}}' where task_run_id = %s $$, (tests.task(:run, 'validate')).id), '42501', 'code_does_not_change: its task waits for a runner, or has had one', 'what is being judged does not change');
 select tests.settle(:'claim');
 select is((tests.task(:run, 'execute')).state::text, 'QUEUED', 'what passed waits for a runner');
 select throws_ok(format($$ update queue.payloads set code = '{"files": {"job.py": "other"}}' where task_run_id = %s $$, (tests.task(:run, 'execute')).id), '42501', null, 'nor does what has passed');

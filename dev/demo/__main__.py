@@ -17,7 +17,7 @@ def main() -> int:
     # what root makes must be readable by the sandbox's user, whatever root's umask is
     os.umask(0o022)
     stage = Stage()
-    wishes = Wishes(arguments.engine, arguments.tenant, arguments.out.absolute())
+    wishes = Wishes(arguments.engine, arguments.tenant, arguments.out.absolute(), arguments.generate)
     try:
         play(stage, wishes, keep=arguments.keep)
     except KeyboardInterrupt:
@@ -35,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="A stack that ran before is left running. CONTROL_ROOM_STACK_DIR chooses the stack.",
     )
     parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="of the job (duckdb)")
+    parser.add_argument(
+        "--generate",
+        action="store_true",
+        help="send the spec alone: the Continue CLI writes the code, with a scripted model",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the stack up")
     parser.add_argument("--tenant", default="demo", metavar="SLUG", help="demo")
     parser.add_argument("--out", type=Path, default=CLONE / "out" / "demo", metavar="DIR", help="out/demo")

@@ -21,7 +21,7 @@ from control_room.view import figures, ink
 from control_room.view import lineage as lineage_view
 from control_room.view import run as run_view
 from control_room.watch import Watch
-from dev.demo import exhibit, surroundings
+from dev.demo import author, exhibit, surroundings
 from dev.demo.receiver import Message, Receiver
 from dev.demo.stage import INDENT, Stage
 from dev.demo.surroundings import Surroundings
@@ -37,6 +37,7 @@ class Wishes:
     engine: str
     tenant: str
     out: Path
+    generate: bool = False
 
 
 class Story:
@@ -110,12 +111,13 @@ class Story:
     ) -> Run:
         url = self.receiver.url
         failing = file != "job.py"
+        written = self.wishes.generate and not failing
         submitted = client.run(
             job_type="spark_etl",
             engine=self.wishes.engine,
             name=name,
             spec=spec,
-            code=exhibit.code(file),
+            **({} if written else {"code": exhibit.code(file)}),
             inputs=[{"name": key, "artifact_id": it.artifact_id} for key, it in inputs.items()],
             outputs=exhibit.outputs(),
             callbacks={"on_complete": url, "on_fail": url, "on_progress": url},
@@ -136,7 +138,24 @@ class Story:
             self.stage.check(
                 "the run SUCCEEDED", run.succeeded, f"{run.state} {run.termination_message or ''}"
             )
+        if written:
+            self._loop(run)
         return run
+
+    def _loop(self, run: Run) -> None:
+        """What was written, judged, mended and judged again before it ran."""
+        tried = {it.task_key: [attempt.state for attempt in it.attempts] for it in run.tasks}
+        table = ink.table("task", "attempts", "says")
+        for it in run.tasks:
+            said = it.values.get("tokens") or it.values.get("verdict") or it.values.get("rows") or ""
+            table.add_row(it.task_key, " → ".join(tried[it.task_key]), str(said))
+        self.stage.show(table)
+        self.stage.check(
+            "what the model wrote was refused, mended, passed, and only then executed",
+            tried
+            == {"generate": ["SUCCEEDED"] * 2, "validate": ["FAILED", "SUCCEEDED"], "execute": ["SUCCEEDED"]},
+            str(tried),
+        )
 
     async def _watch(self, run_id: int) -> Run:
         token = self.below.token("operator")
@@ -262,10 +281,15 @@ class Story:
 def play(stage: Stage, wishes: Wishes, *, keep: bool) -> None:
     """The whole demo. What goes wrong becomes a failed check; the stack ends as it was found."""
     below: Surroundings | None = None
+    writes = contextlib.ExitStack()
+    if wishes.generate:
+        writes.enter_context(author.at_work())
     stage.open("Control Room", "one run, from the door to the announcement")
     try:
         with stage.scene("The local stack: Postgres, gateway, edge functions, runner"):
             below = surroundings.up(wishes.tenant, lambda line: stage.say(line, style="quiet"))
+            if wishes.generate:
+                author.grant(wishes.tenant)
         with Receiver() as receiver, below.client("operator") as operator, below.client("admin") as admin:
             Story(stage, below, receiver, wishes).tell(operator, admin)
     except ControlRoomError as error:
@@ -276,6 +300,7 @@ def play(stage: Stage, wishes: Wishes, *, keep: bool) -> None:
         if not keep and below is not None and not below.was_up:
             stage.gap()
             surroundings.down(lambda line: stage.say(line, style="quiet"))
+        writes.close()
 
 
 def _failed_by_user(run: Run) -> bool:

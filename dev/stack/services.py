@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import struct
 import sys
@@ -129,7 +130,7 @@ def _runner(server: Server, ports: Mapping[Service, int]) -> dict[str, str]:
     configured = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("CONTROL_ROOM_") and name not in NOT_PASSED_ON
+        if (name.startswith("CONTROL_ROOM_") and name not in NOT_PASSED_ON) or name in _named_by_models()
     }
     return {
         "CONTROL_ROOM_CALLBACK_ALLOW": LOOPBACK,
@@ -144,6 +145,15 @@ def _runner(server: Server, ports: Mapping[Service, int]) -> dict[str, str]:
         "CONTROL_ROOM_MASTER_KEY": server.secrets.master_key,
         "CONTROL_ROOM_HEALTH_FILE": str(server.place.health_file),
     }
+
+
+def _named_by_models() -> set[str]:
+    """Secrets that the configuration of the models names."""
+    try:
+        text = Path(os.environ["CONTROL_ROOM_CONTINUE_CONFIG"]).read_text()
+    except (KeyError, OSError, UnicodeDecodeError):
+        return set()
+    return set(re.findall(r"\$\{\{\s*secrets\.(\w+)\s*\}\}", text))
 
 
 def ready(service: Service, place: Layout, ports: Mapping[Service, int]) -> bool:

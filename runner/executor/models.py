@@ -7,6 +7,7 @@ stay with the runner; what Continue itself is told inside the sandbox is `Model.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 import yaml  # type: ignore[import-untyped]  # its stubs are a package apart
 
 from runner.model.errors import SettingsError
+
+log = logging.getLogger(__name__)
 
 JsonObject = dict[str, Any]
 VARIABLE = "CONTROL_ROOM_CONTINUE_CONFIG"
@@ -72,10 +75,30 @@ def read(path: Path | None, environment: Mapping[str, str]) -> Models:
     if not isinstance(listed, list) or not listed:
         raise SettingsError(f"{VARIABLE}: {path} has no models (a list of name, provider, model, apiBase)")
     rules = tuple(form.get("rules") or ())
-    models = [_model(each, environment, rules) for each in listed]
-    if len({each.name for each in models}) < len(models):
-        raise SettingsError(f"{VARIABLE}: two models have the same name")
-    return Models({each.name: each for each in models}, hashlib.sha256(data).hexdigest())
+    by_name: dict[str, Model] = {}
+    for said in listed:
+        try:
+            made = _model(said, environment, rules)
+        except _NoSecret as error:
+            # the others, and all other work, are not to suffer for it
+            log.error(
+                "not_offered",
+                extra={"job_type": "code_generation", "engine": said["name"], "reason": str(error)},
+            )
+            continue
+        if made.name in by_name:
+            raise SettingsError(f"{VARIABLE}: two models have the same name")
+        by_name[made.name] = made
+    # a model is known by what its provider calls it, too, where that says which
+    called = [each.said["model"] for each in by_name.values()]
+    for each in list(by_name.values()):
+        if called.count(each.said["model"]) == 1:
+            by_name.setdefault(each.said["model"], each)
+    return Models(by_name, hashlib.sha256(data).hexdigest())
+
+
+class _NoSecret(Exception):
+    """The environment does not have a secret that a model names."""
 
 
 def _model(said: Any, environment: Mapping[str, str], rules: tuple[Any, ...]) -> Model:
@@ -104,14 +127,12 @@ def _model(said: Any, environment: Mapping[str, str], rules: tuple[Any, ...]) ->
 
 
 def _filled(text: str, environment: Mapping[str, str]) -> str:
-    """With `${{ secrets.NAME }}` replaced from the runner's environment."""
+    """With `${{ secrets.NAME }}` replaced from the runner's environment, where jobs' secrets are as well."""
 
     def value(match: re.Match[str]) -> str:
-        found = environment.get(match[1])
+        found = environment.get(f"CONTROL_ROOM_SECRET_{match[1]}") or environment.get(match[1])
         if not found:
-            raise SettingsError(
-                f"{VARIABLE} names the secret {match[1]}, which the environment does not have"
-            )
+            raise _NoSecret(f"there is no CONTROL_ROOM_SECRET_{match[1]} and no {match[1]}")
         return found
 
     return _SECRET.sub(value, text)

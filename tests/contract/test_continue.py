@@ -250,7 +250,6 @@ async def test_canceled_in_the_middle_of_an_answer_nothing_is_left(
         ("- x", "has no models"),
         ("models: [{name: m}]", "a name, a provider and a model"),
         ("models: [{name: m, provider: vllm, model: x}]", "needs an apiBase"),
-        ("models: [{name: m, provider: openai, model: x, apiKey: '${{ secrets.NONE }}'}]", "NONE"),
         ("models: [{name: '../m', provider: openai, model: x}]", "no plain name"),
         (
             "models: [{name: m, provider: openai, model: x}, {name: m, provider: openai, model: y}]",
@@ -264,6 +263,18 @@ def test_a_configuration_that_cannot_work_is_said_at_the_start(folder: Path, sai
 
     with pytest.raises(SettingsError, match=why):
         models.read(folder / "c.yaml", {})
+
+
+def test_a_model_without_its_key_is_left_out_and_the_others_are_not(folder: Path) -> None:
+    (folder / "c.yaml").write_text(
+        "models: [{name: a, provider: openai, model: x, apiKey: '${{ secrets.NONE }}'},\n"
+        "         {name: b, provider: openai, model: y, apiKey: '${{ secrets.KEY }}'}]"
+    )
+    read = models.read(folder / "c.yaml", {"CONTROL_ROOM_SECRET_KEY": "k"})
+
+    assert read.names == ("b", "y")  # by its own name, and by its provider's
+    assert read.by_name["b"].headers == {"authorization": "Bearer k"}
+    assert "Bearer" not in repr(read)
 
 
 # ------------------------------------------------------------------------------------- the Continue CLI itself
