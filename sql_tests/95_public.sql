@@ -34,6 +34,7 @@ select tests.as('platform', $$ public.platform_allow_callbacks('{"tenant": "nort
 select tests.as('platform', $$ public.platform_add_member('{"tenant": "north", "user_id": "north.removed", "role": "admin"}') $$);
 insert into catalog.entries (tenant_id, collection, key, title, body, media_type, language, source, words, sha256, published_by_run, published_at, changed_at, search)
 values (tests.tenant('north'), 'sentinel', 'SENTINEL.md', 'SENTINEL', 'SENTINEL body', 'text/plain', 'simple', '{}', 1, repeat('a', 64), :run, now(), now(), to_tsvector('simple', 'sentinel')) returning id as entry \gset
+insert into lineage.symlinks (tenant_id, key, dataset_id, namespace, name) select tenant_id, md5('SENTINEL')::uuid, id, 'n', 'SENTINEL' from lineage.datasets where tenant_id = tests.tenant('north') limit 1;
 insert into catalog.layer_rules (tenant_id, rules, set_by) values (tests.tenant('north'), '[]', 'SENTINEL');
 insert into worker.outside (attempt_id, tenant_id, token_hash, report) select a.id, a.tenant_id, 'x', '{"result": "SENTINEL"}' from queue.live_attempts a where a.run_id = :waiting;
 set local role app_system;

@@ -238,18 +238,21 @@ $q$, $list$
     job.with_params(jsonb, jsonb) | app_owner | app_system
     job.work_fields() | app_owner | app_system
     lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
+    lineage.dataset_ids(uuid, lineage.named[]) | app_owner | app_system
+    lineage.elements(jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
     lineage.find_dataset(text) | app_owner | authenticated
     lineage.find_field(text) | app_owner | authenticated
     lineage.find_job(text) | app_owner | authenticated
     lineage.flows_at(bigint[], timestamp with time zone) | app_owner | authenticated
+    lineage.flows_of(lineage.told[]) | app_owner | app_system
     lineage.forget(uuid, bigint[]) | app_owner | app_system
     lineage.hop(bigint[], bigint[], boolean, timestamp with time zone) | app_owner | authenticated
     lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
-    lineage.job_id(uuid, text, text) | app_owner | app_system
+    lineage.learn_symlinks(uuid, lineage.told[]) | app_owner | app_system
     lineage.normal_namespace(text) | app_owner | authenticated app_system
     lineage.path(bigint, bigint, timestamp with time zone, integer) | app_owner | authenticated
-    lineage.record(uuid, jsonb, bigint, text) | app_owner | app_system
+    lineage.record_all(uuid, jsonb[], bigint, text) | app_owner | app_system
     lineage.refuse_rewrite() | app_owner
     lineage.turn_calendar(interval) | app_owner definer | app_system
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
@@ -403,7 +406,7 @@ $q$, $list$
     schedule.gather() | app_owner | app_system
     schedule.last_fire(job.cron, text, timestamp with time zone, timestamp with time zone) | app_owner | app_system
     schedule.mark(uuid, text, text, bigint) | app_owner | app_system
-    schedule.mark_event(uuid, jsonb, bigint) | app_owner | app_system
+    schedule.mark_events(uuid, jsonb[], bigint) | app_owner | app_system
     schedule.next_due() | app_owner | app_system
     schedule.next_fire(job.cron, text, timestamp with time zone) | app_owner | app_system
     schedule.next_fire(text, text, timestamp with time zone) | app_owner | app_system
@@ -500,6 +503,7 @@ $q$, $list$
     table queue.backfill_runs | app_owner | app_system select
     table queue.backfills | app_owner | app_system select
     table lineage.observations | app_owner | app_system delete insert select; authenticated select
+    table lineage.symlinks | app_owner | app_system insert select; authenticated select
     table queue.histories | app_owner | app_system insert select update; authenticated select
     table queue.lanes | app_owner | app_system select
     table queue.live_attempts | app_owner | app_system delete insert select update | authenticated select of tenant_id id run_id task_run_id number requires priority state queued_at ready_at lease lost runner claimed_at lease_expires_at deadline_at cancel_requested_at external_id
@@ -641,6 +645,9 @@ $q$, $list$
     lineage.observations | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.observations | all | app_system | the worker keeps lineage | all
     lineage.observations | select | authenticated | members see their lineage | own tenant
+    lineage.symlinks | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.symlinks | all | app_system | the worker keeps lineage | all
+    lineage.symlinks | select | authenticated | members see their lineage | own tenant
     queue.backfill_runs | all | app_owner | doors keep the caller's backfill runs | claimed tenant
     queue.backfill_runs | select | app_system | the worker sees backfill runs | all
     queue.backfills | all | app_owner | doors keep the caller's backfills | claimed tenant

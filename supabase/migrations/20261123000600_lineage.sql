@@ -17,6 +17,19 @@ create table lineage.datasets (
 );
 create unique index datasets_have_one_name on lineage.datasets (key, tenant_id);
 
+-- Other names of a dataset, as its symlinks facet tells them: asked for by one of them, it is found.
+create table lineage.symlinks (
+    tenant_id uuid not null,
+    key uuid not null,  -- as in datasets
+    dataset_id bigint not null,
+    namespace text not null,
+    name text not null,
+    created_at timestamptz not null default clock_timestamp(),
+    primary key (key, tenant_id),
+    foreign key (tenant_id, dataset_id) references lineage.datasets (tenant_id, id)
+);
+create index symlinks_of_dataset on lineage.symlinks (dataset_id, tenant_id);
+
 create table lineage.jobs (
     tenant_id uuid not null references tenancy.tenants,
     id bigint not null generated always as identity,
@@ -154,7 +167,7 @@ do $rls$
 declare
     t text;
 begin
-    foreach t in array array['datasets', 'jobs', 'events', 'edges', 'column_edges', 'job_io', 'observations'] loop
+    foreach t in array array['datasets', 'symlinks', 'jobs', 'events', 'edges', 'column_edges', 'job_io', 'observations'] loop
         execute format('alter table lineage.%I enable row level security', t);
         execute format('alter table lineage.%I force row level security', t);
         execute format('create policy "members see their lineage" on lineage.%I for select to authenticated
@@ -175,8 +188,10 @@ grant update (fields) on lineage.datasets to app_system;
 -- ------------------------------------------------------------------------------------------- ingest
 
 create function lineage.normal_namespace(p text)
-returns text language sql immutable parallel safe set search_path = '' as $$
-    select regexp_replace(p, '^postgresql://', 'postgres://')
+returns text language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+    return case when p like 'postgresql://%' then 'postgres' || substr(p, 11) else p end;
+end
 $$;
 revoke all on function lineage.normal_namespace(text) from public;
 grant execute on function lineage.normal_namespace(text) to authenticated, app_system;
@@ -205,25 +220,6 @@ end
 $$;
 revoke all on function lineage.dataset_id(uuid, text, text, jsonb) from public;
 grant execute on function lineage.dataset_id(uuid, text, text, jsonb) to app_system;
-
-create function lineage.job_id(p_tenant uuid, p_namespace text, p_name text)
-returns bigint language plpgsql set search_path = '' as $$
-declare
-    v_id bigint;
-begin
-    select j.id into v_id from lineage.jobs j where j.tenant_id = p_tenant and j.key = md5(p_namespace || chr(31) || p_name)::uuid;
-    if v_id is null then
-        insert into lineage.jobs as j (tenant_id, namespace, name) values (p_tenant, p_namespace, p_name)
-        on conflict (tenant_id, key) do nothing returning j.id into v_id;
-        if v_id is null then
-            select j.id into v_id from lineage.jobs j where j.tenant_id = p_tenant and j.key = md5(p_namespace || chr(31) || p_name)::uuid;
-        end if;
-    end if;
-    return v_id;
-end
-$$;
-revoke all on function lineage.job_id(uuid, text, text) from public;
-grant execute on function lineage.job_id(uuid, text, text) to app_system;
 
 -- The shape fault of an OpenLineage event with its path, or null.
 create function lineage.fault(e jsonb)
@@ -276,82 +272,6 @@ $$;
 revoke all on function lineage.fault(jsonb) from public;
 grant execute on function lineage.fault(jsonb) to app_system;
 
--- One event -> raw row, nodes, edges, column edges, sightings. Returns the fault, or null. A replay changes nothing.
-create function lineage.record(p_tenant uuid, e jsonb, p_run bigint default null, p_method text default 'event')
-returns text language plpgsql set search_path = '' as $$
-declare
-    v_fault text := lineage.fault(e);
-    v_event bigint;
-    v_job bigint;
-    v_in bigint[] := '{}';
-    v_out bigint[] := '{}';
-    d jsonb;
-    f record;
-    s jsonb;
-    v_dst bigint;
-    v_src bigint;
-begin
-    if v_fault is not null then
-        return v_fault;
-    end if;
-    insert into lineage.events as x (tenant_id, digest, run_id, event)
-    values (p_tenant, sha256(convert_to(e::text, 'UTF8')), p_run, e)
-    on conflict (tenant_id, digest) do nothing returning x.id into v_event;
-    if v_event is null then
-        return null;
-    end if;
-    if e ? 'dataset' then
-        perform lineage.dataset_id(p_tenant, e #>> '{dataset,namespace}', e #>> '{dataset,name}', e #> '{dataset,facets,schema,fields}');
-    end if;
-    if not e ? 'job' then
-        return null;
-    end if;
-    v_job := lineage.job_id(p_tenant, e #>> '{job,namespace}', e #>> '{job,name}');
-    for d in select x from jsonb_array_elements(coalesce(nullif(e -> 'inputs', 'null'), '[]')) x order by x ->> 'namespace', x ->> 'name' loop
-        v_in := v_in || lineage.dataset_id(p_tenant, d ->> 'namespace', d ->> 'name', d #> '{facets,schema,fields}');
-    end loop;
-    for d in select x from jsonb_array_elements(coalesce(nullif(e -> 'outputs', 'null'), '[]')) x order by x ->> 'namespace', x ->> 'name' loop
-        v_dst := lineage.dataset_id(p_tenant, d ->> 'namespace', d ->> 'name', d #> '{facets,schema,fields}');
-        v_out := v_out || v_dst;
-        if jsonb_typeof(d #> '{facets,columnLineage,fields}') = 'object' then
-            for f in select key, value from jsonb_each(d #> '{facets,columnLineage,fields}') loop
-                continue when jsonb_typeof(f.value -> 'inputFields') is distinct from 'array';
-                for s in select x from jsonb_array_elements(f.value -> 'inputFields') x loop
-                    continue when s ->> 'namespace' is null or s ->> 'name' is null or s ->> 'field' is null;
-                    v_src := lineage.dataset_id(p_tenant, s ->> 'namespace', s ->> 'name');
-                    insert into lineage.column_edges (tenant_id, src, src_field, dst, dst_field, job_id, type, subtype, run_id)
-                    values (p_tenant, v_src, left(s ->> 'field', 1024), v_dst, left(f.key, 1024), v_job,
-                            case when s #>> '{transformations,0,type}' = 'INDIRECT' then 'INDIRECT' else 'DIRECT' end,
-                            s #>> '{transformations,0,subtype}', p_run)
-                    on conflict (tenant_id, dst, md5(dst_field), src, md5(src_field), job_id, type) where deleted_at is null do nothing;
-                end loop;
-            end loop;
-        end if;
-    end loop;
-    insert into lineage.job_io (tenant_id, job_id, dataset_id, direction)
-    select p_tenant, v_job, x, 'in' from unnest(v_in) x union select p_tenant, v_job, x, 'out' from unnest(v_out) x
-    on conflict do nothing;
-    with pair as (
-        select distinct i as src, o as dst from unnest(v_in) i cross join unnest(v_out) o
-    ), made as (
-        insert into lineage.edges (tenant_id, src, dst, job_id, method, run_id)
-        select p_tenant, src, dst, v_job, p_method, p_run from pair
-        on conflict (tenant_id, src, dst, job_id) where deleted_at is null do nothing
-        returning id
-    )
-    insert into lineage.observations (tenant_id, edge_id, run_id, event_id)
-    select p_tenant, x.id, p_run, v_event
-    from (select id from made
-          union
-          select g.id from lineage.edges g join pair on g.src = pair.src and g.dst = pair.dst
-          where g.tenant_id = p_tenant and g.job_id = v_job and g.deleted_at is null) x
-    on conflict do nothing;
-    return null;
-end
-$$;
-revoke all on function lineage.record(uuid, jsonb, bigint, text) from public;
-grant execute on function lineage.record(uuid, jsonb, bigint, text) to app_system;
-
 -- ---------------------------------------------------------------------------------------- questions
 -- Readers run as the caller: row security keeps them inside the tenant.
 
@@ -360,18 +280,18 @@ create function lineage.find_dataset(p_node text)
 returns bigint language plpgsql stable set search_path = '' as $$
 declare
     v_rest text := substr(p_node, 9);
+    v_keys uuid[];
     v_id bigint;
 begin
     if p_node is null or p_node not like 'dataset:%:%' or length(p_node) > 8500 then
         perform ground.fail('NODE_ID_INVALID', left(p_node, 200));
     end if;
-    select d.id into v_id
-    from lineage.datasets d
-    where d.tenant_id = (select tenancy.tenant_id())
-      and d.key = any (array(
-          select md5(lineage.normal_namespace(left(v_rest, n - 1)) || chr(31) || substr(v_rest, n + 1))::uuid
-          from generate_series(2, length(v_rest) - 1) n where substr(v_rest, n, 1) = ':'))
-    limit 1;
+    v_keys := array(select md5(lineage.normal_namespace(left(v_rest, n - 1)) || chr(31) || substr(v_rest, n + 1))::uuid
+                    from generate_series(2, length(v_rest) - 1) n where substr(v_rest, n, 1) = ':');
+    select d.id into v_id from lineage.datasets d where d.tenant_id = (select tenancy.tenant_id()) and d.key = any (v_keys) limit 1;
+    if v_id is null then
+        select y.dataset_id into v_id from lineage.symlinks y where y.tenant_id = (select tenancy.tenant_id()) and y.key = any (v_keys) limit 1;
+    end if;
     return v_id;
 end
 $$;

@@ -121,18 +121,22 @@ $$;
 revoke all on function schedule.mark(uuid, text, text, bigint) from public;
 grant execute on function schedule.mark(uuid, text, text, bigint) to app_system;
 
--- The outputs of a completed OpenLineage run. A replay, which lineage.record has passed over, updates nothing.
-create function schedule.mark_event(p_tenant uuid, e jsonb, p_run bigint default null)
+-- The outputs of completed OpenLineage runs, of which the lineage had not heard before. Jobs that wait for a dataset are few:
+-- where there is none, nothing is looked at.
+create function schedule.mark_events(p_tenant uuid, p_events jsonb[], p_run bigint default null)
 returns void language plpgsql set search_path = '' as $$
 begin
-    if e ->> 'eventType' = 'COMPLETE' and jsonb_typeof(e -> 'outputs') = 'array'
-       and exists (select from lineage.events x where x.tenant_id = p_tenant and x.digest = sha256(convert_to(e::text, 'UTF8')) and x.received_at >= now()) then
-        perform schedule.mark(p_tenant, o ->> 'namespace', o ->> 'name', p_run) from jsonb_array_elements(e -> 'outputs') o;
+    if not exists (select from schedule.triggers t where t.tenant_id = p_tenant and t.kind = 'dataset') then
+        return;
     end if;
+    perform schedule.mark(p_tenant, o.namespace, o.name, p_run)
+    from (select distinct o ->> 'namespace' as namespace, o ->> 'name' as name
+          from unnest(p_events) e cross join lateral jsonb_array_elements(case jsonb_typeof(e -> 'outputs') when 'array' then e -> 'outputs' else '[]' end) o
+          where e ->> 'eventType' = 'COMPLETE' order by 1, 2) o;
 end
 $$;
-revoke all on function schedule.mark_event(uuid, jsonb, bigint) from public;
-grant execute on function schedule.mark_event(uuid, jsonb, bigint) to app_system;
+revoke all on function schedule.mark_events(uuid, jsonb[], bigint) from public;
+grant execute on function schedule.mark_events(uuid, jsonb[], bigint) to app_system;
 
 -- Marks -> a time: so long after the last update, but not longer after the first than max_wait_seconds. Skips what is locked.
 create function schedule.gather()

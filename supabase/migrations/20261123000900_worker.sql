@@ -223,8 +223,10 @@ begin
           and w.attempt_id = a.id and w.lease = a.lease;
     end loop;
     for x in select * from jsonb_array_elements(coalesce(o -> 'lineage', '[]')) loop
-        perform lineage.record(a.tenant_id, x, a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql'));
-        perform schedule.mark_event(a.tenant_id, x, a.run_id);
+        if lineage.fault(x) is null
+           and lineage.record_all(a.tenant_id, array[x], a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql')) <> '{}' then
+            perform schedule.mark_events(a.tenant_id, array[x], a.run_id);
+        end if;
     end loop;
     return true;
 end

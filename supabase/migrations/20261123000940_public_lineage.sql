@@ -9,7 +9,11 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_member tenancy.membership := tenancy.require('operator');
     v_events jsonb := case jsonb_typeof(events) when 'array' then events else jsonb_build_array(events) end;
-    v_failed jsonb := '[]';
+    v_good jsonb[] := '{}';
+    v_places integer[] := '{}';
+    v_fresh integer[];
+    v_failed jsonb[] := '{}';
+    v_count integer;
     v_fault text;
     e jsonb;
     i integer := 0;
@@ -18,24 +22,35 @@ begin
         perform ground.fail('BODY_INVALID', '$', 'An event or an array of at most 10000 events is expected.');
     end if;
     for e in select * from jsonb_array_elements(v_events) loop
-        begin
-            v_fault := lineage.record(v_member.tenant_id, e);
-            if v_fault is null then
-                perform schedule.mark_event(v_member.tenant_id, e);
-            end if;
-        exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
-            v_fault := '$: ' || left(sqlerrm, 200);
-        end;
-        if v_fault is not null then
-            v_failed := v_failed || jsonb_build_array(jsonb_build_object('index', i, 'reason', v_fault, 'retriable', false));
+        v_fault := lineage.fault(e);
+        if v_fault is null then
+            v_good := v_good || e;
+            v_places := v_places || i;
+        else
+            v_failed := v_failed || jsonb_build_object('index', i, 'reason', v_fault, 'retriable', false);
         end if;
         i := i + 1;
     end loop;
-    perform audit.append(v_member.tenant_id, 'lineage.ingest', 'events', i::text, jsonb_build_object('failed', jsonb_array_length(v_failed)));
-    return jsonb_build_object('status', case when v_failed = '[]' then 'success' else 'partial_success' end,
-        'summary', jsonb_build_object('received', i, 'successful', i - jsonb_array_length(v_failed), 'failed', jsonb_array_length(v_failed),
-                                      'retriable', 0, 'non_retriable', jsonb_array_length(v_failed)),
-        'failed_events', v_failed);
+    begin
+        v_fresh := lineage.record_all(v_member.tenant_id, v_good);
+    exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+        v_fresh := '{}';
+        for n in 1 .. cardinality(v_good) loop  -- one of them cannot be kept: each by itself then
+            begin
+                if lineage.record_all(v_member.tenant_id, array[v_good[n]]) <> '{}' then
+                    v_fresh := v_fresh || n;
+                end if;
+            exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+                v_failed := v_failed || jsonb_build_object('index', v_places[n], 'reason', '$: ' || left(sqlerrm, 200), 'retriable', false);
+            end;
+        end loop;
+    end;
+    perform schedule.mark_events(v_member.tenant_id, array(select v_good[n] from unnest(v_fresh) n order by n));
+    v_count := cardinality(v_failed);
+    perform audit.append(v_member.tenant_id, 'lineage.ingest', 'events', i::text, jsonb_build_object('failed', v_count));
+    return jsonb_build_object('status', case v_count when 0 then 'success' else 'partial_success' end,
+        'summary', jsonb_build_object('received', i, 'successful', i - v_count, 'failed', v_count, 'retriable', 0, 'non_retriable', v_count),
+        'failed_events', (select coalesce(jsonb_agg(f order by (f ->> 'index')::integer), '[]') from unnest(v_failed) f));
 end
 $$;
 revoke all on function door.lineage_ingest(jsonb) from public;
