@@ -22,7 +22,7 @@ CLONE = Path(__file__).resolve().parents[2]
 def test_a_visio_file_goes_up_and_its_diagram_comes_down(room: Room, tmp_path: Path) -> None:
     room.start_runner()
     (tmp_path / "plan.vsdx").write_bytes(samples.plan())
-    (tmp_path / "bad.vsdx").write_bytes(samples.DAMAGED["macro.vsdx"][0])
+    (tmp_path / "bad.vsdx").write_bytes(samples.DAMAGED["macro.vsdx"][0]())
 
     def cli(name: str) -> subprocess.CompletedProcess[str]:
         environment = {

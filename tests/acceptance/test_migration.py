@@ -15,6 +15,7 @@ import pytest
 
 from tests.acceptance.rescue.conftest import TENANT, Json, Room, room, stack_folder
 from tests.acceptance.test_validation import download
+from tests.contract.test_migration import has_pg_dump
 
 __all__ = ["room", "stack_folder"]  # fixtures
 
@@ -29,6 +30,9 @@ CLONE = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def shop(room: Room) -> Iterator[str]:
     """URL of a database of somebody else's, on the stack's server, that the tenant may migrate."""
+    major = int(room.query("show server_version_num")[0][0]) // 10_000
+    if not has_pg_dump(major):
+        pytest.skip(f"needs pg_dump of Postgres {major}: apt-get install postgresql-client-{major}")
     room.query("create role shopkeeper login createdb password 'key'")
     room.query("create database shop owner shopkeeper template template0")
     try:
@@ -97,6 +101,34 @@ def test_a_runner_that_dies_after_the_commit_leaves_nothing_to_be_done_twice(roo
     assert edges == [("shop.public.orders", "shop.public.big_orders", "catalog")]
     left = room.query("select datname from pg_database where datname like 'control\\_room\\_scratch%%'")
     assert left == []
+
+
+@pytest.mark.needs("migration")
+def test_a_runner_that_dies_in_the_middle_of_a_file_leaves_neither_rows_nor_copies(
+    room: Room, shop: str
+) -> None:
+    grant(room)
+    slow = {"1.sql": "create table t (n int); insert into t values (1); select pg_sleep(4);"}
+    body = {**submission(), "code": {"files": slow}}
+    scratch = "select 1 from pg_database where datname like 'control\\_room\\_scratch%%'"
+    running = "select 1 from pg_stat_activity where datname = 'shop' and query like 'select pg_sleep%%' and state = 'active'"
+    trying = "select 1 from pg_stat_activity where datname like 'control\\_room\\_scratch%%' and query like 'select pg_sleep%%'"
+    run = room.ask("POST", "/jobs/run", json=body)["run_id"]
+    for moment in (trying, running):
+        doomed = room.start_runner(CONTROL_ROOM_TARGET_SHOP_URL=shop)
+        room.until("the file is at work", lambda moment=moment: room.query(moment), 90)
+        doomed.kill()
+        doomed.wait()
+        # the server notices, and takes back what was not committed
+        room.until("the transaction is gone", lambda: not room.query(running), 30)
+        assert asked(shop, "select count(*) from pg_tables where tablename = 't'") == [(0,)]
+    room.start_runner(CONTROL_ROOM_TARGET_SHOP_URL=shop)
+    after = ended(room, run)
+
+    assert after["state"] == "SUCCEEDED", (after, room.log(2)[-2000:])
+    assert asked(shop, "select count(*) from t") == [(1,)]
+    assert asked(shop, "select file, run_id from control_room.migrations") == [("1.sql", run)]
+    assert room.query(scratch) == []
 
 
 @pytest.mark.needs("migration")

@@ -170,7 +170,7 @@ async def test_the_same_file_is_drawn_the_same_and_asks_nobody(studio: Studio) -
 async def test_a_file_that_is_no_diagram_ends_the_run_with_its_reason(studio: Studio) -> None:
     said = {}
     for name, (data, why) in samples.DAMAGED.items():
-        outcome = await studio.export({name: data})
+        outcome = await studio.export({name: data()})
         assert isinstance(outcome, PermanentFailure), (name, outcome)
         assert why in outcome.message
         assert name in outcome.message

@@ -35,6 +35,7 @@ from runner.model.errors import Failure
 from runner.model.outcome import Outcome, PermanentFailure, StoredArtifact, Succeeded, failed
 from runner.model.termination import TerminationCode
 from runner.model.workspace import Workspace
+from runner.target import scratch
 from runner.target.directory import Directory
 from runner.transfer.door import Door, Measured
 from tests.contract.conftest import Recorder, make_attempt
@@ -136,6 +137,15 @@ class Shop:
         }
 
 
+def has_pg_dump(major: int) -> bool:
+    """Whether this machine could make a dry run on a server of that major."""
+    try:
+        asyncio.run(scratch.programs(major))
+    except scratch.Unfit:
+        return False
+    return True
+
+
 @pytest.fixture
 def shop(cluster: Cluster, made_sandbox: Sandbox, folder: Path) -> Iterator[Shop]:
     engines = Path(os.environ.get("CONTROL_ROOM_ENGINES") or state.home() / "engines")
@@ -148,6 +158,9 @@ def shop(cluster: Cluster, made_sandbox: Sandbox, folder: Path) -> Iterator[Shop
     work.mkdir()
     work.chmod(0o711)
     with cluster.server.connect() as admin:
+        major = admin.info.server_version // 10_000
+        if not has_pg_dump(major):
+            pytest.skip(f"needs pg_dump of Postgres {major}: apt-get install postgresql-client-{major}")
         admin.execute(
             sql.SQL(
                 "do $$ begin create role {} login createdb password 'key'; exception when duplicate_object then null; end $$"
@@ -180,11 +193,11 @@ def shop(cluster: Cluster, made_sandbox: Sandbox, folder: Path) -> Iterator[Shop
             left = admin.execute(
                 "select datname from pg_database where datname like 'control\\_room\\_scratch\\_%'"
             )
-            scratch = [name for (name,) in left.fetchall()]
+            copies = [name for (name,) in left.fetchall()]
             admin.execute("drop database shop with (force)")
-            for name in scratch:
+            for name in copies:
                 admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-        assert scratch == []
+        assert copies == []
 
 
 async def test_files_are_applied_in_order_and_written_into_the_ledger(shop: Shop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _MAIN = "http://schemas.microsoft.com/office/visio/2012/main"
@@ -128,24 +129,38 @@ DRAWIO = """<mxfile><diagram id="a" name="Überblick"><mxGraphModel><root><mxCel
 <mxGeometry x="40" y="40" width="160" height="80" as="geometry"/></mxCell></root></mxGraphModel></diagram>
 <diagram id="b" name="Packed">hZBNCsMgEIVPM2sThR6gScmqhxAcoqAx6LRNbh+Jk5YWQhcDvs83v6C6sAxJz/YeDXpQN1BdipHqKywdeg+ycQZUD1I2JcTJX1uiyFknnOi/XVb7U/sHVuKm7AxWnGn1jC2FMljfgrpyCibC5bTpjrjngDEgpbVYOGGfqcj1W76cIcv5B7PoRstFL8x0rnp8Fz4WFLxhFZ8bip8Dbw==</diagram></mxfile>"""
 
-DAMAGED: dict[str, tuple[bytes, str]] = {
-    "text.vsdx": (b"this is no diagram", "neither a Visio file"),
-    "cut.vsdx": (plan()[:700], "the zip is damaged"),
-    "zip.vsdx": (b"PK\x05\x06" + b"\0" * 18, "not a Visio file"),
-    "bomb.vsdx": (visio(Sheet("a"), more={"visio/media/bomb.bin": b"\0" * (257 * 1024**2)}), "larger than"),
-    "macro.vsdx": (visio(Sheet("a"), more={"visio/vbaProject.bin": b"x"}), "macros"),
-    "macro.vsdm": (visio(Sheet("a"), content_type=MACROS), "macros"),
-    "many.vsdx": (visio(*(Sheet(f"p{n}") for n in range(500))), "500 pages"),
+#: Made when asked for: one of them is large.
+DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "text.vsdx": (lambda: b"this is no diagram", "neither a Visio file"),
+    "cut.vsdx": (lambda: plan()[:700], "the zip is damaged"),
+    "zip.vsdx": (lambda: b"PK\x05\x06" + b"\0" * 18, "not a Visio file"),
+    "bomb.vsdx": (
+        lambda: visio(Sheet("a"), more={"visio/media/bomb.bin": b"\0" * (257 * 1024**2)}),
+        "larger than",
+    ),
+    "macro.vsdx": (lambda: visio(Sheet("a"), more={"visio/vbaProject.bin": b"x"}), "macros"),
+    "macro.vsdm": (lambda: visio(Sheet("a"), content_type=MACROS), "macros"),
+    "many.vsdx": (lambda: visio(*(Sheet(f"p{n}") for n in range(500))), "500 pages"),
     "entity.vsdx": (
-        visio(Sheet("a"), more={"visio/x.xml": b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"}),
+        lambda: visio(Sheet("a"), more={"visio/x.xml": b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"}),
         "entities",
     ),
     "entity.drawio": (
-        b'<!DOCTYPE mxfile [<!ENTITY a SYSTEM "file:///etc/passwd">]><mxfile>&a;</mxfile>',
+        lambda: b'<!DOCTYPE mxfile [<!ENTITY a SYSTEM "file:///etc/passwd">]><mxfile>&a;</mxfile>',
         "entities",
     ),
-    "page.drawio": (b"<html><body>no</body></html>", "not a diagram of draw.io"),
-    "cut.drawio": (b"<mxfile><diagram>", "XML is damaged"),
-    "many.drawio": (b"<mxfile>" + b"<diagram/>" * 101 + b"</mxfile>", "101 pages"),
-    "packed.drawio": (b"<mxfile><diagram>!!!!</diagram></mxfile>", "cannot be unpacked"),
+    "wide.drawio": (
+        lambda: '<!DOCTYPE a [<!ENTITY b "c">]><mxfile/>'.encode("utf-16"),
+        "neither a Visio file",
+    ),
+    "wide.vsdx": (
+        lambda: visio(
+            Sheet("a"), more={"visio/x.xml": '<!DOCTYPE a [<!ENTITY b "c">]><a/>'.encode("utf-16")}
+        ),
+        "entities",
+    ),
+    "page.drawio": (lambda: b"<html><body>no</body></html>", "not a diagram of draw.io"),
+    "cut.drawio": (lambda: b"<mxfile><diagram>", "XML is damaged"),
+    "many.drawio": (lambda: b"<mxfile>" + b"<diagram/>" * 101 + b"</mxfile>", "101 pages"),
+    "packed.drawio": (lambda: b"<mxfile><diagram>!!!!</diagram></mxfile>", "cannot be unpacked"),
 }

@@ -29,7 +29,7 @@ def read(data: bytes) -> None:
 def test_a_file_that_is_no_diagram_is_refused_and_told_why(name: str) -> None:
     data, why = samples.DAMAGED[name]
     with pytest.raises(opening.Refused, match=why):
-        read(data)
+        read(data())
 
 
 def test_a_file_is_what_its_bytes_are() -> None:
