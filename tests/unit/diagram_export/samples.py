@@ -100,7 +100,7 @@ def visio(*sheets: Sheet, content_type: str = TYPES, more: dict[str, bytes] | No
             f"<PageContents xmlns='{_MAIN}' xmlns:r='{_DOCUMENT}'><Shapes>{shapes}</Shapes></PageContents>"
         )
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, text in members.items():
             archive.writestr(name, head + text)
         for name, data in (more or {}).items():

@@ -17,6 +17,7 @@ MAX_MEMBERS = 5000
 MAX_BYTES = 256 * 1024**2
 MAX_XML = 64 * 1024**2
 MAX_PAGES = 100
+PIECE = 1 << 20
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FORBIDDEN = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _PAGES = "visio/pages/pages.xml"
@@ -76,9 +77,10 @@ def _visio(data: bytes) -> Visio:
     parts: dict[str, bytes] = {}
     left = MAX_BYTES
     for each in members:
-        content = _member(archive, each, left)
-        left -= len(content)
-        if each.filename.endswith((".xml", ".rels")):
+        is_xml = each.filename.endswith((".xml", ".rels"))
+        size, content = _member(archive, each, min(left, MAX_XML) if is_xml else left, keep=is_xml)
+        left -= size
+        if is_xml:
             # without the zeros that would hide it in UTF-16
             if _FORBIDDEN.search(content.replace(b"\0", b"")):
                 raise Refused("it declares entities or a document type, which no diagram needs")
@@ -95,18 +97,22 @@ def _visio(data: bytes) -> Visio:
     return Visio(data, parts)
 
 
-def _member(archive: zipfile.ZipFile, each: zipfile.ZipInfo, left: int) -> bytes:
+def _member(archive: zipfile.ZipFile, each: zipfile.ZipInfo, most: int, *, keep: bool) -> tuple[int, bytes]:
+    """The size of a part as it really is, and its bytes where they are wanted."""
     if each.flag_bits & 0x1:
         raise Refused("it is encrypted")
-    most = min(left, MAX_XML if each.filename.endswith((".xml", ".rels")) else left)
+    size, pieces = 0, []
     try:
         with archive.open(each) as file:
-            content = file.read(most + 1)
+            while piece := file.read(PIECE):
+                size += len(piece)
+                if size > most:
+                    raise Refused(f"unpacked it is larger than {MAX_BYTES} bytes")
+                if keep:
+                    pieces.append(piece)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise Refused("the zip is damaged") from error
-    if len(content) > most:
-        raise Refused(f"unpacked it is larger than {MAX_BYTES} bytes")
-    return content
+    return size, b"".join(pieces)
 
 
 def _text(data: bytes) -> str:
