@@ -179,6 +179,15 @@ async def find_cluster(chosen: Settings, door: Door) -> KubernetesExecutor | str
     return found
 
 
+def about_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, object]:
+    """What `health` says about Jobs: nothing where there are none."""
+    if chosen.kubernetes is None:
+        return {}
+    if isinstance(jobs, str):
+        return {"jobs": {"mechanism": "none", "reason": jobs}}
+    return {"jobs": jobs.description}
+
+
 def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Bench]:
     """What is carried out as Jobs: each job type and engine that has an image. Nodes pull it, and a pod that
     cannot says so."""

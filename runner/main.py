@@ -121,7 +121,11 @@ async def _run(chosen: Settings) -> int:
         offers=tuple(sorted(benches)),
         capacity=chosen.capacity,
         version=_version(),
-        sandbox={**made.description, **({"containers": dock.description} if dock else {})},
+        sandbox={
+            **made.description,
+            **({"containers": dock.description} if dock else {}),
+            **workbenches.about_cluster(chosen, jobs),
+        },
     )
     try:
         terms = await _introduce(store, registration, shutdown)

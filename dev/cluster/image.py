@@ -34,18 +34,20 @@ def archive(engine: str | None = None) -> tuple[str, Path]:
     name = NAME.format(kind)
     folder = state.home() / "kubernetes" / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    environment = state.home() / "engines" / kind
+    stamp = "root"
+    if engine is not None:
+        if not (environment / "bin" / "python").exists():
+            raise StackError(f"the engine {engine} is not here", f"scripts/setup --engines {engine}")
+        stamp = (environment / ".control-room-setup").read_text()[:12].strip()
+    target = folder / f"{kind}-{stamp}.tar"
+    if target.exists():
+        return name, target
+    with (folder / f"{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        root = _debian(folder, java=engine == "spark")
-        layers = [root]
-        stamp = ""
+        layers = [_debian(folder, java=engine == "spark")]
         if engine is not None:
-            environment = state.home() / "engines" / engine
-            if not (environment / "bin" / "python").exists():
-                raise StackError(f"the engine {engine} is not here", f"scripts/setup --engines {engine}")
-            stamp = (environment / ".control-room-setup").read_text()[:12].strip()
             layers.append(_layer(folder / f"{kind}-{stamp}.layer.tar", environment))
-        target = folder / f"{kind}-{stamp}.tar"
         if not target.exists():
             _write(target, [name, PAUSE] if engine is None else [name], layers)
     return name, target

@@ -166,7 +166,7 @@ def running(images: Mapping[str, Path]) -> Iterator[Plane]:
             plane.start(name)
         plane.start("apiserver")
         for archive in images.values():
-            _import(plane, archive)
+            load(plane, archive)
         plane.wait_ready()
         for name in ("controllers", "scheduler", "kubelet"):
             plane.start(name)
@@ -365,18 +365,19 @@ _ARGV: Mapping[str, Callable[[Plane], list[str]]] = {
 }
 
 
-def ctr(plane: Plane, *words: str) -> str:
+def ctr(plane: Plane, *words: str, seconds: float = 120) -> str:
     """A call of containerd's own client."""
     argv = ["ctr", "--address", str(plane.containerd_socket), "--namespace", "k8s.io", *words]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=seconds)
     if done.returncode != 0:
         raise StackError(f"ctr {words[0]} failed", "see the line above", done.stderr[-2000:])
     return done.stdout
 
 
-def _import(plane: Plane, archive: Path) -> None:
+def load(plane: Plane, archive: Path) -> None:
+    """Give the node an image."""
     plane.wait("containerd answers", plane.containerd_socket.exists, "containerd")
-    ctr(plane, "images", "import", str(archive))
+    ctr(plane, "images", "import", str(archive), seconds=600)
 
 
 def _node_is_ready(plane: Plane) -> bool:

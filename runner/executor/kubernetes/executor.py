@@ -117,6 +117,12 @@ class KubernetesExecutor:
         self._placement = placement
         self._namespaces = {placement.namespace}
 
+    @property
+    def description(self) -> dict[str, object]:
+        """What `health` says about us."""
+        network = "open" if self._placement.open_network else "refused where it is open"
+        return {"mechanism": "kubernetes", "namespace": self._placement.namespace, "network": network}
+
     async def close(self) -> None:
         """Close the connections; Jobs go on."""
         await self._cluster.close()
@@ -232,6 +238,7 @@ class _Work:
             raise
         except Failure:
             await self._delete()  # nobody adopts an attempt that has failed
+            await self._clean_up(0)
             raise
 
     async def _follow(self, job: JsonObject) -> JsonObject:
@@ -282,6 +289,7 @@ class _Work:
             )
         except Refused as refused:
             if refused.reason == "AlreadyExists":
+                await self._clean_up(0)
                 return None
             raise _not_taken(refused, self.namespace) from refused
         self.uid = job["metadata"]["uid"]

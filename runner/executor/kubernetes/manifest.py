@@ -122,7 +122,7 @@ def labels(placement: Placement, attempt: Attempt) -> dict[str, str]:
     """Whose Job it is."""
     return {
         **owner_labels(placement),
-        f"{PREFIX}/tenant": attempt.tenant_slug,
+        f"{PREFIX}/tenant": attempt.tenant_slug.rstrip("_"),  # a label ends with a letter or a digit
         f"{PREFIX}/run": str(attempt.run_id),
         f"{PREFIX}/attempt": str(attempt.attempt_id),
         f"{PREFIX}/job-type": attempt.job_type,

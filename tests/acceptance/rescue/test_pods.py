@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ import time
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
-frame = spark.createDataFrame([(1, "a"), (2, "b"), (3, "c")], ["id", "name"])
+frame = spark.read.option("header", True).option("inferSchema", True).csv("inputs/letters")
 print("::progress 40 made", flush=True)
 frame.filter("id > 1").write.parquet("outputs/letters")
 open("outputs/note.txt", "w").write("three letters")
@@ -111,8 +112,18 @@ def grant(room: Room, kind: str, name: str) -> None:
     )
 
 
+def letters(room: Room) -> str:
+    """An artifact to read, checked by a runner."""
+    form = {"name": f"letters/{uuid.uuid4()}.csv", "kind": "data", "content": "id,name\n1,a\n2,b\n3,c\n"}
+    artifact_id: str = room.ask("POST", "/artifacts", json=form)["artifact_id"]
+    ready = "select 1 from artifact.versions where artifact_id = %s and state = 'READY'"
+    room.until("it is checked", lambda: room.query(ready, artifact_id))
+    return artifact_id
+
+
 def submit(room: Room, more: str = "") -> int:
     body: dict[str, Any] = {
+        "inputs": [{"name": "letters", "artifact_id": letters(room)}],
         "job_type": "spark_etl",
         "spec": "three letters",
         "code": {"files": {"job.py": ETL.format(more=more)}},
@@ -199,3 +210,26 @@ def logs(room: Room, run_id: int) -> list[str]:
     return [
         each[0] for each in room.query("select line from queue.logs where run_id = %s order by seq", run_id)
     ]
+
+
+@pytest.mark.needs("spark")
+def test_spark_in_a_pod_is_real_spark(room: Room, settings: dict[str, str], nodes: Plane) -> None:
+    name, archive = image.archive("spark")
+    plane.load(nodes, archive)
+    room.start_runner(**settings, CONTROL_ROOM_IMAGE_SPARK_ETL_SPARK=name)
+    body: dict[str, Any] = {
+        "inputs": [{"name": "letters", "artifact_id": letters(room)}],
+        "job_type": "spark_etl",
+        "engine": "spark",
+        "spec": "three letters",
+        "code": {"files": {"job.py": ETL.format(more="print(spark.sparkContext.master, spark.version)")}},
+        "outputs": [{"name": "letters", "table": "sparks", "layer": "bronze"}],
+        "timeout_seconds": 300,
+    }
+    run_id = int(room.ask("POST", "/jobs/run", json=body)["run_id"])
+    room.until("the run ends", lambda: run(room, run_id)["times"]["finished_at"], 240)
+    ended = run(room, run_id)
+
+    assert ended["state"] == "SUCCEEDED", f"{ended['tasks']}\n{logs(room, run_id)}"
+    assert any(line.startswith("local[") for line in logs(room, run_id))
+    assert room.query(f"select id from bronze_{TENANT}.sparks order by id") == [(2,), (3,)]

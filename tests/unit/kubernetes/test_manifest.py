@@ -107,6 +107,10 @@ def test_a_job_s_name_is_its_attempt_s_whatever_the_lease() -> None:
     assert job()["metadata"]["name"] != job(attempt_id=42)["metadata"]["name"]
 
 
+def test_a_slug_that_is_no_label_is_made_one() -> None:
+    assert job(tenant_slug="acme__")["metadata"]["labels"]["control-room/tenant"] == "acme"
+
+
 def test_the_cluster_s_deadline_comes_after_ours() -> None:
     assert job()["spec"]["activeDeadlineSeconds"] == 660
     assert job(remaining_ms=1500)["spec"]["activeDeadlineSeconds"] == 62
