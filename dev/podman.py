@@ -71,6 +71,17 @@ class Podman:
         return subprocess.run(argv, env=self.environment, check=False, capture_output=True).returncode == 0
 
 
+@dataclass(frozen=True)
+class Given(Podman):
+    """A daemon of Docker or Podman that runs already, named by CONTROL_ROOM_CONTAINER_SOCKET; our images are
+    loaded into it by hand: `podman save` and `docker load`."""
+
+    @property
+    def socket(self) -> Path:
+        """Its socket."""
+        return self.folder
+
+
 def missing() -> str:
     """What is not installed, with the mend; "" when all is there."""
     for program in ("podman", "runc", "mmdebstrap"):

@@ -87,7 +87,7 @@ async def test_what_a_killed_runner_left_is_ended_without_control_groups_too(
     """A sandbox that did not hear of its runner's death, as one that was being set up then."""
     root = folder / "job"
     root.mkdir(mode=0o755)
-    mark = "/usr/bin/sleep 161803"
+    mark = f"/usr/bin/sleep {os.getpid()}999"
     command = Command(argv=tuple(mark.split()))
     deaf = [
         each
@@ -101,10 +101,11 @@ async def test_what_a_killed_runner_left_is_ended_without_control_groups_too(
     )
     os.close(descriptor)
     async with asyncio.timeout(10):
-        while mark not in survivors(mark):  # noqa: ASYNC110 - a process says nothing when it is there
+        # another runner of this machine may start just now, and sweep before us
+        while mark not in survivors(mark) and process.returncode is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
+    stragglers.end()
 
-    assert stragglers.end() > 0
     assert survivors(mark) == []
     await process.wait()
 
@@ -113,7 +114,7 @@ async def test_what_a_killed_runner_left_is_ended_without_control_groups_too(
 async def test_a_runner_killed_while_a_sandbox_is_being_made_leaves_nobody(
     ungrouped: Sandbox, folder: Path, milliseconds: int
 ) -> None:
-    mark = f"/usr/bin/sleep 16182{milliseconds}"
+    mark = f"/usr/bin/sleep {os.getpid()}{milliseconds:03}"  # others may run this test beside us
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
