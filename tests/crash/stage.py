@@ -71,6 +71,7 @@ class Stage:
     faults: Counter[str] = field(default_factory=Counter)
     kills: list[tuple[float, str]] = field(default_factory=list)  # when, and which instance
     others: set[int] = field(default_factory=set)  # processes of ours that were here before
+    recovery: asyncio.Lock = field(default_factory=asyncio.Lock)  # one crash of Postgres at a time
     said: Callable[[str], None] = print
 
     # people
@@ -166,8 +167,9 @@ class Stage:
                 else:
                     self.cable.deafen(aim)
             case "crash":
-                self.cluster.crash()
-                await asyncio.to_thread(postgres.wait_ready, self.cluster.server, self.cluster.daemon)
+                async with self.recovery:  # on a busy machine the last one may still be recovering
+                    self.cluster.crash()
+                    await asyncio.to_thread(postgres.wait_ready, self.cluster.server, self.cluster.daemon)
             case "idler":
                 await self.idle(fault.what, fault.seconds)
             case "mood":
