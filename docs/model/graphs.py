@@ -1,4 +1,4 @@
-"""A model of runs of one job: two tasks, b after a; a lane with too few places; cancel and repair at any time.
+"""A model of runs of one job: two tasks, b after a; a lane with too few places; cancel and repair.
 
     python docs/model/graphs.py            checks it, then shows that each broken variant fails
     python docs/model/graphs.py --large    three runs for two places

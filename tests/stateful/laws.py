@@ -75,6 +75,14 @@ def a_run_has_ended_iff_all_its_tasks_have(now: Snapshot) -> None:
         assert ended == (run["state"] in FINAL)
 
 
+def a_lane_holds_what_it_may_and_nobody_waits_beside_a_free_place(now: Snapshot) -> None:
+    for job, places in now.lanes.items():
+        runs = [run for run in now.runs if str(run["job_id"]) == job and run["state"] not in FINAL]
+        waiting = [run for run in runs if run["waits_since"] is not None]
+        assert len(runs) - len(waiting) <= places
+        assert not waiting or len(runs) - len(waiting) == places
+
+
 LAWS: tuple[Callable[[Snapshot], None], ...] = (
     slots_are_what_runs,
     a_run_has_ended_iff_it_has_one_terminal_event,
@@ -86,6 +94,7 @@ LAWS: tuple[Callable[[Snapshot], None], ...] = (
     losses_have_their_own_budget,
     what_waits_or_runs_is_live_and_nothing_else,
     a_run_has_ended_iff_all_its_tasks_have,
+    a_lane_holds_what_it_may_and_nobody_waits_beside_a_free_place,
 )
 
 

@@ -123,6 +123,7 @@ class Leases(RuleBasedStateMachine):
         self.mark = playground.clear(limit=2)
         self.model = Model(limits=dict.fromkeys(playground.ids, 2))
         self.tickets: list[Ticket] = []
+        self.lanes: dict[int, int] = {}  # of a tenant: the job with one place
         self.seen = snapshot.take(self.doors, self.mark, playground.ids)
         self.nothing_happened = False
 
@@ -166,6 +167,28 @@ class Leases(RuleBasedStateMachine):
         self._submitted(
             tenant, said["run_id"], [Node(frozenset(), "ALL_SUCCESS", engine, max_retries)], listens
         )
+
+    @rule(tenant=tenant_places, listens=st.booleans())
+    def submit_into_the_lane(self, tenant: int, listens: bool) -> None:
+        """Two tasks in a row; one run at a time, the others wait for their place."""
+        someone = self.playground.tenants[tenant]
+        if tenant not in self.lanes:
+            tasks = [
+                WORK | {"task_key": "t0", "max_retries": 0},
+                WORK | {"task_key": "t1", "max_retries": 0, "depends_on": ["t0"]},
+            ]
+            definition = {
+                "name": f"lane {next(self.playground.names)}",
+                "tasks": tasks,
+                "max_concurrent_runs": 1,
+            }
+            self.lanes[tenant] = self.doors.call(someone, "create_job", definition)["job_id"]
+        body = {"job_id": self.lanes[tenant], "callbacks": CALLBACKS if listens else {}}
+        said = self.doors.call(someone, "run_job", body)
+        first = Node(frozenset(), "ALL_SUCCESS", "duckdb", 0)
+        second = Node(frozenset([0]), "ALL_SUCCESS", "duckdb", 0)
+        self._submitted(tenant, said["run_id"], [first, second], listens, self.lanes[tenant])
+        assert said["state"] == self.model.runs[said["run_id"]].state
 
     @rule(tenant=tenant_places, graph=graphs(), listens=st.booleans())
     def submit_graph(self, tenant: int, graph: list[Node], listens: bool) -> None:
@@ -413,9 +436,11 @@ class Leases(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------ on the way
 
-    def _submitted(self, tenant: int, run_id: int, graph: Sequence[Node], listens: bool) -> None:
+    def _submitted(
+        self, tenant: int, run_id: int, graph: Sequence[Node], listens: bool, lane: int | None = None
+    ) -> None:
         types = frozenset(laws.CALLBACK_OF.values()) if listens else frozenset[str]()
-        run = Run(run_id, self.playground.ids[tenant], types)
+        run = Run(run_id, self.playground.ids[tenant], types, lane=lane)
         alone = len(graph) == 1
         tasks = [
             Task(

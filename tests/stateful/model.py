@@ -96,6 +96,7 @@ class Run:
     callbacks: frozenset[str]
     tasks: dict[str, Task] = field(default_factory=dict)
     state: str = "QUEUED"
+    lane: int | None = None  # the job, where it lets one run be under way at a time
     canceled: bool = False
     events: list[str] = field(default_factory=list)
     log_seq: int = 0
@@ -126,13 +127,15 @@ class Model:
     # people
 
     def submit(self, run: Run, tasks: Iterable[Task]) -> None:
+        is_free = self._is_free(run.lane)
         self.runs[run.id] = run
         for task in tasks:
             run.tasks[task.key] = task
-            if task.depends_on:
-                task.state = "BLOCKED"
-            else:
-                task.live = Attempt(task)
+            task.state = "BLOCKED"
+        if is_free:
+            self._begin(run)
+        else:
+            run.state = "BLOCKED"
 
     def cancel(self, run: Run) -> None:
         run.canceled = True
@@ -207,6 +210,24 @@ class Model:
 
     # both
 
+    def _is_free(self, lane: int | None) -> bool:
+        """Whether one more run of the job may begin."""
+        return lane is None or all(
+            it.lane != lane or it.state == "BLOCKED" or it.state in FINAL for it in self.runs.values()
+        )
+
+    def _begin(self, run: Run) -> None:
+        run.state = "QUEUED"
+        for task in run.tasks.values():
+            if not task.depends_on:
+                task.state = "QUEUED"
+                task.live = Attempt(task)
+
+    def _pass_on(self, lane: int | None) -> None:
+        for run in sorted(self.runs.values(), key=lambda it: it.id):
+            if lane is not None and run.lane == lane and run.state == "BLOCKED" and self._is_free(lane):
+                self._begin(run)
+
     def _requeue(self, attempt: Attempt) -> None:
         attempt.running = False
         attempt.expired = False
@@ -242,6 +263,7 @@ class Model:
         if all(state in FINAL for state in states):
             run.state = verdict(states, canceled=run.canceled)
             run.events.append("run.completed" if run.state == "SUCCEEDED" else "run.failed")
+            self._pass_on(run.lane)
 
 
 def verdict(states: Sequence[str], *, canceled: bool) -> str:

@@ -24,6 +24,8 @@ select jsonb_build_object(
              from queue.past_attempts a where a.run_id > %(mark)s),
     'slots', (select jsonb_object_agg(s.tenant_id, s.running)
               from queue.slots s where s.tenant_id = any (%(tenants)s)),
+    'lanes', (select coalesce(jsonb_object_agg(l.job_id, l.max_runs), '{}')
+              from queue.lanes l where l.max_runs is not null),
     'limits', (select jsonb_object_agg(l.tenant_id, l.max_running)
                from tenancy.limits l where l.tenant_id = any (%(tenants)s)),
     'events', (select coalesce(jsonb_agg(to_jsonb(e) order by e.run_id, e.seq), '[]')
@@ -49,6 +51,7 @@ class Snapshot:
     live: list[Row]
     past: list[Row]
     slots: dict[str, int]
+    lanes: dict[str, int]  # how many runs of a job may be under way
     limits: dict[str, int]
     events: list[Row]
     deliveries: list[Row]
