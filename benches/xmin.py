@@ -189,6 +189,8 @@ def main() -> None:
             offer.start()
             try:
                 time.sleep(1.0 if asked.quick else WARM_SECONDS)
+                # as autovacuum does within a minute: plans made while all was empty are not what is measured
+                connection.execute("analyze")
                 clean = spend(watch, offer, clean_seconds, slices)
                 with reader(ours.dsn):
                     held = spend(watch, offer, held_seconds, slices)
