@@ -135,7 +135,7 @@ class CodeGeneration:
 def _findings(report: Path) -> list[str]:
     try:
         return prompt.findings(report.read_bytes())
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise Permanent(
             TerminationCode.INPUT_UNAVAILABLE, "the report of the last round cannot be read"
         ) from error

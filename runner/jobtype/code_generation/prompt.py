@@ -88,7 +88,8 @@ def prompt(spec: str, target: Target, findings: Sequence[str]) -> str:
 
 
 def findings(sarif: bytes) -> list[str]:
-    """The results of a report, the worst first, a line each. Raises ValueError for what is none."""
+    """The results of a report, the worst first, a line each. What is no SARIF raises ValueError,
+    TypeError or AttributeError."""
     found: list[tuple[int, str]] = []
     for run in json.loads(sarif).get("runs", ()):
         tool = run.get("tool", {}).get("driver", {}).get("name", "?")
