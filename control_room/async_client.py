@@ -295,6 +295,21 @@ class AsyncLineage:
     async def columns(self, node: str, *, depth: int = 5) -> model.Graph:
         return await self._line.hold(lineage.columns(await self.find(node), depth))
 
+    async def path(
+        self, source: str, target: str, *, as_of: datetime | str | None = None
+    ) -> model.LineagePath:
+        return await self._line.hold(lineage.path(await self.find(source), await self.find(target), as_of))
+
+    async def impact(
+        self, node: str, *, column: str | None = None, as_of: datetime | str | None = None
+    ) -> model.Impact:
+        return await self._line.hold(lineage.impact(await self.find(node), column, as_of))
+
+    async def diff(
+        self, node: str, *, since: datetime | str, until: datetime | str | None = None
+    ) -> model.LineageDiff:
+        return await self._line.hold(lineage.diff(await self.find(node), since, until))
+
     async def of_run(self, run_id: int) -> model.Graph:
         return await self._line.hold(lineage.of_run(run_id))
 

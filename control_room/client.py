@@ -292,6 +292,19 @@ class Lineage:
     def columns(self, node: str, *, depth: int = 5) -> model.Graph:
         return self._line.hold(lineage.columns(self.find(node), depth))
 
+    def path(self, source: str, target: str, *, as_of: datetime | str | None = None) -> model.LineagePath:
+        return self._line.hold(lineage.path(self.find(source), self.find(target), as_of))
+
+    def impact(
+        self, node: str, *, column: str | None = None, as_of: datetime | str | None = None
+    ) -> model.Impact:
+        return self._line.hold(lineage.impact(self.find(node), column, as_of))
+
+    def diff(
+        self, node: str, *, since: datetime | str, until: datetime | str | None = None
+    ) -> model.LineageDiff:
+        return self._line.hold(lineage.diff(self.find(node), since, until))
+
     def of_run(self, run_id: int) -> model.Graph:
         return self._line.hold(lineage.of_run(run_id))
 

@@ -342,6 +342,50 @@ class Graph(Word):
     next: str | None = None
 
 
+class LineagePath(Word):
+    """A shortest way along the flow; `hops` is None and `path` empty where there is none."""
+
+    found: bool
+    hops: int | None = None
+    path: list[str] = Field(default_factory=list)
+    graph: list[Node] = Field(default_factory=list)
+
+
+class ImpactColumn(Word):
+    dataset: str
+    field: str
+    hops: int
+
+
+class Impact(Word):
+    """What a change of a dataset, or of one of its columns, reaches."""
+
+    node: str
+    columns: list[ImpactColumn] = Field(default_factory=list)
+    datasets: list[str] = Field(default_factory=list)
+    jobs: list[str] = Field(default_factory=list)
+    truncated: bool = False
+
+
+class FlowChange(Word):
+    """A flow that came (`run_id`) or went (`by`, `reason`)."""
+
+    source: str
+    target: str
+    job: str
+    at: datetime
+    run_id: int | None = None
+    by: str | None = None
+    reason: str | None = None
+
+
+class LineageDiff(Word):
+    node: str
+    added: list[FlowChange] = Field(default_factory=list)
+    removed: list[FlowChange] = Field(default_factory=list)
+    truncated: bool = False
+
+
 class Table(Word):
     layer: str
     table: str

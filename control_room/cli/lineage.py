@@ -24,6 +24,8 @@ NodeArgument = Annotated[
         metavar="NODE", help="<layer>.<table>, an artifact's name, dataset:{ns}:{name} or job:{ns}:{name}."
     ),
 ]
+Source = Annotated[str, typer.Argument(metavar="DATASET", help="<layer>.<table> or dataset:{ns}:{name}.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="Where the way is to lead.")]
 Run = Annotated[int | None, typer.Option("--run", help="What this run read and wrote, instead of NODE.")]
 Depth = Annotated[int, typer.Option("--depth", "-d", min=0, max=100, help="Dataset hops.")]
 Way = Annotated[str, typer.Option("--direction", help="upstream, downstream or both.")]
@@ -99,6 +101,47 @@ def columns(
         graph = client.lineage.graph(found, direction="upstream", depth=depth)
     flow = Flow.of(graph, fields)
     desk.out.print(lineage_view.columns(flow, found))
+
+
+@app.command()
+def path(source: Source, target: Target, *, as_of: AsOf = None, json: Json = False) -> None:
+    """Show a shortest way from one dataset to another; the exit code is 1 where there is none."""
+    desk = Desk(json)
+    with desk.client() as client:
+        way = client.lineage.path(source, target, as_of=as_of)
+    desk.show(way, lineage_view.path(way))
+    if not way.found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def impact(
+    node: Source,
+    *,
+    column: Annotated[str | None, typer.Option("--column", "-c", help="Of this column alone.")] = None,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Show what a change of a dataset, or of one of its columns, reaches."""
+    desk = Desk(json)
+    with desk.client() as client:
+        reached = client.lineage.impact(node, column=column, as_of=as_of)
+    desk.show(reached, lineage_view.impact(reached))
+
+
+@app.command()
+def diff(
+    node: Source,
+    *,
+    since: Annotated[str, typer.Option("--since", help="From this time on (ISO 8601).")],
+    until: Annotated[str | None, typer.Option("--until", help="Up to this time; without it, now.")] = None,
+    json: Json = False,
+) -> None:
+    """Show which flows round a dataset came and went between two times."""
+    desk = Desk(json)
+    with desk.client() as client:
+        change = client.lineage.diff(node, since=since, until=until)
+    desk.show(change, lineage_view.diff(change))
 
 
 def _asked(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from control_room.errors import ApiError
-from control_room.model import Direction, Graph, JsonObject
+from control_room.model import Direction, Graph, Impact, JsonObject, LineageDiff, LineagePath
 from control_room.talk import Ask, Talk, ask_json, ask_word, query
 from control_room.talks.tokens import data_bearer
 
@@ -20,8 +20,7 @@ def graph(
     max_nodes: int | None = None,
 ) -> Talk[Graph]:
     """From `dataset:{namespace}:{name}` or `job:{namespace}:{name}`; depth counts dataset hops."""
-    when = as_of.isoformat() if isinstance(as_of, datetime) else as_of
-    asked = query(nodeId=node, direction=direction, depth=depth, as_of=when, max_nodes=max_nodes)
+    asked = query(nodeId=node, direction=direction, depth=depth, as_of=_when(as_of), max_nodes=max_nodes)
     return (yield from ask_word(Graph, Ask("GET", "/lineage", query=asked, repeatable=True)))
 
 
@@ -29,6 +28,26 @@ def columns(node: str, depth: int = 5) -> Talk[Graph]:
     """Where the columns of a dataset come from; nodes of type DATASET_FIELD."""
     asked = query(nodeId=node, depth=depth)
     return (yield from ask_word(Graph, Ask("GET", "/column-lineage", query=asked, repeatable=True)))
+
+
+def path(source: str, target: str, as_of: datetime | str | None = None) -> Talk[LineagePath]:
+    """A shortest way from one dataset to another, along the flow."""
+    asked = query(source=source, target=target, as_of=_when(as_of))
+    return (yield from ask_word(LineagePath, Ask("GET", "/lineage/path", query=asked, repeatable=True)))
+
+
+def impact(node: str, column: str | None = None, as_of: datetime | str | None = None) -> Talk[Impact]:
+    """What a change of a dataset reaches, or of one of its columns."""
+    if column is not None:
+        node = f"datasetField:{node.removeprefix('dataset:')}:{column}"
+    asked = query(nodeId=node, as_of=_when(as_of))
+    return (yield from ask_word(Impact, Ask("GET", "/lineage/impact", query=asked, repeatable=True)))
+
+
+def diff(node: str, since: datetime | str, until: datetime | str | None = None) -> Talk[LineageDiff]:
+    """Which flows round a dataset came and went between two times."""
+    asked = query(nodeId=node, to=_when(until)) | query(**{"from": _when(since)})
+    return (yield from ask_word(LineageDiff, Ask("GET", "/lineage/diff", query=asked, repeatable=True)))
 
 
 def of_run(run_id: int) -> Talk[Graph]:
@@ -71,3 +90,7 @@ def find(name: str, token: str) -> Talk[str]:
         409, "NODE_AMBIGUOUS", "Several namespaces have a dataset of that name.", ", ".join(found),
         "use one of these node ids",
     )  # fmt: skip
+
+
+def _when(at: datetime | str | None) -> str | None:
+    return at.isoformat() if isinstance(at, datetime) else at

@@ -7,6 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from control_room.flow import ColumnFlow, Dataset, Flow
+from control_room.model import Impact, LineageDiff, LineagePath
 from control_room.view import ink
 
 SHOWN_COLUMNS = 12
@@ -106,3 +107,56 @@ def _lines(flow: Flow, fields: list[tuple[str, str]]) -> Text:
         parts.append(("\n" if number else "", ""))
         parts.append((f"{dataset.name}.{field}", ink.layer(dataset.layer)))
     return Text.assemble(*parts)
+
+
+def path(way: LineagePath) -> RenderableType:
+    """One dataset below the other."""
+    if not way.found:
+        return Text("there is no such way", style="warn")
+    lines = [
+        Text.assemble(("→ " if n else "  ", "quiet"), (_bare(node), "bold"))
+        for n, node in enumerate(way.path)
+    ]
+    return Group(*lines, Text(f"{way.hops} hops", style="quiet"))
+
+
+def impact(reached: Impact) -> RenderableType:
+    """Columns by how far away they are, then datasets and jobs."""
+    made = Tree(Text(_bare(reached.node), style="bold"), guide_style="quiet")
+    for title, lines in (
+        ("columns", [f"{_bare(it.dataset)}.{it.field}  {it.hops} hops" for it in reached.columns]),
+        ("datasets", [_bare(it) for it in reached.datasets]),
+        ("jobs", [_bare(it) for it in reached.jobs]),
+    ):
+        if lines:
+            branch = made.add(Text(f"{len(lines)} {title}", style="quiet"))
+            for line in lines:
+                branch.add(line)
+    if not (reached.columns or reached.datasets or reached.jobs):
+        made.add(Text("reaches nothing", style="quiet"))
+    if reached.truncated:
+        made.add(Text("and more than is shown", style="warn"))
+    return made
+
+
+def diff(change: LineageDiff) -> RenderableType:
+    """What came with a plus, what went with a minus and why."""
+    lines = [
+        Text.assemble(
+            (f"{sign} ", style), f"{_bare(it.source)} → {_bare(it.target)}", (f"  {_bare(it.job)}", "job"),
+            (f"  {it.at:%Y-%m-%d %H:%M:%S}" + (f"  {it.by}: {it.reason}" if it.by else ""), "quiet"),
+        )
+        for sign, style, changes in (("+", "good", change.added), ("-", "bad", change.removed))
+        for it in changes
+    ]  # fmt: skip
+    if change.truncated:
+        lines.append(Text("the graph is larger than what was looked at", style="warn"))
+    return Group(*lines) if lines else Text("nothing changed", style="quiet")
+
+
+def _bare(node: str) -> str:
+    """A node's name without its namespace, where that is one of ours; the whole of it else."""
+    kind, _, rest = node.partition(":")
+    if rest.startswith("control-room://"):
+        return rest.removeprefix("control-room://").partition(":")[2] or rest
+    return rest if kind in {"dataset", "job", "datasetField"} else node

@@ -403,3 +403,42 @@ def test_what_was_looked_for_is_shown_where_it_stands(stub: Any, control_room: C
     assert "all damaged goods" in listed.out
     assert "Returns" in shown.out
     assert "run 3" in shown.out
+
+
+NODE = "dataset:control-room://acme:"
+
+
+def test_a_way_is_shown_and_none_is_an_exit_code(stub: Any, control_room: Callable[..., Ended]) -> None:
+    way = {"found": True, "hops": 1, "path": [NODE + "bronze.a", NODE + "gold.b"], "graph": []}
+    none = {"found": False, "hops": None, "path": [], "graph": []}
+    stub.on("GET", "/lineage/path", way).on("GET", "/lineage/path", none)
+    ended = control_room("lineage", "path", NODE + "bronze.a", NODE + "gold.b")
+    assert (ended.code, ended.out.split()) == (0, ["bronze.a", "→", "gold.b", "1", "hops"])
+
+    assert control_room("lineage", "path", NODE + "bronze.a", NODE + "gold.b").code == 1
+
+
+def test_the_impact_of_a_column_is_asked_for_by_its_node(
+    stub: Any, control_room: Callable[..., Ended]
+) -> None:
+    column = {"dataset": NODE + "gold.b", "field": "total", "hops": 2}
+    stub.on("GET", "/lineage/impact", {"node": "x", "columns": [column], "jobs": ["job:ns:sum"]})
+
+    ended = control_room("lineage", "impact", NODE + "bronze.a", "--column", "price")
+
+    assert "gold.b.total  2 hops" in ended.out
+    assert "ns:sum" in ended.out
+    asked = stub.asked("GET", "/lineage/impact")[0].query
+    assert asked == {"nodeId": "datasetField:control-room://acme:bronze.a:price"}
+
+
+def test_what_came_and_went_is_shown_with_who_and_why(stub: Any, control_room: Callable[..., Ended]) -> None:
+    flow = {"source": NODE + "a", "target": NODE + "b", "job": "job:ns:j", "at": "2026-01-02T03:04:05Z"}
+    gone = flow | {"by": "ann", "reason": "it was wrong"}
+    stub.on("GET", "/lineage/diff", {"node": "x", "added": [flow], "removed": [gone]})
+
+    ended = control_room("lineage", "diff", NODE + "a", "--since", "2026-01-01")
+
+    assert ended.out.splitlines()[0].startswith("+ a → b")
+    assert "ann: it was wrong" in ended.out.splitlines()[1]
+    assert stub.asked("GET", "/lineage/diff")[0].query == {"nodeId": NODE + "a", "from": "2026-01-01"}
