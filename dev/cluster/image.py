@@ -24,7 +24,7 @@ NAME = "localhost/control-room/{}:1"
 _PACKAGES = (
     "python3-minimal,python3,libstdc++6,libgomp1,dash,coreutils,base-files,base-passwd,ca-certificates"
 )
-_JAVA = ",openjdk-17-jre-headless"
+_JAVA = ",openjdk-17-jre-headless,bash"  # what starts Spark is a script
 _SLEEP = ["/usr/bin/python3", "-S", "-c", "import signal; signal.pause()"]
 
 

@@ -9,6 +9,7 @@ They die with the process that started them. What containerd and the kubelet lea
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -156,6 +157,19 @@ def running(images: Mapping[str, Path]) -> Iterator[Plane]:
     """A cluster with these images (name to archive) while the context is open. Raises StackError."""
     if reason := lacking():
         raise StackError("there can be no cluster here", reason)
+    with _alone():
+        yield from _running(images)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One cluster at a time: a kubelet takes another's pods for orphans, and pods of all have one network."""
+    with (state.home() / "kubernetes" / "plane.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _running(images: Mapping[str, Path]) -> Iterator[Plane]:
     folder = Path(tempfile.mkdtemp(prefix="control-room-k8s-"))
     names = ("etcd", "peer", "apiserver", "kubelet", "containerd-stream")
     plane = Plane(folder, dict(zip(names, _free_ports(len(names)), strict=True)), Authority(folder / "pki"))
