@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from runner.executor import groupfiles, ownership
@@ -13,6 +14,7 @@ from runner.model.command import Limits
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 NESTS = "containers"
+_NEST = re.compile(r"(runner-\d+-\d+)-.+")
 
 
 class V1:
@@ -62,6 +64,14 @@ class V1:
             folder.mkdir(parents=True, exist_ok=True)
         _bound(folders, limits)
         return V1Nest(place, folders, [mount / place.lstrip("/") for mount in self._every])
+
+    def sweep_nests(self, keep: Collection[str]) -> None:
+        """In every hierarchy, whatever it controls."""
+        for mount in {*self._mounts.values(), *self._every}:
+            for folder in groupfiles.folders(mount / PARENT / NESTS):
+                match = _NEST.fullmatch(folder.name)
+                if match and folder.name not in keep and ownership.is_orphan(match[1]):
+                    groupfiles.remove_deep(folder)
 
     def sweep(self) -> int:
         """Every controller is swept; a group counts once."""

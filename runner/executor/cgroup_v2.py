@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 from runner.executor import groupfiles, ownership
@@ -49,6 +50,9 @@ class V2:
     def nest(self, name: str, limits: Limits) -> None:
         """Not needed: daemons tell of an out-of-memory kill by themselves here."""
         return
+
+    def sweep_nests(self, keep: Collection[str]) -> None:
+        """There are none."""
 
     def sweep(self) -> int:
         """Groups of runners that are gone."""

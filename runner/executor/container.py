@@ -157,7 +157,8 @@ class _Work:
     async def _create(self, image: Image) -> None:
         attempt, command = self.attempt, self.command
         try:
-            self.nest = await asyncio.to_thread(self.dock.nest, self.container, command.limits)
+            nest = self.dock.nest_name(self.container)
+            self.nest = await asyncio.to_thread(self.dock.nest, nest, command.limits)
         except OSError as error:
             raise Retryable(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"no control group could be made: {error.strerror}"
@@ -176,7 +177,7 @@ class _Work:
         made = await self.dock.daemon.create(self.container, form)
         left = Berth(
             container=made,
-            nest=self.container if self.nest else "",
+            nest=nest if self.nest else "",
             tenant_id=attempt.tenant_id,
             attempt_id=attempt.attempt_id,
             lease=attempt.lease,

@@ -115,6 +115,11 @@ class Dock:
             return None
         return self._groups.nest(name, replace(limits, pids=limits.pids + BESIDE))
 
+    @staticmethod
+    def nest_name(name: str) -> str:
+        """What the group around a container is called: whose it is can be seen, for the sweep."""
+        return f"{ownership.own_name()}-{name}"
+
     async def image(self, reference: str, *, by_tag: bool) -> Image:
         """An image that is here afterwards. Raises Permanent or Retryable, and what the daemon raises.
 
@@ -167,7 +172,7 @@ class Dock:
             os.chown(root, NOBODY, NOBODY)
         command = Command(argv=("touch", "/job/reached"), limits=Limits(memory_bytes=64 * MIB))
         name = f"control-room-probe-{os.getpid()}-{root.name}"
-        nest = self.nest(name, command.limits)
+        nest = self.nest(self.nest_name(name), command.limits)
         try:
             form = container_form.form(
                 self.frame,
@@ -245,8 +250,10 @@ class Dock:
     async def _sweep(self, patience: float) -> int:
         now, swept, seen = time.monotonic(), 0, {}
         kept: set[str] = set()
+        nests: set[str] = set()
         for place, found in await asyncio.to_thread(list, berth.found(self._folder, orphans=False)):
             kept.add(found.container)
+            nests.add(found.nest)
             if not ownership.is_orphan(place.parent.name):
                 continue
             seen[found.container] = since = self._seen.get(found.container, now)
@@ -260,6 +267,7 @@ class Dock:
             if each.container not in kept and gone:
                 await self.daemon.remove(each.container)
                 swept += 1
+        await asyncio.to_thread(self._groups.sweep_nests, nests)
         return swept
 
     async def _remove(self, place: Path, found: berth.Berth) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,6 +91,10 @@ class Groups(Protocol):
         """Kill and remove the groups of runners that are gone; how many there were."""
         ...
 
+    def sweep_nests(self, keep: Collection[str]) -> None:
+        """Remove the nests of runners that are gone, but those to `keep`. Blocking."""
+        ...
+
     def close(self) -> None:
         """Remove what this runner made."""
         ...
@@ -126,6 +131,9 @@ class NoGroups:
     def sweep(self) -> int:
         """Nothing can be left behind."""
         return 0
+
+    def sweep_nests(self, keep: Collection[str]) -> None:
+        """There are none."""
 
     def close(self) -> None:
         """Nothing was made."""

@@ -24,6 +24,14 @@ def orphans(root: Path) -> list[str]:
         return []
 
 
+def folders(root: Path) -> list[Path]:
+    """The groups in `root`."""
+    try:
+        return [entry for entry in root.iterdir() if entry.is_dir()]
+    except OSError:
+        return []
+
+
 def remove_tree(folder: Path) -> None:
     """Kill and remove the groups in `folder`, then itself."""
     with contextlib.suppress(FileNotFoundError):  # another runner may be sweeping beside us

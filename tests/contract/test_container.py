@@ -28,7 +28,7 @@ from runner.executor.container import ContainerExecutor
 from runner.executor.dock import PREFIX, Dock, NoDock
 from runner.executor.group import NoGroups
 from runner.executor.sandbox import NOBODY
-from runner.model.command import Command
+from runner.model.command import Command, Limits
 from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
@@ -48,7 +48,10 @@ async def left_in(dock: Dock, folder: Path) -> list[str]:
 
 def groups_left() -> list[str]:
     """Control groups around containers of attempts."""
-    return [str(each) for each in Path("/sys/fs/cgroup").glob("*/control-room/containers/control-room-a*")]
+    return [
+        str(each)
+        for each in Path("/sys/fs/cgroup").glob("*/control-room/containers/runner-*-control-room-a*")
+    ]
 
 
 async def test_nothing_is_left_of_an_attempt(container: PythonPieces, dock: Dock, folder: Path) -> None:
@@ -227,6 +230,19 @@ async def test_work_that_ended_while_nobody_looked_is_adopted_as_well(
 
     assert isinstance(outcome, Succeeded)
     assert reporter.text() == ["three"]
+
+
+async def test_groups_of_a_runner_killed_before_its_container_was_made_are_removed(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.executor.ownership.own_name", lambda: "runner-1-1")
+    if dock.nest(dock.nest_name("control-room-a1-l1-x"), Limits()) is None:
+        pytest.skip("needs control groups of version 1: those of version 2 are the daemon's")
+    monkeypatch.undo()
+    assert [each for each in groups_left() if "runner-1-1" in each] != []
+    await dock.sweep()
+
+    assert [each for each in groups_left() if "runner-1-1" in each] == []
 
 
 async def test_what_nobody_adopts_is_removed_when_patience_ends(
