@@ -62,13 +62,13 @@ def _debian(folder: Path, *, java: bool) -> Path:
     fresh = target.with_suffix(f".new-{os.getpid()}.tar")
     options = ["--quiet", "--variant=extract", "--dpkgopt=path-exclude=/usr/share/doc/*"]
     hooks = [
-        "--customize-hook=mkdir -p $1/tmp $1/job $1/opt/engine && chmod 1777 $1/tmp",
-        "--customize-hook=printf 'root:x:0:0:root:/:/usr/sbin/nologin\\n"
+        "--extract-hook=mkdir -p $1/tmp $1/job $1/opt/engine && chmod 1777 $1/tmp",
+        "--extract-hook=printf 'root:x:0:0:root:/:/usr/sbin/nologin\\n"
         "nobody:x:65534:65534:nobody:/tmp:/usr/sbin/nologin\\n' > $1/etc/passwd",
-        "--customize-hook=printf 'root:x:0:\\nnogroup:x:65534:\\n' > $1/etc/group",
+        "--extract-hook=printf 'root:x:0:\\nnogroup:x:65534:\\n' > $1/etc/group",
     ]
     if java:
-        hooks.append("--customize-hook=ln -s /usr/lib/jvm/java-17-openjdk-amd64 $1/opt/java")
+        hooks.append("--extract-hook=ln -s /usr/lib/jvm/java-17-openjdk-amd64 $1/opt/java")
     wanted = f"--include={_PACKAGES}{_JAVA if java else ''}"
     done = subprocess.run(
         ["mmdebstrap", *options, *hooks, wanted, _release(), str(fresh)],
