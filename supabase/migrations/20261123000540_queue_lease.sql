@@ -14,6 +14,9 @@ set role app_owner;
 -- are written, and a busy tenant makes nobody wait. Two statements: what the first locks, the second reads anew; an older
 -- snapshot shows attempts as waiting that somebody is settling, and would wait for him who waits for the lock. claimed_at is
 -- read under the lock, so that what history says of the limit is as exact as the limit.
+--
+-- Here, in renew and in settle, what a row must be besides its key stands in a coalesce, of which the planner knows nothing: thinking that
+-- it leaves one row of a table that was small then, it reads all of it for each of a batch, until the table is analyzed anew.
 create type queue.claimed as (
     attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint, requires text,
     deadline_at timestamptz, token text, external_id text, task_key text, job_type text, engine text, timeout_seconds integer);
@@ -121,30 +124,34 @@ begin
         ) a
         limit p_limit
     ), mine as materialized (  -- nobody is waited for: a stale word may hold what waits, and wait for the slots that we hold
-        select p.* from picked p
-        cross join lateral (select from queue.live_attempts a where a.id = p.id and a.state <> 'RUNNING' limit 1 for update skip locked) a
+        select p.*, t.task_key, t.job_type, t.engine, t.timeout_seconds
+        from picked p
+        cross join lateral (select a.tenant_id, a.task_run_id from queue.live_attempts a
+                            where a.id = p.id and a.state <> 'RUNNING' limit 1 for update skip locked) a
+        cross join lateral (select t.task_key, t.job_type, t.engine, t.timeout_seconds from queue.task_runs t
+                            where t.tenant_id = a.tenant_id and t.id = a.task_run_id limit 1) t
     ), claimed as (
         update queue.live_attempts a
         set state = 'RUNNING', lease = greatest(a.lease, v_floor) + 1, runner = p_instance, claimed_at = p.at, lease_expires_at = p.at + v_lease,
             -- an adopted attempt keeps its deadline: its work may still live outside
             deadline_at = case when a.external_id is not null and a.deadline_at is not null then a.deadline_at
-                               else p.at + make_interval(secs => t.timeout_seconds) end,
+                               else p.at + make_interval(secs => p.timeout_seconds) end,
             token_hash = sha256(convert_to('crat_' || a.id || '_' || (greatest(a.lease, v_floor) + 1) || '_' || p.secret, 'UTF8'))
-        from mine p, queue.task_runs t
-        where a.id = p.id and a.state <> 'RUNNING' and t.tenant_id = a.tenant_id and t.id = a.task_run_id
+        from mine p
+        where a.id = p.id and coalesce(a.state <> 'RUNNING', false)
         returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at,
-                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, t.task_key, t.job_type, t.engine, t.timeout_seconds, p.place
+                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, p.task_key, p.job_type, p.engine, p.timeout_seconds, p.place
     ), counted as (
         update queue.slots s set running = s.running + n.n, served_at = n.at
         from (select tenant_id, count(*)::integer as n, max(claimed_at) as at from claimed group by tenant_id) n
         where s.tenant_id = n.tenant_id
     ), tasks as (
         update queue.task_runs t set state = 'RUNNING', started_at = coalesce(t.started_at, c.claimed_at)
-        from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and t.state = 'QUEUED'
+        from claimed c where t.tenant_id = c.tenant_id and t.id = c.task_run_id and coalesce(t.state = 'QUEUED', false)
     ), runs as (
         update queue.runs r set state = 'RUNNING', started_at = coalesce(r.started_at, c.claimed_at),
             deadline_at = c.claimed_at + make_interval(secs => r.timeout_seconds)
-        from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and r.state = 'QUEUED'
+        from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and coalesce(r.state = 'QUEUED', false)
     )
     select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.token, c.external_id,
            c.task_key, c.job_type, c.engine, c.timeout_seconds
@@ -172,11 +179,16 @@ grant execute on function queue.hold(bigint, integer) to app_system;
 -- The heartbeat of one runner: all its leases in one update, progress riding on it. Past deadline + grace nothing renews.
 create function queue.renew(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql set search_path = ''
+set enable_hashjoin = off  -- by its key, each
+set enable_mergejoin = off
 set enable_seqscan = off as $$  -- as in queue.submit
 declare
     v_now timestamptz := clock_timestamp();
+    v_lease interval;
+    v_grace interval;
     v_answer jsonb;
 begin
+    select make_interval(secs => s.lease_seconds), make_interval(secs => s.deadline_grace_seconds) into v_lease, v_grace from queue.settings s;
     with item as materialized (
         select i.attempt_id, i.lease, i.percent, i.message, row_number() over () as place
         from jsonb_to_recordset(p_items) as i (attempt_id bigint, lease integer, percent integer, message text)
@@ -185,16 +197,16 @@ begin
         cross join lateral (select from queue.live_attempts a
                             where a.id = i.attempt_id and a.lease = i.lease and a.state <> 'QUEUED' and a.runner = p_instance limit 1 for update) a
     ), held as (
-        update queue.live_attempts a set lease_expires_at = v_now + make_interval(secs => s.lease_seconds)
-        from mine i, queue.settings s
-        where a.id = i.attempt_id and a.lease = i.lease and a.state <> 'QUEUED' and v_now < a.deadline_at + make_interval(secs => s.deadline_grace_seconds)
+        update queue.live_attempts a set lease_expires_at = v_now + v_lease
+        from mine i
+        where a.id = i.attempt_id and coalesce(a.lease = i.lease and a.state <> 'QUEUED' and v_now < a.deadline_at + v_grace, false)
         returning a.id, a.lease, a.tenant_id, a.task_run_id, a.cancel_requested_at, a.lease_expires_at, a.deadline_at, i.percent, i.message
     ), progress as (
         update queue.task_runs t
         set percent = greatest(t.percent, least(coalesce(h.percent, 0), 100)), progress_message = coalesce(left(h.message, 500), t.progress_message)
         from held h
         where t.tenant_id = h.tenant_id and t.id = h.task_run_id
-          and (h.percent > t.percent or (h.message is not null and left(h.message, 500) is distinct from t.progress_message))
+          and coalesce(h.percent > t.percent or (h.message is not null and left(h.message, 500) is distinct from t.progress_message), false)
         returning t.id
     ), seen as (
         update queue.runners r set seen_at = v_now where r.instance = p_instance and r.seen_at < v_now - interval '1 second'
@@ -303,7 +315,7 @@ begin
                                 where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED' limit 1 for update) a
         ), gone as (  -- with its outcome: a batch may hold a stale one beside the good one
             delete from queue.live_attempts a using mine i
-            where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED'
+            where a.id = i.id and coalesce(a.lease = i.lease and a.state <> 'QUEUED', false)
             returning a.*, i.state as said, i.message, i.retryable, i.retry_after_ms, i.exit_code, i.peak_memory_bytes, i.cpu_ms, i."values",
                 -- what was told to stop and did says why it was told
                 case when a.stop_code = 'RUN_TIMED_OUT' and i.state = 'CANCELED' then 'TIMED_OUT' else i.state end as ended_as,
@@ -324,7 +336,9 @@ begin
             select g.*, case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as ends, t.min_retry_interval_ms, g.number - t.first_number as retries,
                    (g.said = 'FAILED' and g.retryable or g.said = 'TIMED_OUT' and t.retry_on_timeout)
                    and g.number - t.first_number < t.max_retries and g.cancel_requested_at is null as retry
-            from gone g join queue.task_runs t on t.tenant_id = g.tenant_id and t.id = g.task_run_id
+            from gone g
+            cross join lateral (select x.min_retry_interval_ms, x.first_number, x.retry_on_timeout, x.max_retries from queue.task_runs x
+                                where x.tenant_id = g.tenant_id and x.id = g.task_run_id limit 1) t
         ), again as (
             insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
             select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
@@ -346,7 +360,7 @@ begin
             set state = f.ends, termination_code = f.ended_for, termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
                 finished_at = v_now, event_seq = r.event_seq + 1
             from fate f
-            where r.tenant_id = f.tenant_id and r.id = f.run_id and r.task_count = 1 and r.parent_run_id is null and not f.retry
+            where r.tenant_id = f.tenant_id and r.id = f.run_id and coalesce(r.task_count = 1 and r.parent_run_id is null, false) and not f.retry
             returning f.id, f.lease
         )
         -- (both joined to the items: joined to each other, the planner has compared all with all)

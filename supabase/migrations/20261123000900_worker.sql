@@ -35,6 +35,7 @@ grant execute on function worker.farewell(uuid) to runner;
 -- (plpgsql, here and below: a function in sql is planned anew in each call, 10 ms for this one.)
 create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
 returns setof json language plpgsql security definer set search_path = ''
+set enable_seqscan = off  -- as in queue.claim
 set plan_cache_mode = force_generic_plan as $$
 declare
     -- a statement of its own: what commits while it runs may be claimed, and only a later snapshot sees all of that
@@ -91,6 +92,7 @@ grant execute on function worker.anything_waits() to runner;
 
 create function worker.renew_leases(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = ''
+set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$
 declare
     v_answer jsonb := queue.renew(p_instance, p_items);
@@ -99,7 +101,7 @@ declare
 begin
     select array_agg(a.tenant_id order by a.id), array_agg(a.run_id order by a.id) into v_tenants, v_runs
     from jsonb_to_recordset(v_answer) i (attempt_id bigint, lease integer, advanced boolean)
-    join queue.live_attempts a on a.id = i.attempt_id and a.lease = i.lease
+    cross join lateral (select x.id, x.tenant_id, x.run_id from queue.live_attempts x where x.id = i.attempt_id and x.lease = i.lease limit 1) a
     where i.advanced and callback.wants_progress(a.tenant_id, a.run_id);
     if v_runs is not null then
         perform queue.hold_families(v_tenants, v_runs);
@@ -114,6 +116,7 @@ grant execute on function worker.renew_leases(uuid, jsonb) to runner;
 
 create function worker.report(p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = ''
+set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$
 declare
     i record;
@@ -283,6 +286,7 @@ revoke all on function worker.unrecorded(jsonb, text, text) from public;
 -- statement; if one of them cannot end as it says, each ends by itself, with its work or without.
 create function worker.settle_attempts(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = ''
+set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$
 declare
     i jsonb;

@@ -40,11 +40,14 @@ CONTROLS = (
     Control(
         "settle without the lease",
         "queue.settle(jsonb)",
-        r" and (a\.lease = i\.lease|f\.lease = i\.lease|r\.lease = i\.lease)",
+        r" and [afr]\.lease = i\.lease|(?<=coalesce\()a\.lease = i\.lease and ",
         "",
     ),
     Control(
-        "renew without the lease", "queue.renew(uuid, jsonb)", r" and (a\.lease = i|h\.lease = i)\.lease", ""
+        "renew without the lease",
+        "queue.renew(uuid, jsonb)",
+        r" and [ah]\.lease = i\.lease|(?<=coalesce\()a\.lease = i\.lease and ",
+        "",
     ),
     Control("report without the lease", "queue.hold(bigint, integer)", r" and a\.lease = p_lease", ""),
     Control(
