@@ -34,10 +34,11 @@ from runner.executor.scripted import ScriptedExecutor
 from runner.model.attempt import Attempt
 from runner.model.command import Command, Limits
 from runner.model.errors import Failure
-from runner.model.outcome import Outcome, Succeeded, Usage, failed
+from runner.model.outcome import Outcome, StoredArtifact, Succeeded, Usage, failed
 from runner.model.stop import Stop
 from runner.model.workspace import Workspace
 from runner.store.memory import MemoryStore, Row
+from runner.transfer.door import Door, Measured
 from tests.contract.n8n_double import API_KEY, TOKEN, N8nDouble
 
 MIB = 1024**2
@@ -326,6 +327,27 @@ SCRIPTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "hang": lambda: [{"log": "hanging"}, {"hang": True}],
     "write": lambda: [{"write": {"outputs/a.txt": "text"}}],
 }
+
+
+class Shelf(Door):
+    """Keeps what is uploaded."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.stored: dict[str, bytes] = {}
+
+    async def store(
+        self,
+        attempt: Attempt,
+        path: Path,
+        measured: Measured,
+        *,
+        name: str,
+        kind: str,
+        content_type: str | None = None,
+    ) -> StoredArtifact:
+        self.stored[name] = await asyncio.to_thread(path.read_bytes)
+        return StoredArtifact(name, 1, measured.size, measured.sha256)
 
 
 @pytest.fixture

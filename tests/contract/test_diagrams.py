@@ -5,7 +5,6 @@ Needs `scripts/setup --engines diagrams`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import struct
 import zlib
@@ -23,36 +22,14 @@ from runner.executor.sandbox import Sandbox
 from runner.jobtype.base import Place
 from runner.jobtype.diagram_export import DiagramExport
 from runner.jobtype.diagram_export.harness import mxfile
-from runner.model.attempt import Attempt, Input
+from runner.model.attempt import Input
 from runner.model.errors import Failure
-from runner.model.outcome import Outcome, PermanentFailure, StoredArtifact, Succeeded, failed
+from runner.model.outcome import Outcome, PermanentFailure, Succeeded, failed
 from runner.model.termination import TerminationCode
-from runner.transfer.door import Door, Measured
-from tests.contract.conftest import Recorder, make_attempt
+from tests.contract.conftest import Recorder, Shelf, make_attempt
 from tests.unit.diagram_export import samples
 
 pytestmark = pytest.mark.needs("diagrams")
-
-
-class Shelf(Door):
-    """Keeps what is uploaded."""
-
-    def __init__(self) -> None:
-        super().__init__("http://127.0.0.1:1")
-        self.stored: dict[str, bytes] = {}
-
-    async def store(
-        self,
-        attempt: Attempt,
-        path: Path,
-        measured: Measured,
-        *,
-        name: str,
-        kind: str,
-        content_type: str | None = None,
-    ) -> StoredArtifact:
-        self.stored[name] = await asyncio.to_thread(path.read_bytes)
-        return StoredArtifact(name, 1, measured.size, measured.sha256)
 
 
 @dataclass

@@ -30,42 +30,20 @@ from runner.executor.sandbox import Sandbox
 from runner.jobtype.base import Place
 from runner.jobtype.code_validation import CodeValidation
 from runner.jobtype.schema_migration import SchemaMigration
-from runner.model.attempt import Attempt, Code
+from runner.model.attempt import Code
 from runner.model.errors import Failure
-from runner.model.outcome import Outcome, PermanentFailure, StoredArtifact, Succeeded, failed
+from runner.model.outcome import Outcome, PermanentFailure, Succeeded, failed
 from runner.model.termination import TerminationCode
 from runner.model.workspace import Workspace
 from runner.target import scratch
 from runner.target.directory import Directory
-from runner.transfer.door import Door, Measured
-from tests.contract.conftest import Recorder, make_attempt
+from tests.contract.conftest import Recorder, Shelf, make_attempt
 
 ROLE = "shopkeeper"
 FIRST = {
     "1_orders.sql": "create table orders (id bigint primary key, total numeric(10, 2) not null, note text);\n",
     "2_view.sql": "create view big_orders as select id, total from orders where total > 100;\n",
 }
-
-
-class Shelf(Door):
-    """Keeps what is uploaded."""
-
-    def __init__(self) -> None:
-        super().__init__("http://127.0.0.1:1")
-        self.stored: dict[str, bytes] = {}
-
-    async def store(
-        self,
-        attempt: Attempt,
-        path: Path,
-        measured: Measured,
-        *,
-        name: str,
-        kind: str,
-        content_type: str | None = None,
-    ) -> StoredArtifact:
-        self.stored[name] = await asyncio.to_thread(path.read_bytes)
-        return StoredArtifact(name, 1, measured.size, measured.sha256)
 
 
 @dataclass
