@@ -2,7 +2,7 @@ import { bodyLimit } from "../_shared/body.ts";
 import { EdgeCode, edgeErrors } from "../_shared/errors.ts";
 import { Content, Route } from "../_shared/route.ts";
 import { Schema } from "../_shared/schema.ts";
-import { shapes, to } from "./shapes.ts";
+import { shapes, to } from "./shapes/table.ts";
 
 /** The OpenAPI 3.1 document of `routes` as served below `server`. The routes are its only source. */
 export function openapi(routes: readonly Route[], server: string): Readonly<Record<string, unknown>> {

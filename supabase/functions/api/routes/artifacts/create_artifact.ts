@@ -1,6 +1,6 @@
 import { refuse } from "../../../_shared/errors.ts";
 import { Call, json, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 import { inlineContent } from "./inline_content.ts";
 import { reserve } from "./reservation.ts";
 

@@ -1,5 +1,6 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { artifactId, to } from "../../shapes.ts";
+import { artifactId } from "../../shapes/artifacts.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "DELETE",

@@ -1,5 +1,5 @@
 import { Route } from "../../../_shared/route.ts";
-import { artifactId } from "../../shapes.ts";
+import { artifactId } from "../../shapes/artifacts.ts";
 import { handOut } from "./handed_out.ts";
 
 export const route: Route = {

@@ -1,6 +1,6 @@
 import { object } from "../../../_shared/json_text.ts";
 import { Route } from "../../../_shared/route.ts";
-import { attemptId } from "../../shapes.ts";
+import { attemptId } from "../../shapes/runs.ts";
 import { handOut } from "../artifacts/handed_out.ts";
 
 export const route: Route = {

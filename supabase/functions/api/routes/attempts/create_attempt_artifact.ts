@@ -1,6 +1,7 @@
 import { extended } from "../../../_shared/json_text.ts";
 import { json, Route } from "../../../_shared/route.ts";
-import { attemptId, to } from "../../shapes.ts";
+import { attemptId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 import { reserve } from "../artifacts/reservation.ts";
 
 export const route: Route = {

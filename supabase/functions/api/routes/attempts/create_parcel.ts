@@ -1,5 +1,6 @@
 import { json, Route } from "../../../_shared/route.ts";
-import { attemptId, to } from "../../shapes.ts";
+import { attemptId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 import { parcelPlace } from "./parcel_place.ts";
 
 export const route: Route = {

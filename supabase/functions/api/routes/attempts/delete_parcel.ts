@@ -1,5 +1,5 @@
 import { Route } from "../../../_shared/route.ts";
-import { attemptId } from "../../shapes.ts";
+import { attemptId } from "../../shapes/runs.ts";
 import { parcelPlace } from "./parcel_place.ts";
 
 export const route: Route = {

@@ -1,6 +1,6 @@
 import { passOn, Route } from "../../../_shared/route.ts";
 import { object } from "../../../_shared/json_text.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "GET",

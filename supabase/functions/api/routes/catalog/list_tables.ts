@@ -1,5 +1,6 @@
 import { json, passOn, Route } from "../../../_shared/route.ts";
-import { page, to } from "../../shapes.ts";
+import { page } from "../../shapes/paging.ts";
+import { to } from "../../shapes/table.ts";
 
 const pageSize = 100;
 

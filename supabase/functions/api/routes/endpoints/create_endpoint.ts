@@ -1,5 +1,6 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { endpointFields, to } from "../../shapes.ts";
+import { endpointFields } from "../../shapes/callbacks.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "POST",

@@ -2,7 +2,7 @@ import { object } from "../../../_shared/json_text.ts";
 import { refuse } from "../../../_shared/errors.ts";
 import { json, Route } from "../../../_shared/route.ts";
 import { webhookPublicKey, webhookSecret } from "../../../_shared/webhook_secret.ts";
-import { endpointId } from "../../shapes.ts";
+import { endpointId } from "../../shapes/callbacks.ts";
 
 export const route: Route = {
   method: "GET",

@@ -1,5 +1,6 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { page, paging, to } from "../../shapes.ts";
+import { page, paging } from "../../shapes/paging.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "GET",

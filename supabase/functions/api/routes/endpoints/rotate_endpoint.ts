@@ -1,5 +1,5 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { endpointId } from "../../shapes.ts";
+import { endpointId } from "../../shapes/callbacks.ts";
 
 export const route: Route = {
   method: "POST",

@@ -1,5 +1,6 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { backfillId, jobId, to } from "../../shapes.ts";
+import { backfillId, jobId } from "../../shapes/jobs.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "POST",

@@ -1,5 +1,7 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { jobId, page, paging, to } from "../../shapes.ts";
+import { jobId } from "../../shapes/jobs.ts";
+import { page, paging } from "../../shapes/paging.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "GET",

@@ -1,5 +1,5 @@
 import { passOn, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 import { withAddress } from "../runs/address.ts";
 
 export const route: Route = {

@@ -1,5 +1,6 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { jobId, shapes, to } from "../../shapes.ts";
+import { jobFields, jobId } from "../../shapes/jobs.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "PATCH",
@@ -8,7 +9,7 @@ export const route: Route = {
   name: "update_job",
   summary: "Changes a job, as its next version",
   parameters: { job_id: jobId },
-  body: { kind: "object", schema: { type: "object", properties: shapes.Job.properties } },
+  body: { kind: "object", schema: { type: "object", properties: jobFields } },
   answers: { 200: { description: "The job", schema: to("Job") } },
   handle: forward("update_job"),
 };

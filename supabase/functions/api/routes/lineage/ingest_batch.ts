@@ -1,6 +1,6 @@
 import { refuse } from "../../../_shared/errors.ts";
 import { json, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 import { ingest } from "./ingestion.ts";
 
 export const route: Route = {

@@ -1,5 +1,5 @@
 import { passOn, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 import { about, asOf } from "./node.ts";
 
 export const route: Route = {

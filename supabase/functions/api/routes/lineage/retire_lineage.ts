@@ -1,5 +1,5 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "POST",

@@ -1,6 +1,7 @@
 import { passOn, Route } from "../../../_shared/route.ts";
 import { withOwnAddress } from "./address.ts";
-import { runId, to } from "../../shapes.ts";
+import { runId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "GET",

@@ -1,5 +1,8 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { jobId, jobTypes, page, paging, runState, to } from "../../shapes.ts";
+import { jobId } from "../../shapes/jobs.ts";
+import { page, paging } from "../../shapes/paging.ts";
+import { to } from "../../shapes/table.ts";
+import { jobType, state } from "../../shapes/words.ts";
 
 export const route: Route = {
   method: "GET",
@@ -7,7 +10,7 @@ export const route: Route = {
   access: "member",
   name: "list_runs",
   summary: "Lists runs, newest first",
-  query: { state: runState, job_id: jobId, job_type: jobTypes, ...paging },
+  query: { state, job_id: jobId, job_type: jobType, ...paging },
   answers: { 200: { description: "Runs", schema: page(to("Run")) } },
   handle: forward("list_runs"),
 };

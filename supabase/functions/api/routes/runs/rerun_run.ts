@@ -1,5 +1,6 @@
 import { passOn, Route } from "../../../_shared/route.ts";
-import { runId, to } from "../../shapes.ts";
+import { runId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 import { withAddress } from "./address.ts";
 
 export const route: Route = {

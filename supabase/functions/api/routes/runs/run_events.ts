@@ -1,5 +1,7 @@
 import { forward, Route } from "../../../_shared/route.ts";
-import { after, page, paging, runId, to } from "../../shapes.ts";
+import { after, page, paging } from "../../shapes/paging.ts";
+import { runId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "GET",

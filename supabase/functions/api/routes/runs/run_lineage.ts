@@ -1,7 +1,8 @@
 import { passOn, Route } from "../../../_shared/route.ts";
 import { refuse } from "../../../_shared/errors.ts";
 import { drawing } from "../../drawing.ts";
-import { runId, to } from "../../shapes.ts";
+import { runId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
   method: "GET",

@@ -1,5 +1,7 @@
 import { Call, Route } from "../../../_shared/route.ts";
-import { after, paging, runId, to } from "../../shapes.ts";
+import { after, paging } from "../../shapes/paging.ts";
+import { runId } from "../../shapes/runs.ts";
+import { to } from "../../shapes/table.ts";
 import { followed } from "./followed_log.ts";
 import { Line, Page, readPage } from "./log_page.ts";
 

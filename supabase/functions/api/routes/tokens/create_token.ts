@@ -1,5 +1,5 @@
 import { json, passOn, Route } from "../../../_shared/route.ts";
-import { to } from "../../shapes.ts";
+import { to } from "../../shapes/table.ts";
 
 const shortSeconds = 600;
 

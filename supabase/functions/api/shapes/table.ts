@@ -1,0 +1,68 @@
+import { Schema } from "../../_shared/schema.ts";
+import { Artifact, ArtifactVersion } from "./artifacts.ts";
+import { AuditEntry, AuditVerdict } from "./audit.ts";
+import { Delivery, Endpoint, Event, Network, Replay } from "./callbacks.ts";
+import { Failure } from "./errors.ts";
+import { Backfill, BackfillOrder, Clock, Job, Paused } from "./jobs.ts";
+import {
+  Edge,
+  Graph,
+  LayerRule,
+  LineageDiff,
+  LineageEvent,
+  LineageImpact,
+  LineagePath,
+  LineageSummary,
+  RetiredEdges,
+} from "./lineage.ts";
+import { Attempt, LogLine, Repair, RepairOrder, Run, TaskRun } from "./runs.ts";
+import { JobRun, OneTimeGraph, OneTimeRun, Submission, SubmittedRun, Task } from "./submissions.ts";
+import { AccessToken, ShortToken } from "./tokens.ts";
+import { Thing } from "./words.ts";
+
+/** The forms that several routes share, as the OpenAPI document lists them under `#/components/schemas`. */
+export const shapes = {
+  Error: Failure,
+  OneTimeRun,
+  OneTimeGraph,
+  Task,
+  JobRun,
+  Submission,
+  SubmittedRun,
+  Attempt,
+  TaskRun,
+  Run,
+  Job,
+  Paused,
+  Clock,
+  LogLine,
+  Event,
+  ArtifactVersion,
+  Artifact,
+  LineageEvent,
+  LineageSummary,
+  Graph,
+  LineagePath,
+  LineageDiff,
+  LineageImpact,
+  LayerRule,
+  RetiredEdges,
+  Edge,
+  Endpoint,
+  Network,
+  Replay,
+  Delivery,
+  AuditEntry,
+  AuditVerdict,
+  AccessToken,
+  ShortToken,
+  RepairOrder,
+  Repair,
+  BackfillOrder,
+  Backfill,
+  Thing,
+} as const satisfies Record<string, Schema>;
+
+export function to(name: keyof typeof shapes): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}

@@ -1,0 +1,27 @@
+import { Schema } from "../../_shared/schema.ts";
+import { time } from "./words.ts";
+
+export const AccessToken: Schema = {
+  type: "object",
+  properties: {
+    token_id: { type: "string", format: "uuid" },
+    name: { type: "string" },
+    role: { type: "string", enum: ["viewer", "operator", "admin"] },
+    expires_at: time,
+    token: { type: "string", description: "cr_…, shown once" },
+  },
+};
+
+export const ShortToken: Schema = {
+  type: "object",
+  required: ["access_token", "token_type", "expires_in", "expires_at"],
+  properties: {
+    access_token: { type: "string" },
+    token_type: { const: "bearer" },
+    expires_in: { type: "integer", description: "seconds" },
+    expires_at: { type: "integer", description: "seconds since 1970" },
+    tenant_id: { type: "string", format: "uuid" },
+    user_id: { type: "string" },
+    role: { type: "string", enum: ["viewer", "operator", "admin"] },
+  },
+};
