@@ -72,5 +72,17 @@ select is((select count(*) from catalog.target_tables), 3::bigint, 'a table that
 select is((select count(*) from tests.rows('north.viewer', 'select * from public.target_tables')), 3::bigint, 'viewers see their tenant''s');
 select is((select count(*) from tests.rows('south.admin', 'select * from public.target_tables')), 0::bigint, 'and nobody another''s');
 
+-- the model of an ERP has told that it is kept in that table
+select tests.submit('north.operator') as told \gset
+select c as teller from tests.claim(1) c \gset
+select tests.settle(:'teller', jsonb_build_object('lineage', jsonb_build_array(tests.event('shop.public.orders', 'shop.public.big', 'amount') #- '{run,facets}'
+    || '{"inputs": [{"namespace": "odoo://shop", "name": "res.partner", "facets": {"symlinks": {"identifiers": [{"namespace": "postgres://db:5432", "name": "shop.public.partner"}]}}}], "outputs": []}')));
+select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "target", "name": "shop"}') $$);
+select tests.submit('north.operator', tests.migration('"shop"')) as last \gset
+select c as last from tests.claim(1, '{schema_migration/default}') c \gset
+select tests.settle(:'last', tests.shop('[{"schema": "public", "name": "partner", "kind": "table", "dataset": "shop.public.partner"}]'));
+select is((select d.name from catalog.target_tables t join lineage.datasets d on d.id = t.dataset_id where t.name = 'partner'), 'res.partner',
+    'a table that is another name of a dataset is that dataset');
+
 select * from finish();
 rollback;

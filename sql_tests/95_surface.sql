@@ -92,7 +92,6 @@ $q$, $list$
     catalog.drop_staging(text) | app_system
     catalog.entry_columns() | app_system
     catalog.forbidden_flows(uuid) | app_owner | authenticated
-    catalog.namespace_of(uuid) | app_owner | authenticated
     catalog.open_layers(text) | app_system
     catalog.open_staging(text, jsonb) | app_system
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
@@ -237,7 +236,6 @@ $q$, $list$
     job.with_loops(uuid, jsonb) | app_owner | app_system
     job.with_params(jsonb, jsonb) | app_owner | app_system
     job.work_fields() | app_owner | app_system
-    lineage.dataset_id(uuid, text, text, jsonb) | app_owner | app_system
     lineage.dataset_ids(uuid, lineage.named[]) | app_owner | app_system
     lineage.elements(jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
@@ -422,6 +420,7 @@ $q$, $list$
     tenancy.find_tenant(text) | app_system
     tenancy.is_granted(uuid, text, text) | app_owner | app_system
     tenancy.membership() | app_owner definer | anon authenticated service_role app_system
+    tenancy.namespace_of(uuid) | app_owner | authenticated app_system
     tenancy.open_access_token(text) | app_system
     tenancy.pre_request() | app_owner | anon authenticated service_role
     tenancy.require(ground.member_role) | app_owner | anon authenticated service_role app_system

@@ -111,6 +111,16 @@ $$;
 revoke all on function tenancy.role() from public;
 grant execute on function tenancy.role() to anon, authenticated, service_role, app_system;
 
+-- The namespace of a tenant's own datasets in the lineage.
+create function tenancy.namespace_of(p_tenant uuid)
+returns text language plpgsql stable set search_path = '' as $$
+begin
+    return 'control-room://' || (select t.slug from tenancy.tenants t where t.id = p_tenant);
+end
+$$;
+revoke all on function tenancy.namespace_of(uuid) from public;
+grant execute on function tenancy.namespace_of(uuid) to authenticated, app_system;
+
 -- The first line of every door: who, of which tenant, with at least this role.
 create function tenancy.require(p_role ground.member_role)
 returns tenancy.membership language plpgsql stable set search_path = '' as $$

@@ -176,9 +176,9 @@ revoke all on function job.is_time_zone(text) from public;
 grant execute on function job.is_time_zone(text) to app_system;
 
 -- gold.orders or dataset:{namespace}:{name} -> the lineage graph's name of it; null when it is neither.
-create function job.dataset_node(p_slug text, p_dataset text)
+create function job.dataset_node(p_namespace text, p_dataset text)
 returns text language sql immutable set search_path = '' as $$
-    select case when p_dataset ~ '^(bronze|silver|gold)\.[a-z_][a-z0-9_]{0,62}$' then 'dataset:control-room://' || p_slug || ':' || p_dataset
+    select case when p_dataset ~ '^(bronze|silver|gold)\.[a-z_][a-z0-9_]{0,62}$' then 'dataset:' || p_namespace || ':' || p_dataset
                 when p_dataset like 'dataset:_%:_%' and length(p_dataset) <= 2048 then p_dataset end
 $$;
 revoke all on function job.dataset_node(text, text) from public;
@@ -224,7 +224,7 @@ revoke all on function job.check_periodic(jsonb) from public;
 create function job.check_trigger(p_tenant uuid, p jsonb, p_tasks jsonb)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
-    v_slug text := (select t.slug from tenancy.tenants t where t.id = p_tenant);
+    v_namespace text := tenancy.namespace_of(p_tenant);
     v_datasets jsonb;
     v_debounce bigint;
     v jsonb;
@@ -237,12 +237,12 @@ begin
         perform ground.fail('FIELD_INVALID', '$.trigger.datasets', 'datasets must be an array of 1 to 100 names.');
     end if;
     for v in select * from jsonb_array_elements(v_datasets) loop
-        v_node := case when jsonb_typeof(v) = 'string' then job.dataset_node(v_slug, v #>> '{}') end;
+        v_node := case when jsonb_typeof(v) = 'string' then job.dataset_node(v_namespace, v #>> '{}') end;
         if v_node is null then
             perform ground.fail('FIELD_INVALID', format('$.trigger.datasets[%s]', i), 'a dataset is <layer>.<table>, e.g. gold.orders, or dataset:{namespace}:{name}.');
         elsif exists (select from (select jsonb_path_query(p_tasks, '$[*].outputs[*]') union all select jsonb_path_query(p_tasks, '$[*].task.outputs[*]')) x (o)
-                      where job.dataset_node(v_slug, (o ->> 'layer') || '.' || (o ->> 'table')) = v_node
-                         or 'dataset:control-room://' || v_slug || '/artifacts:' || (o ->> 'name') = v_node and not o ? 'table') then
+                      where job.dataset_node(v_namespace, (o ->> 'layer') || '.' || (o ->> 'table')) = v_node
+                         or 'dataset:' || v_namespace || '/artifacts:' || (o ->> 'name') = v_node and not o ? 'table') then
             perform ground.fail('TRIGGER_LOOP', format('$.trigger.datasets[%s]', i));
         end if;
         i := i + 1;

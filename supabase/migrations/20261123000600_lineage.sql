@@ -196,31 +196,6 @@ $$;
 revoke all on function lineage.normal_namespace(text) from public;
 grant execute on function lineage.normal_namespace(text) to authenticated, app_system;
 
-create function lineage.dataset_id(p_tenant uuid, p_namespace text, p_name text, p_fields jsonb default null)
-returns bigint language plpgsql set search_path = '' as $$
-declare
-    v_ns text := lineage.normal_namespace(p_namespace);
-    v_id bigint;
-    v_fields jsonb;
-begin
-    select d.id, d.fields into v_id, v_fields from lineage.datasets d
-    where d.tenant_id = p_tenant and d.key = md5(v_ns || chr(31) || p_name)::uuid;
-    if v_id is null then
-        insert into lineage.datasets as d (tenant_id, namespace, name, fields) values (p_tenant, v_ns, p_name, p_fields)
-        on conflict (tenant_id, key) do nothing returning d.id into v_id;
-        if v_id is null then  -- someone else was quicker
-            select d.id into v_id from lineage.datasets d
-            where d.tenant_id = p_tenant and d.key = md5(v_ns || chr(31) || p_name)::uuid;
-        end if;
-    elsif p_fields is not null and p_fields is distinct from v_fields then
-        update lineage.datasets d set fields = p_fields where d.tenant_id = p_tenant and d.id = v_id;
-    end if;
-    return v_id;
-end
-$$;
-revoke all on function lineage.dataset_id(uuid, text, text, jsonb) from public;
-grant execute on function lineage.dataset_id(uuid, text, text, jsonb) to app_system;
-
 -- The shape fault of an OpenLineage event with its path, or null.
 create function lineage.fault(e jsonb)
 returns text language plpgsql immutable set search_path = '' as $$

@@ -48,7 +48,7 @@ begin
     insert into schedule.watches (tenant_id, job_id, key, dataset)
     select distinct on (key) p_tenant, p_job, key, d.name
     from jsonb_array_elements_text(coalesce(v_definition -> 'datasets', '[]')) d (name)
-    cross join lateral (select substr(job.dataset_node(n.slug, d.name), 9) as rest from tenancy.tenants n where n.id = p_tenant) r
+    cross join lateral (select substr(job.dataset_node(tenancy.namespace_of(p_tenant), d.name), 9) as rest) r
     cross join lateral (select md5(lineage.normal_namespace(left(r.rest, i - 1)) || chr(31) || substr(r.rest, i + 1))::uuid as key
                         from generate_series(2, length(r.rest) - 1) i where substr(r.rest, i, 1) = ':') k;
 end

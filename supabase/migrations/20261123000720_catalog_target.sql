@@ -45,18 +45,26 @@ create function catalog.refresh_target(p_tenant uuid, p jsonb, p_run bigint)
 returns integer language plpgsql set search_path = '' as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_namespace text := lineage.normal_namespace(p ->> 'namespace');
+    v_ids jsonb;
     v_seen integer;
     v_changed bigint[];
 begin
     -- two runs may tell of one target: in the order of their settles
     perform pg_advisory_xact_lock(hashtextextended('target ' || p_tenant || ' ' || (p ->> 'target'), 0));
+    select coalesce(jsonb_object_agg(d.name, d.id), '{}') into v_ids
+    from lineage.dataset_ids(p_tenant, array(
+        select (v_namespace, x ->> 'dataset', x -> 'columns')::lineage.named from jsonb_array_elements(p -> 'tables') x
+        union all
+        select (v_namespace, r, null)::lineage.named
+        from jsonb_array_elements(p -> 'tables') x cross join jsonb_array_elements_text(coalesce(x -> 'reads', '[]')) r)) d;
     select coalesce(array_agg(t.dataset_id), '{}') into v_changed
     from jsonb_array_elements(p -> 'tables') x
     join catalog.target_tables t on t.tenant_id = p_tenant and t.target = p ->> 'target' and t.schema_name = x ->> 'schema' and t.name = x ->> 'name'
     where t.definition_hash is distinct from x ->> 'definition_hash';
     insert into catalog.target_tables as t (tenant_id, target, schema_name, name, kind, columns, comment, row_estimate, definition_hash, dataset_id, seen_by_run, seen_at)
     select p_tenant, p ->> 'target', x ->> 'schema', x ->> 'name', x ->> 'kind', coalesce(x -> 'columns', '[]'), x ->> 'comment', (x ->> 'rows')::bigint, x ->> 'definition_hash',
-           lineage.dataset_id(p_tenant, p ->> 'namespace', x ->> 'dataset', x -> 'columns'), p_run, v_now
+           (v_ids ->> (x ->> 'dataset'))::bigint, p_run, v_now
     from jsonb_array_elements(p -> 'tables') x
     order by x ->> 'schema', x ->> 'name'
     on conflict (target, schema_name, name, tenant_id) do update
@@ -66,10 +74,8 @@ begin
     update catalog.target_tables t set gone_at = v_now
     where t.tenant_id = p_tenant and t.target = p ->> 'target' and t.gone_at is null and t.seen_at < v_now;
     with pair as materialized (
-        select o.id as dst, i.id as src
+        select (v_ids ->> (x ->> 'dataset'))::bigint as dst, (v_ids ->> r)::bigint as src
         from jsonb_array_elements(p -> 'tables') x cross join jsonb_array_elements_text(coalesce(x -> 'reads', '[]')) r
-        join lineage.datasets o on o.tenant_id = p_tenant and o.key = md5(lineage.normal_namespace(p ->> 'namespace') || chr(31) || (x ->> 'dataset'))::uuid
-        join lineage.datasets i on i.tenant_id = p_tenant and i.key = md5(lineage.normal_namespace(p ->> 'namespace') || chr(31) || r)::uuid
     )
     update lineage.edges e set deleted_at = v_now, deleted_by = 'catalog', deleted_reason = 'the view does not read it any more'
     from lineage.jobs j

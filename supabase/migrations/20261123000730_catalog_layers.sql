@@ -30,15 +30,5 @@ $$;
 revoke all on function catalog.forbidden_flows(uuid) from public;
 grant execute on function catalog.forbidden_flows(uuid) to authenticated;
 
--- The namespace of a tenant's own tables in the lineage.
-create function catalog.namespace_of(p_tenant uuid)
-returns text language plpgsql stable set search_path = '' as $$
-begin
-    return 'control-room://' || (select t.slug from tenancy.tenants t where t.id = p_tenant);
-end
-$$;
-revoke all on function catalog.namespace_of(uuid) from public;
-grant execute on function catalog.namespace_of(uuid) to authenticated;
-
 set role postgres;
 revoke app_owner, app_system from postgres;

@@ -209,7 +209,7 @@ begin
             elsif v_rows <> (x ->> 'rows')::bigint then  -- staging is unlogged: a crash of the database empties it
                 raise exception using errcode = 'CRSTG', message = format('%s had %s rows when it was loaded and has %s now', left(x ->> 'name', 128), x ->> 'rows', v_rows);
             end if;
-            perform schedule.mark(a.tenant_id, 'control-room://' || v_slug, v_table, a.run_id);
+            perform schedule.mark(a.tenant_id, tenancy.namespace_of(a.tenant_id), v_table, a.run_id);
         end loop;
         if o ? 'entries' then
             perform worker.publish_entries(a, o -> 'entries');
@@ -375,6 +375,7 @@ declare
     v_stopped integer := worker.stop_overdue();
     v_admitted integer := queue.admit_all();
     v_deliveries integer := callback.reap();
+    v_jobs_due timestamptz;
     v record;
 begin
     perform callback.relay();
@@ -387,14 +388,15 @@ begin
             perform catalog.drop_staging('^' || v.relname || '$');
         end if;
     end loop;
+    v_jobs_due := schedule.next_due();
     return (select jsonb_build_object('reaped', v_reaped, 'runs_stopped', v_stopped, 'runs_admitted', v_admitted, 'deliveries_reaped', v_deliveries,
         'unsealed', exists (select from audit.unsealed),
-        'jobs_due', coalesce(schedule.next_due() <= clock_timestamp(), false),  -- then: worker.fire()
+        'jobs_due', coalesce(v_jobs_due <= clock_timestamp(), false),  -- then: worker.fire()
         'depth', (select count(*) from (select from queue.live_attempts a where a.state = 'QUEUED' limit 1000) x),  -- 1000: or more
         'due_in_ms', (  -- null: nothing is due
             select case when x.due is not null then greatest(0, extract(epoch from x.due - clock_timestamp()) * 1000)::bigint end
             from (select least(
-                schedule.next_due(),
+                v_jobs_due,
                 (select min(a.lease_expires_at) from queue.live_attempts a where a.state = 'RUNNING'),
                 (select min(a.ready_at) from queue.live_attempts a where a.state = 'QUEUED' and a.number > 1 and a.ready_at > clock_timestamp()),
                 (select min(r.deadline_at) from queue.runs r where r.deadline_at is not null and r.cancel_requested_at is null and r.finished_at is null),

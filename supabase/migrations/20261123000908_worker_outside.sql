@@ -85,7 +85,7 @@ begin
     if v_rows <> (p_entries ->> 'rows')::bigint then  -- as for tables
         raise exception using errcode = 'CRSTG', message = format('there were %s entries when they were loaded and are %s now', p_entries ->> 'rows', v_rows);
     end if;
-    perform schedule.mark(a.tenant_id, 'control-room://' || t.slug, 'catalog.' || v_collection, a.run_id) from tenancy.tenants t where t.id = a.tenant_id;
+    perform schedule.mark(a.tenant_id, tenancy.namespace_of(a.tenant_id), 'catalog.' || v_collection, a.run_id);
 end
 $$;
 revoke all on function worker.publish_entries(queue.live_attempts, jsonb) from public;

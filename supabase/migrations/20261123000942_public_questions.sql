@@ -186,22 +186,21 @@ declare
     v_tenant uuid := (tenancy.require('viewer')).tenant_id;
     v_limit integer := ground.page_limit($1);
     v_after bigint := case when $1 ? 'cursor' then ground.want_id($1, 'cursor') else 0 end;
+    v_items jsonb;
+    v_last bigint;
 begin
-    return (
-        with page as (
-            select d.id, 'dataset:' || d.namespace || ':' || d.name as node, d.created_at,
-                   exists (select from lineage.edges e where e.tenant_id = v_tenant and (e.src = d.id)) or exists (select from lineage.edges e where e.tenant_id = v_tenant and e.dst = d.id) as was,
-                   (select array_agg(distinct o.direction) from lineage.job_io o where o.tenant_id = v_tenant and o.dataset_id = d.id) as io
-            from lineage.datasets d
-            where d.tenant_id = v_tenant and d.id > v_after
-              and not exists (select from lineage.edges e where e.tenant_id = v_tenant and e.src = d.id and e.deleted_at is null)
-              and not exists (select from lineage.edges e where e.tenant_id = v_tenant and e.dst = d.id and e.deleted_at is null)
-            order by d.id limit v_limit + 1
-        )
-        select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('node', p.node, 'created_at', p.created_at, 'was_connected', p.was,
-                   'written', coalesce('out' = any (p.io), false), 'read', coalesce('in' = any (p.io), false)) order by p.id) filter (where p.nth <= v_limit), '[]'),
-               'next', (max(p.id) filter (where p.nth = v_limit and p.n > v_limit))::text)
-        from (select *, row_number() over (order by id) as nth, count(*) over () as n from page) p);
+    select coalesce(jsonb_agg(jsonb_build_object('node', x.node, 'created_at', x.created_at, 'was_connected', x.was,
+               'written', coalesce('out' = any (x.io), false), 'read', coalesce('in' = any (x.io), false)) order by x.id), '[]'), max(x.id)
+    into v_items, v_last from (
+        select d.id, 'dataset:' || d.namespace || ':' || d.name as node, d.created_at,
+               exists (select from lineage.edges e where e.tenant_id = v_tenant and (e.src = d.id)) or exists (select from lineage.edges e where e.tenant_id = v_tenant and e.dst = d.id) as was,
+               (select array_agg(distinct o.direction) from lineage.job_io o where o.tenant_id = v_tenant and o.dataset_id = d.id) as io
+        from lineage.datasets d
+        where d.tenant_id = v_tenant and d.id > v_after
+          and not exists (select from lineage.edges e where e.tenant_id = v_tenant and e.src = d.id and e.deleted_at is null)
+          and not exists (select from lineage.edges e where e.tenant_id = v_tenant and e.dst = d.id and e.deleted_at is null)
+        order by d.id limit v_limit) x;
+    return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_last::text end);
 end
 $$;
 comment on function public.lineage_orphans(jsonb) is '{limit?, cursor?} -> datasets that no live edge touches: {node, was_connected, written, read}.';
@@ -216,21 +215,19 @@ declare
     v_tenant uuid := (tenancy.require('viewer')).tenant_id;
     v_limit integer := ground.page_limit($1);
     v_after bigint := case when $1 ? 'cursor' then ground.want_id($1, 'cursor') else 0 end;
+    v_items jsonb;
+    v_last bigint;
 begin
-    return (
-        with page as (
-            select e.id, jsonb_build_object('reader', r.reader, 'source', r.source, 'rule', format('%s never reads %s', r.reader, r.source), 'from', s.namespace || ':' || s.name,
-                       'to', d.namespace || ':' || d.name, 'job', 'job:' || j.namespace || ':' || j.name, 'run_id', e.run_id, 'since', e.created_at) as item
-            from catalog.forbidden_flows(v_tenant) r
-            join lineage.datasets d on d.tenant_id = v_tenant and d.namespace = catalog.namespace_of(v_tenant) and d.name like r.reader || '.%'
-            join lineage.edges e on e.tenant_id = v_tenant and e.dst = d.id and e.deleted_at is null and e.id > v_after
-            join lineage.datasets s on s.tenant_id = v_tenant and s.id = e.src and s.namespace = d.namespace and s.name like r.source || '.%'
-            join lineage.jobs j on j.tenant_id = v_tenant and j.id = e.job_id
-            order by e.id limit v_limit + 1
-        )
-        select jsonb_build_object('items', coalesce(jsonb_agg(p.item order by p.id) filter (where p.nth <= v_limit), '[]'),
-               'next', (max(p.id) filter (where p.nth = v_limit and p.n > v_limit))::text)
-        from (select *, row_number() over (order by id) as nth, count(*) over () as n from page) p);
+    select coalesce(jsonb_agg(x.item order by x.id), '[]'), max(x.id) into v_items, v_last from (
+        select e.id, jsonb_build_object('reader', r.reader, 'source', r.source, 'rule', format('%s never reads %s', r.reader, r.source), 'from', s.namespace || ':' || s.name,
+                   'to', d.namespace || ':' || d.name, 'job', 'job:' || j.namespace || ':' || j.name, 'run_id', e.run_id, 'since', e.created_at) as item
+        from catalog.forbidden_flows(v_tenant) r
+        join lineage.datasets d on d.tenant_id = v_tenant and d.namespace = tenancy.namespace_of(v_tenant) and d.name like r.reader || '.%'
+        join lineage.edges e on e.tenant_id = v_tenant and e.dst = d.id and e.deleted_at is null and e.id > v_after
+        join lineage.datasets s on s.tenant_id = v_tenant and s.id = e.src and s.namespace = d.namespace and s.name like r.source || '.%'
+        join lineage.jobs j on j.tenant_id = v_tenant and j.id = e.job_id
+        order by e.id limit v_limit) x;
+    return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_last::text end);
 end
 $$;
 comment on function public.lineage_violations(jsonb) is '{limit?, cursor?} -> live edges between tables that break a layer rule ("gold never reads bronze").';

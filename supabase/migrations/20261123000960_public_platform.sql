@@ -12,7 +12,7 @@ declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_hours integer := job.check_integer(coalesce(p, '{}'), 'window_hours', '$', 1, 8760, 24);
     v_since timestamptz := clock_timestamp() - make_interval(hours => v_hours);
-    v_space text := 'control-room://' || (select t.slug from tenancy.tenants t where t.id = v_member.tenant_id);
+    v_space text := tenancy.namespace_of(v_member.tenant_id);
     r record;
     f record;
     d record;
