@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Ends the names of what is offered to tasks that bring an image of their own (`queue.requirement`).
+OWN_IMAGE = "+image"
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -128,7 +131,8 @@ async def in_containers(chosen: Settings, dock: Dock | None) -> dict[str, Bench]
                 extra = {"job_type": job_type, "engine": readiness.engine, "reason": reason}
                 log.warning("not_offered", extra=extra)
             else:
-                benches[name] = Bench(ContainerExecutor(dock, {name: image}), loaded)
+                executor = ContainerExecutor(dock, {name: image})
+                benches |= {name: Bench(executor, loaded), name + OWN_IMAGE: Bench(executor, loaded)}
     return benches
 
 
@@ -203,7 +207,8 @@ def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Be
             if reason or isinstance(jobs, str):
                 log.warning("not_offered", extra={"job_type": job_type, "engine": engine, "reason": reason})
             else:
-                benches[name] = Bench(jobs, loaded, grants=("namespace",), secrets_elsewhere=True)
+                bench = Bench(jobs, loaded, grants=("namespace",), secrets_elsewhere=True)
+                benches |= {name: bench, name + OWN_IMAGE: bench}
     return benches
 
 

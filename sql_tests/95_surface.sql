@@ -196,6 +196,7 @@ $q$, $list$
     job.check_definition(uuid, jsonb, bigint) | app_owner | app_system
     job.check_for_each(jsonb, text) | app_owner | app_system
     job.check_generation(uuid, jsonb, text) | app_owner | app_system
+    job.check_image(uuid, job.job_types, jsonb, text) | app_owner | app_system
     job.check_inputs(uuid, jsonb, text) | app_owner | app_system
     job.check_integer(jsonb, text, text, bigint, bigint, bigint, text) | app_owner | authenticated app_system
     job.check_key(jsonb) | app_owner | app_system
@@ -221,6 +222,7 @@ $q$, $list$
     job.cron_field(text, text, integer, integer, text[], text) | app_owner | app_system
     job.dataset_node(text, text) | app_owner | app_system
     job.fault_of(text, jsonb) | app_owner | app_system
+    job.image_fault(uuid, text) | app_owner | app_system
     job.is_judged(jsonb, boolean) | app_owner | app_system
     job.is_numeral(text) | app_owner | app_system
     job.is_time_zone(text) | app_owner | app_system
@@ -230,6 +232,7 @@ $q$, $list$
     job.read_cron(text, text) | app_owner | app_system
     job.references_in(jsonb, text) | app_owner | app_system
     job.refuse_cron(text, text) | app_owner | app_system
+    job.repository_of(text) | app_owner | app_system
     job.strings(jsonb, text) | app_owner | app_system
     job.substitute(jsonb, jsonb) | app_owner | app_system
     job.target_of(jsonb) | app_owner | app_system
@@ -383,6 +386,7 @@ $q$, $list$
     queue.repair(uuid, text, bigint, bigint, text[], boolean, boolean, jsonb) | app_owner
     queue.report(bigint, integer, integer, text, text, jsonb) | app_owner | app_system
     queue.requeue(bigint, integer, boolean) | app_owner | app_system
+    queue.requirement(text, text, text) | app_owner | app_system
     queue.rerun(uuid, text, bigint, text, text) | app_owner
     queue.resolve(queue.runs, text, jsonb, jsonb) | app_owner | app_system
     queue.set_lane(uuid, bigint, integer, boolean) | app_owner

@@ -75,6 +75,11 @@ class Workshop:
             raise Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"this runner does not offer {attempt.requires}"
             )
+        if attempt.image is not None and not attempt.image.granted:
+            raise Permanent(
+                TerminationCode.NOT_GRANTED,
+                f"the tenant was not, or is no longer, granted the image {attempt.image.name[:256]}",
+            )
         secrets = self._vault.values(attempt.secrets, elsewhere=bench.secrets_elsewhere)
         if bench.grants:
             attempt = replace(attempt, granted=await self._intake.granted(attempt, bench.grants))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -43,6 +44,8 @@ TOLD_SECONDS = 1.0
 #: How long a daemon that restarts is waited for; containers go on meanwhile where it is told to let them.
 AWAY_SECONDS = 60.0
 STREAM_CLOSE_SECONDS = 5.0
+#: What daemons say of an image that has no such program, or one for another machine.
+_NO_PROGRAM = re.compile(r"no such file|not found|exec format error|permission denied", re.IGNORECASE)
 NOTHING_MEASURED = Measured()
 
 
@@ -87,6 +90,11 @@ class ContainerExecutor:
             else:
                 end = await work.begin(await self._image(attempt))
         except DaemonRefused as error:
+            if attempt.image is not None and _NO_PROGRAM.search(error.message):
+                raise Permanent(
+                    TerminationCode.IMAGE_UNAVAILABLE,
+                    f"the image {attempt.image.name} does not start: {error.message}",
+                ) from error
             raise Retryable(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"the container could not be run: {error.message}"
             ) from error
@@ -95,12 +103,14 @@ class ContainerExecutor:
         return verdict.judge(end)
 
     async def _image(self, attempt: Attempt) -> Image:
+        if attempt.image is not None:
+            return await self._dock.image(attempt.image.name, of_task=True)
         reference = self._images.get(attempt.requires)
         if reference is None:
             raise Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"this runner has no image for {attempt.requires}"
             )
-        return await self._dock.image(reference, by_tag=False)
+        return await self._dock.image(reference, of_task=False)
 
 
 @dataclass
@@ -165,8 +175,7 @@ class _Work:
             ) from error
         form = container_form.form(
             self.dock.frame,
-            image=image.id,
-            variables=image.variables,
+            image=image,
             command=command,
             environment=view.environment(attempt, self.workspace, command),
             root=self.workspace.root,

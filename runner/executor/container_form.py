@@ -7,12 +7,14 @@ can be used up.
 
 from __future__ import annotations
 
+import posixpath
 import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.executor.daemon import Image
 from runner.model.command import Command, Limits
 from runner.model.errors import Retryable
 from runner.model.termination import TerminationCode
@@ -45,8 +47,7 @@ class Frame:
 def form(
     frame: Frame,
     *,
-    image: str,
-    variables: tuple[str, ...],
+    image: Image,
     command: Command,
     environment: Mapping[str, str],
     root: Path,
@@ -54,8 +55,9 @@ def form(
     network: bool,
     parent: str | None = None,
 ) -> JsonObject:
-    """The body of `POST /containers/create`. `variables` are those that the image brings and user code is not
-    promised; `parent` is a control group that bounds and measures what is inside."""
+    """The body of `POST /containers/create`. `parent` is a control group that bounds and measures what is
+    inside. Of what the image says for itself nothing counts: no variable, no user, no command, no volume (of
+    which nobody bounds the size), no check of its health."""
     limits = command.limits
     kind = frame.network if network else "none"
     host: JsonObject = {
@@ -64,7 +66,9 @@ def form(
         "ReadonlyRootfs": True,
         "Tmpfs": {
             "/tmp": f"rw,nosuid,nodev,size={limits.tmp_bytes},mode=1777",  # noqa: S108 - inside
-            **dict.fromkeys(UNWANTED, "ro,nosuid,nodev,noexec,size=4k,mode=755"),
+            **dict.fromkeys(
+                [*UNWANTED, *_unbounded(image, command)], "ro,nosuid,nodev,noexec,size=4k,mode=755"
+            ),
         },
         "ShmSize": limits.tmp_bytes,
         "CapDrop": ["ALL"],
@@ -86,8 +90,8 @@ def form(
     if frame.userns:
         host["UsernsMode"] = frame.userns
     return {
-        "Image": image,
-        "Entrypoint": ["/usr/bin/env", *_without(variables, environment)],
+        "Image": image.id,
+        "Entrypoint": ["/usr/bin/env", *_without(image.variables, environment)],
         "Cmd": list(command.argv),
         "Env": [f"{name}={value}" for name, value in environment.items()],
         "User": frame.user,
@@ -97,6 +101,7 @@ def form(
         "NetworkDisabled": kind == "none",
         "Tty": False,
         "OpenStdin": False,
+        "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": host,
     }
 
@@ -105,6 +110,12 @@ def _without(variables: tuple[str, ...], environment: Mapping[str, str]) -> list
     # User code is promised an exact environment; values would show in command lines, names may.
     unwanted = {*variables, *UNASKED} - environment.keys()
     return [word for name in sorted(unwanted) for word in ("-u", name)]
+
+
+def _unbounded(image: Image, command: Command) -> list[str]:
+    """Folders for which the image wants volumes; where something of ours lies it gets none."""
+    ours = {JOB, "/tmp", "/dev/shm", *(each.target for each in command.binds)}  # noqa: S108 - inside
+    return [each for each in image.volumes if posixpath.normpath(each) not in ours]
 
 
 def _mount(source: Path, target: str, *, read_only: bool = True) -> JsonObject:

@@ -73,10 +73,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that is here: its id, and the names of the variables that it brings."""
+    """An image that is here: its id, the names of the variables that it brings, and the folders for which it
+    wants volumes."""
 
     id: str
     variables: tuple[str, ...]
+    volumes: tuple[str, ...] = ()
 
 
 class Daemon:
@@ -115,8 +117,9 @@ class Daemon:
             if error.status == httpx.codes.NOT_FOUND:
                 return None
             raise
-        variables = (found.get("Config") or {}).get("Env") or []
-        return Image(found["Id"], tuple(sorted({each.partition("=")[0] for each in variables})))
+        config = found.get("Config") or {}
+        variables = {each.partition("=")[0] for each in config.get("Env") or []}
+        return Image(found["Id"], tuple(sorted(variables)), tuple(sorted(config.get("Volumes") or {})))
 
     async def pull(self, reference: str) -> None:
         """Fetch an image. Raises DaemonRefused with what its registry said."""

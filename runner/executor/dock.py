@@ -120,15 +120,17 @@ class Dock:
         """What the group around a container is called: whose it is can be seen, for the sweep."""
         return f"{ownership.own_name()}-{name}"
 
-    async def image(self, reference: str, *, by_tag: bool) -> Image:
+    async def image(self, reference: str, *, of_task: bool) -> Image:
         """An image that is here afterwards. Raises Permanent or Retryable, and what the daemon raises.
 
-        `by_tag`: it may be fetched although its name has no digest, and so may be another one tomorrow.
+        `of_task`: a task names it. What was granted to its tenant may be fetched although its name has no
+        digest, and one that cannot be had is the tenant's fault and not ours.
         """
+        missing = TerminationCode.IMAGE_UNAVAILABLE if of_task else TerminationCode.EXECUTOR_UNAVAILABLE
         async with self._pulls.setdefault(reference, asyncio.Lock()):
             found = await self.daemon.image(reference)
             if found is None:
-                if "@sha256:" not in reference and not by_tag:
+                if "@sha256:" not in reference and not of_task:
                     raise Permanent(
                         TerminationCode.NOT_GRANTED,
                         f"the image {reference} is not here, and none is fetched by a name without a digest "
@@ -139,19 +141,16 @@ class Dock:
                     found = await self.daemon.image(reference)
                 except DaemonRefused as error:
                     raise Retryable(
-                        TerminationCode.EXECUTOR_UNAVAILABLE,
-                        f"the image {reference} cannot be fetched: {error.message}",
+                        missing, f"the image {reference} cannot be fetched: {error.message}"
                     ) from error
             if found is None:
-                raise Retryable(
-                    TerminationCode.EXECUTOR_UNAVAILABLE, f"the image {reference} was fetched and is not here"
-                )
+                raise Retryable(missing, f"the image {reference} was fetched and is not here")
             return found
 
     async def try_image(self, reference: str) -> str:
         """Run a container of it; why it cannot be offered, or ""."""
         try:
-            image = await self.image(reference, by_tag=False)
+            image = await self.image(reference, of_task=False)
             had_init = self.frame.init
             fault = await self._try(image)
             if fault and had_init:
@@ -176,8 +175,7 @@ class Dock:
         try:
             form = container_form.form(
                 self.frame,
-                image=image.id,
-                variables=image.variables,
+                image=image,
                 command=command,
                 environment={"PATH": command.path},
                 root=root,

@@ -51,6 +51,15 @@ class Output:
     mode: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TaskImage:
+    """The container image that the task names for itself. `granted`: its tenant may use it now, and where its
+    name has no digest may have it fetched by that."""
+
+    name: str
+    granted: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
@@ -59,7 +68,8 @@ class Attempt:
     `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values
     come from the runner's environment. `token` opens the attempt door of the edge function and nothing
     else. `targets` are the databases that the tenant was granted, as far as it asks for them.
-    `granted` has names, by kind, that its executor asked for and its tenant may use now.
+    `granted` has names, by kind, that its executor asked for and its tenant may use now. `image`: instead of
+    the runner's own.
     """
 
     attempt_id: int
@@ -95,6 +105,7 @@ class Attempt:
     name: str = ""
     targets: tuple[str, ...] = ()
     granted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    image: TaskImage | None = None
 
     @property
     def key(self) -> Key:

@@ -39,7 +39,7 @@ comment on table tenancy.members is 'The authority on who may what; read anew in
 
 create table tenancy.grants (
     tenant_id uuid not null references tenancy.tenants,
-    kind text not null check (kind in ('secret', 'target', 'namespace', 'model', 'image', 'network', 'n8n_workflow')),
+    kind text not null check (kind in ('secret', 'target', 'namespace', 'model', 'image', 'unpinned_image', 'network', 'n8n_workflow')),
     name text not null check (length(name) between 1 and 256),
     granted_at timestamptz not null default now(),
     primary key (tenant_id, kind, name)

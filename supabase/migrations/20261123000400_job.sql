@@ -9,15 +9,16 @@ create table job.job_types (
     name ground.slug primary key,
     description text not null,
     engines text[] not null check (cardinality(engines) > 0),  -- the first is the default
-    needs_code boolean not null
+    needs_code boolean not null,
+    takes_image boolean not null  -- whether a task may name the container image that it runs in
 );
-insert into job.job_types (name, description, engines, needs_code) values
-('spark_etl', 'PySpark pipelines', '{duckdb,spark}', true),
-('diagram_export', 'Visio and draw.io to draw.io, PNG, SVG', '{default}', false),
-('schema_migration', 'Schema changes of a named target', '{default}', true),
-('kb_catalog', 'Knowledge bases to catalogued entries', '{default}', false),
-('code_validation', 'Lint, tests and security scans to SARIF', '{default}', true),
-('code_generation', 'Code from a spec, by the Continue CLI; the engine is the model', '{model}', false);
+insert into job.job_types (name, description, engines, needs_code, takes_image) values
+('spark_etl', 'PySpark pipelines', '{duckdb,spark}', true, true),
+('diagram_export', 'Visio and draw.io to draw.io, PNG, SVG', '{default}', false, true),
+('schema_migration', 'Schema changes of a named target', '{default}', true, false),
+('kb_catalog', 'Knowledge bases to catalogued entries', '{default}', false, true),
+('code_validation', 'Lint, tests and security scans to SARIF', '{default}', true, true),
+('code_generation', 'Code from a spec, by the Continue CLI; the engine is the model', '{model}', false, false);
 comment on table job.job_types is 'Internal: the same for every tenant.';
 
 create table job.jobs (

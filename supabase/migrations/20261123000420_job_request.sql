@@ -225,7 +225,7 @@ declare
     v_name text;
     v_code jsonb;
     v_network boolean := coalesce((p -> 'network') = 'true', false);
-    v_loop jsonb := '{}';  -- where code is to be written, or judged in a way of its own
+    v_more jsonb := '{}';  -- what only some tasks have: code to be written, a validation or an image of their own
 begin
     select x.* into t from job.job_types x where x.name::text = p ->> 'job_type';
     if not found then
@@ -249,12 +249,12 @@ begin
         if t.name = 'code_validation' then
             perform ground.fail('CODE_MISSING', p_path || '.code');
         end if;
-        v_loop := jsonb_build_object('generation', job.check_generation(p_tenant, p, p_path));
+        v_more := jsonb_build_object('generation', job.check_generation(p_tenant, p, p_path));
     elsif p ? 'generation' and p -> 'generation' <> 'null' then
         perform ground.fail('FIELD_INVALID', p_path || '.generation', 'generation is for work that needs code and has none.');
     end if;
     if p ? 'validation' then
-        v_loop := v_loop || jsonb_build_object('validation', job.check_validation(p, p_path));
+        v_more := v_more || jsonb_build_object('validation', job.check_validation(p, p_path));
     end if;
     if v_code ? 'artifact_id'
        and (artifact.ready_version(p_tenant, (v_code ->> 'artifact_id')::uuid, (v_code ->> 'version')::integer)).path is null then
@@ -269,6 +269,9 @@ begin
         perform ground.fail('FIELD_INVALID', p_path || '.network', 'network is true or false.');
     elsif v_network and not tenancy.is_granted(p_tenant, 'network', 'internet') then
         perform ground.fail('NETWORK_NOT_GRANTED', p_path || '.network');
+    end if;
+    if p ? 'image' and p -> 'image' <> 'null' then
+        v_more := v_more || jsonb_build_object('image', job.check_image(p_tenant, t, p -> 'image', p_path || '.image'));
     end if;
     if t.name = 'kb_catalog' then
         perform job.check_catalogue(p_tenant, job.check_object(p, 'params', p_path), p_path);
@@ -286,7 +289,7 @@ begin
         'timeout_seconds', job.check_integer(p, 'timeout_seconds', p_path, 1, 86400, l.timeout_seconds, 'TIMEOUT_OUT_OF_RANGE'),
         'max_retries', job.check_integer(p, 'max_retries', p_path, 0, 10, l.max_retries),
         'retry_on_timeout', job.check_boolean(p, 'retry_on_timeout', p_path, false),
-        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0)) || v_loop;
+        'min_retry_interval_ms', job.check_integer(p, 'min_retry_interval_ms', p_path, 0, 3600000, 0)) || v_more;
 end
 $$;
 revoke all on function job.check_task(uuid, jsonb, text) from public;

@@ -24,7 +24,7 @@ create domain queue.termination_code as text check (value in (
     'NOT_GRANTED', 'INVALID_CODE', 'VALIDATION_FAILED', 'INPUT_UNAVAILABLE', 'INPUT_INVALID', 'OUTPUT_INVALID', 'OUTPUT_TOO_LARGE', 'SECRET_IN_OUTPUT',
     'SECRET_UNAVAILABLE', 'EXECUTOR_UNAVAILABLE', 'PUBLISH_FAILED', 'UPSTREAM_FAILED', 'UPSTREAM_CANCELED', 'EXCLUDED',
     'REFERENCE_UNRESOLVED', 'CONDITION_INVALID', 'TOO_MANY_ITERATIONS', 'ITERATION_FAILED', 'RUN_JOB_REFUSED', 'MAX_CONCURRENT_RUNS',
-    'GENERATION_FAILED', 'MODEL_UNAVAILABLE', 'INTERNAL_ERROR'));
+    'GENERATION_FAILED', 'MODEL_UNAVAILABLE', 'IMAGE_UNAVAILABLE', 'INTERNAL_ERROR'));
 
 create table queue.settings (
     one boolean primary key default true check (one),
@@ -109,6 +109,7 @@ create table queue.task_runs (
     kind job.task_kind not null default 'work',
     job_type text,
     engine text,
+    image text,  -- the container image that it asks for; null: what the runner has
     state queue.state not null,
     termination_code queue.termination_code,
     termination_message text,
@@ -185,7 +186,7 @@ create table queue.live_attempts (
     run_id bigint not null,
     task_run_id bigint not null,
     number smallint not null default 1,
-    requires text not null,  -- job_type/engine: what a runner must offer
+    requires text not null,  -- what a runner must offer: see queue.requirement
     priority smallint not null default 0,
     state queue.state not null default 'QUEUED' check (state in ('QUEUED', 'RUNNING')),
     queued_at timestamptz not null default clock_timestamp(),

@@ -74,10 +74,10 @@ begin
         select u.task_key, array_agg(t.task_key order by t.ord) as dependents
         from task t cross join unnest(t.depends_on) u (task_key) where v_count > 1 group by u.task_key
     ), made as (
-        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, state, run_if, depends_on, outcomes, dependents,
+        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, image, state, run_if, depends_on, outcomes, dependents,
             waits_for, resolves, concurrency, judge, author, rounds, max_retries, timeout_seconds, retry_on_timeout, min_retry_interval_ms,
             finished_at, termination_code)
-        select p_tenant, submit.run_id, t.task_key, t.kind, t.w ->> 'job_type', t.w ->> 'engine',
+        select p_tenant, submit.run_id, t.task_key, t.kind, t.w ->> 'job_type', t.w ->> 'engine', t.w ->> 'image',
                case when submit.state = 'SKIPPED' or t.depends_on = '{}' and not t.resolves then submit.state else 'BLOCKED' end,
                t.t ->> 'run_if', t.depends_on, t.outcomes, coalesce(e.dependents, '{}'), cardinality(t.depends_on), t.resolves,
                (t.t #>> '{for_each,concurrency}')::smallint, t.t ->> 'judge', t.t ->> 'author', coalesce((t.t ->> 'rounds')::smallint, 1),
@@ -86,7 +86,7 @@ begin
                case submit.state when 'SKIPPED' then clock_timestamp() end, case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end
         from task t left join edge e on e.task_key = t.task_key
         order by t.ord
-        returning k.id, k.task_key, k.job_type, k.engine, k.state, k.waits_for
+        returning k.id, k.task_key, queue.requirement(k.job_type, k.engine, k.image) as requires, k.state, k.waits_for
     ), filled as (
         insert into queue.payloads (tenant_id, task_run_id, spec, code, params, template, inputs, outputs, secrets, network)
         select p_tenant, m.id, t.w ->> 'spec', nullif(t.w -> 'code', 'null'),
@@ -99,7 +99,7 @@ begin
         from made m join task t on t.task_key = m.task_key
     ), queued as (
         insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-        select p_tenant, submit.run_id, m.id, m.job_type || '/' || m.engine, (p ->> 'priority')::smallint
+        select p_tenant, submit.run_id, m.id, m.requires, (p ->> 'priority')::smallint
         from made m where m.state = 'QUEUED'
     )
     select array_agg(m.id order by m.id) filter (where m.state = 'BLOCKED' and m.waits_for = 0) into v_begin from made m;
@@ -139,10 +139,10 @@ begin
     ), made as materialized (
         select i.*, r.state from item i join run r on r.id = i.run_id
     ), task as (
-        insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
+        insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, image, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
                                      min_retry_interval_ms)
         overriding system value
-        select p_tenant, m.task_id, m.run_id, m.t ->> 'task_key', m.t ->> 'job_type', m.t ->> 'engine', 'QUEUED', m.t ->> 'run_if', (m.t ->> 'max_retries')::smallint,
+        select p_tenant, m.task_id, m.run_id, m.t ->> 'task_key', m.t ->> 'job_type', m.t ->> 'engine', m.t ->> 'image', 'QUEUED', m.t ->> 'run_if', (m.t ->> 'max_retries')::smallint,
                (m.t ->> 'timeout_seconds')::integer, (m.t ->> 'retry_on_timeout')::boolean, (m.t ->> 'min_retry_interval_ms')::integer
         from made m order by m.place
     ), filled as (
@@ -152,7 +152,7 @@ begin
         from made m order by m.place
     ), queued as (
         insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-        select p_tenant, m.run_id, m.task_id, (m.t ->> 'job_type') || '/' || (m.t ->> 'engine'), m.priority from made m order by m.place
+        select p_tenant, m.run_id, m.task_id, queue.requirement(m.t ->> 'job_type', m.t ->> 'engine', m.t ->> 'image'), m.priority from made m order by m.place
     )
     select i.place, m.run_id, coalesce(m.state, 'QUEUED'), m.run_id is not null
     from item i left join made m on m.place = i.place order by i.place;
@@ -259,7 +259,7 @@ begin
         v_ended := '{}';
         if v_due <> '{}' then
             with due as materialized (
-                select k.id, k.kind, k.resolves, k.first_number, k.job_type || '/' || k.engine as requires, d.behind,
+                select k.id, k.kind, k.resolves, k.first_number, queue.requirement(k.job_type, k.engine, k.image) as requires, d.behind,
                        r.cancel_requested_at is null and d.other = 0
                        and (d.n = 0 or case k.run_if when 'ALL_SUCCESS' then d.good = d.n
                                                      when 'ALL_DONE' then true

@@ -39,6 +39,7 @@ insert into queue.termination_codes (code, fault, meaning) values
 ('MAX_CONCURRENT_RUNS', 'tenant', 'As many runs of the job as it allows were under way, and it does not queue.'),
 ('GENERATION_FAILED', 'user', 'The model did not write the code that the spec asks for.'),
 ('MODEL_UNAVAILABLE', 'platform', 'The model that writes the code did not answer, or refused the runner.'),
+('IMAGE_UNAVAILABLE', 'user', 'The image that the task names cannot be fetched, or does not start.'),
 ('INTERNAL_ERROR', 'platform', 'A fault of ours.');
 comment on table queue.termination_codes is 'Internal: the same for every tenant.';
 alter table queue.termination_codes enable row level security;

@@ -61,6 +61,7 @@ begin
             else '[]' end,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
         'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),
+        'image', case when c.image is not null then json_build_object('name', c.image, 'granted', job.image_fault(c.tenant_id, c.image) is null) end,
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
     from unnest(v_claimed) with ordinality c
     -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant

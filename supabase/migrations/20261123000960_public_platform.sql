@@ -274,8 +274,8 @@ declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
 begin
     perform ground.refuse_unknown(p, array['tenant', 'kind', 'name']);
-    if coalesce(p ->> 'kind', '') not in ('secret', 'target', 'namespace', 'model', 'image', 'network', 'n8n_workflow') or length(coalesce(p ->> 'name', '')) not between 1 and 256 then
-        perform ground.fail('FIELD_INVALID', '$.kind', 'kind is secret, target, namespace, model, image, network or n8n_workflow; name is what the runner''s environment calls it.');
+    if coalesce(p ->> 'kind', '') not in ('secret', 'target', 'namespace', 'model', 'image', 'unpinned_image', 'network', 'n8n_workflow') or length(coalesce(p ->> 'name', '')) not between 1 and 256 then
+        perform ground.fail('FIELD_INVALID', '$.kind', 'kind is secret, target, namespace, model, image, unpinned_image, network or n8n_workflow; name is what the runner''s environment calls it.');
     end if;
     if p_give then
         insert into tenancy.grants (tenant_id, kind, name) values (t.id, p ->> 'kind', p ->> 'name') on conflict do nothing;

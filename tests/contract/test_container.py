@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ from runner.executor.container import ContainerExecutor
 from runner.executor.dock import PREFIX, Dock, NoDock
 from runner.executor.group import NoGroups
 from runner.executor.sandbox import NOBODY
+from runner.model.attempt import TaskImage
 from runner.model.command import Command, Limits
 from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
 from runner.model.stop import Stop
@@ -126,6 +128,91 @@ async def test_a_digest_names_an_image_that_is_here(dock: Dock, podman: Podman, 
 
     assert "@sha256:" in name
     assert isinstance(await pieces.play("succeed").end(), Succeeded)
+
+
+# ------------------------------------------------------------------------- images that tasks name
+
+
+def image_of(name: str) -> TaskImage:
+    return TaskImage(name, granted=True)
+
+
+def made_image(podman: Podman, name: str, recipe: str) -> str:
+    """An image of this recipe, in a moment: it copies nothing and runs nothing."""
+    if isinstance(podman, dev_podman.Given):
+        pytest.skip("builds an image: needs a Podman of our own")
+    name = f"localhost/control-room/{name}:test"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Containerfile").write_text(recipe)
+        podman.run("build", "--isolation=chroot", f"--tag={name}", folder)
+    return name
+
+
+async def test_a_task_runs_in_the_image_that_it_names(dock: Dock, podman: Podman, folder: Path) -> None:
+    name = made_image(
+        podman, "own", f"FROM {dev_podman.BASE}\nCOPY Containerfile /mine\nENV MINE=1\nWORKDIR /usr\nUSER 0\n"
+    )
+    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    lines = await said(
+        pieces,
+        "import os; print(os.path.exists('/mine'), os.getcwd(), os.getuid(), 'MINE' in os.environ)",
+        image=image_of(name),
+    )
+
+    assert lines == ["True /job 65534 False"], "of what the image says for itself only its files count"
+
+
+async def test_an_image_of_a_task_that_cannot_be_had_is_the_tenants_fault(dock: Dock, folder: Path) -> None:
+    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    for name in ("127.0.0.1:1/some/image:latest", f"127.0.0.1:1/some/image@sha256:{'0' * 64}"):
+        outcome = await pieces.python("pass", image=image_of(name)).end()
+
+        assert isinstance(outcome, RetryableFailure), (
+            "it was granted, so it is asked for; registries come back"
+        )
+        assert outcome.code is TerminationCode.IMAGE_UNAVAILABLE
+        assert name in outcome.message
+
+
+async def test_an_image_without_a_system_is_the_tenants_fault(
+    dock: Dock, podman: Podman, folder: Path
+) -> None:
+    name = made_image(podman, "empty", "FROM scratch\nLABEL nothing=inside\n")
+    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    outcome = await pieces.python("pass", image=image_of(name)).end()
+
+    # said by the daemon, or where it has a first process of its own by that
+    assert isinstance(outcome, PermanentFailure | RetryableFailure)
+    assert outcome.code in (TerminationCode.IMAGE_UNAVAILABLE, TerminationCode.USER_CODE_FAILED)
+    assert "no such file" in outcome.message.lower()
+    assert await left_in(dock, folder) == []
+
+
+async def test_volumes_that_an_image_wants_are_no_way_to_the_disk(
+    dock: Dock, podman: Podman, folder: Path
+) -> None:
+    wanted = " ".join(f'"{each}",' for each in ("/data", "/var/lib/more/", "/job", "/tmp")).rstrip(",")
+    name = made_image(podman, "volumes", f"FROM {dev_podman.BASE}\nVOLUME [{wanted}]\n")
+    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    lines = await said(
+        pieces,
+        """
+        import os
+        for place in ("/data", "/var/lib/more", "/job", "/tmp"):
+            try:
+                open(f"{place}/x", "w").close()
+                print(place, os.path.exists("job.py"))
+            except OSError as error:
+                print(error.strerror)
+        """,
+        image=image_of(name),
+    )
+
+    assert lines == ["Read-only file system"] * 2 + ["/job True", "/tmp True"]
+    assert podman.run("volume", "ls", "--quiet").split() == []
+
+
+# -------------------------------------------------------------------------------------------------
 
 
 async def test_without_a_group_around_it_the_daemons_word_counts(podman: Podman, folder: Path) -> None:

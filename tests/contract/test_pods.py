@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from dev.cluster import plane
 from dev.cluster.plane import Plane
 from runner.dispatch.upkeep import Sweeper
 from runner.executor.kubernetes.cluster import Gone
 from runner.executor.kubernetes.executor import KubernetesExecutor
 from runner.executor.kubernetes.manifest import Placement
 from runner.jobtype import harvest
-from runner.model.attempt import Attempt
+from runner.model.attempt import Attempt, TaskImage
 from runner.model.command import Command, Limits
 from runner.model.errors import Permanent
 from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
@@ -256,6 +257,28 @@ async def test_an_image_that_is_not_there_fails_before_the_deadline(
         assert outcome.code is TerminationCode.EXECUTOR_UNAVAILABLE
         assert "ErrImageNeverPull" in outcome.message
         await until(lambda: not bench.pods())
+
+
+async def test_an_image_that_the_task_names_is_that_of_its_work_alone(kubernetes: PodPieces) -> None:
+    play = kubernetes.python("print('here')", image=TaskImage(plane.PAUSE, granted=True))
+    await play.reporter.until("here")
+    (pod,) = await asyncio.to_thread(kubernetes.pods)
+    outcome = await play.end()
+    containers = [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
+    images = {each["name"]: each["image"] for each in containers}
+
+    assert isinstance(outcome, Succeeded)
+    assert images["work"] == plane.PAUSE
+    assert images["fetch"] == images["deliver"] == kubernetes.placement.images[""], "they know the token"
+
+
+async def test_an_image_of_the_task_that_is_not_there_is_the_tenants_fault(kubernetes: PodPieces) -> None:
+    absent = TaskImage("localhost/control-room/absent:1", granted=True)
+    outcome = await kubernetes.python("pass", image=absent).end()
+
+    assert isinstance(outcome, PermanentFailure)
+    assert outcome.code is TerminationCode.IMAGE_UNAVAILABLE
+    assert "ErrImageNeverPull" in outcome.message
 
 
 async def test_a_secret_that_is_nowhere_fails_before_the_deadline(kubernetes: PodPieces) -> None:

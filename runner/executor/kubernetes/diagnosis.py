@@ -34,6 +34,10 @@ _DOUBTFUL = frozenset(
     }
 )
 DOUBT_SECONDS = 15.0
+#: Waiting for an image, or for a container of it.
+_OF_IMAGE = (_HOPELESS | _DOUBTFUL) - {"CreateContainerConfigError"}
+#: Ends of a container whose program never ran.
+_NO_START = frozenset({"StartError", "ContainerCannotRun"})
 OOM_KILLED = "OOMKilled"
 _SECRET = re.compile(r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret', re.IGNORECASE)
 
@@ -180,6 +184,17 @@ def is_over(job: JsonObject) -> bool:
         each.get("type") in ("Complete", "Failed") and each.get("status") == "True"
         for each in (job.get("status") or {}).get("conditions") or ()
     )
+
+
+def blamed(failure: Failure, state: State | None) -> Failure:
+    """The same failure where the task names its own image: `work` did not start, and that is its image's."""
+    if state is None or state.fetch is None or failure.code is not TerminationCode.EXECUTOR_UNAVAILABLE:
+        return failure
+    if state.waiting in _OF_IMAGE:
+        return type(failure)(TerminationCode.IMAGE_UNAVAILABLE, failure.message)
+    if state.work is not None and state.work.reason in _NO_START:
+        return Permanent(TerminationCode.IMAGE_UNAVAILABLE, failure.message)
+    return failure
 
 
 def _of_container(state: State) -> Failure:

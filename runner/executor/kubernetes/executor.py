@@ -236,9 +236,11 @@ class _Work:
             if self.reporter.stop in (Stop.CANCELED, Stop.DEADLINE):
                 await self._delete()  # once more, where it was canceled before it was followed
             raise
-        except Failure:
+        except Failure as failure:
             await self._delete()  # nobody adopts an attempt that has failed
             await self._clean_up(0)
+            if self.attempt.image is not None:
+                raise diagnosis.blamed(failure, self.state) from failure
             raise
 
     async def _follow(self, job: JsonObject) -> JsonObject:

@@ -138,6 +138,8 @@ def job(
     name = job_name(placement, attempt)
     remaining = attempt.timeout_seconds if attempt.remaining_ms is None else attempt.remaining_ms / 1000
     containers = [_container(each, placement, image, command) for each in (FETCH, WORK, DELIVER)]
+    if attempt.image is not None:  # the two that know the token stay ours
+        containers[1]["image"] = attempt.image.name
     containers[1]["env"] = [
         {
             "name": f"SECRET_{each}",

@@ -55,6 +55,32 @@ def test_what_no_time_heals_fails_early(reason: str, waited: float, expected: ty
     assert why is None or why.code is TerminationCode.EXECUTOR_UNAVAILABLE
 
 
+FETCHED = {"name": "fetch", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
+
+
+@pytest.mark.parametrize(
+    ("work", "fetched", "expected"),
+    [
+        (waiting("ErrImagePull"), True, TerminationCode.IMAGE_UNAVAILABLE),
+        (waiting("ImagePullBackOff"), False, TerminationCode.EXECUTOR_UNAVAILABLE),
+        (waiting("CreateContainerConfigError"), True, TerminationCode.EXECUTOR_UNAVAILABLE),
+        (ended(128, reason="StartError"), True, TerminationCode.IMAGE_UNAVAILABLE),
+        (ended(1, reason="Error"), True, TerminationCode.EXECUTOR_UNAVAILABLE),
+    ],
+)
+def test_an_image_that_the_task_names_is_blamed_where_work_did_not_start(
+    work: dict[str, Any], fetched: bool, expected: TerminationCode
+) -> None:
+    told = pod(work=work)
+    if fetched:
+        told["status"]["initContainerStatuses"].insert(0, FETCHED)
+    failure = Retryable(TerminationCode.EXECUTOR_UNAVAILABLE, "as the kubelet says")
+
+    assert diagnosis.blamed(failure, diagnosis.read(told)).code is expected
+    memory = Retryable(TerminationCode.OUT_OF_MEMORY, "more than its memory")
+    assert diagnosis.blamed(memory, diagnosis.read(told)) is memory
+
+
 @pytest.mark.parametrize("said", ['secret "vault" not found', "couldn't find key TOKEN in Secret ns/vault"])
 def test_a_missing_secret_has_its_own_code(said: str) -> None:
     state = diagnosis.read(pod(work=waiting("CreateContainerConfigError", said)))

@@ -14,7 +14,7 @@ import yaml
 from runner.executor.kubernetes import manifest
 from runner.executor.kubernetes.executor import VERBS
 from runner.executor.kubernetes.manifest import Parcels, Placement
-from runner.model.attempt import Attempt
+from runner.model.attempt import Attempt, TaskImage
 from runner.model.command import Command, Limits
 
 CLONE = Path(__file__).resolve().parents[3]
@@ -70,6 +70,14 @@ def test_the_job_and_its_secret_are_of_the_official_client_s_form() -> None:
     assert client.V1Job.from_dict(job()).metadata.name == manifest.job_name(PLACEMENT, ATTEMPT)
     secret = manifest.secret(PLACEMENT, ATTEMPT, COMMAND, PARCELS, {}, environment={}, names=(), owner="uid")
     assert client.V1Secret.from_dict(secret).metadata.owner_references[0].uid == "uid"
+
+
+def test_an_image_that_the_task_names_is_never_given_the_token() -> None:
+    pod = job(image=TaskImage("ghcr.io/acme/etl:1", granted=True))["spec"]["template"]["spec"]
+    images = {each["name"]: each["image"] for each in (*pod["initContainers"], *pod["containers"])}
+
+    ours = PLACEMENT.images["spark_etl"]
+    assert images == {"fetch": ours, "work": "ghcr.io/acme/etl:1", "deliver": ours}
 
 
 def test_the_user_s_code_never_stands_beside_the_token() -> None:

@@ -24,7 +24,7 @@ from runner.executor.base import Reporter
 from runner.executor.scripted import ScriptedExecutor
 from runner.jobtype import harvest
 from runner.jobtype.base import ArtifactFile, Collected, Column, Command, Exit, Readiness, TableFile
-from runner.model.attempt import Attempt, Code, Input
+from runner.model.attempt import Attempt, Code, Input, TaskImage
 from runner.model.errors import Permanent, Retryable, StaleLease
 from runner.model.outcome import (
     Outcome,
@@ -382,6 +382,15 @@ async def test_code_that_is_no_code_is_refused(shop: Shop, content: bytes) -> No
 
     assert isinstance(outcome, PermanentFailure)
     assert outcome.code is TerminationCode.INVALID_CODE
+
+
+async def test_an_image_that_is_granted_no_more_is_refused_before_anything_is_laid_out(shop: Shop) -> None:
+    outcome = await shop.work(image=TaskImage("ghcr.io/acme/etl:1", granted=False))
+
+    assert isinstance(outcome, PermanentFailure)
+    assert outcome.code is TerminationCode.NOT_GRANTED
+    assert "ghcr.io/acme/etl:1" in outcome.message
+    assert shop.job_type.root is None
 
 
 async def test_what_is_not_offered_is_refused(shop: Shop) -> None:

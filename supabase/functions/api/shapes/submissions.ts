@@ -89,6 +89,13 @@ const submissionFields: Readonly<Record<string, Schema>> = {
     items: { type: "string" },
     description: "Names granted to the tenant; never values.",
   },
+  image: {
+    type: "string",
+    maxLength: 512,
+    description:
+      "The container image that the task runs in, registry/name@sha256:…; granted to the tenant (image), " +
+      "and where it has no digest also as unpinned_image. Without it: the runner's own.",
+  },
   timeout_seconds: { type: "integer", minimum: 1, maximum: 86400, default: 600 },
   max_retries: { type: "integer", minimum: 0, maximum: 10, default: 3 },
   retry_on_timeout: { type: "boolean", default: false },
