@@ -2,7 +2,8 @@
 
     flow         the words: one `Flow` per write, its columns, its doubts; the `Ledger` that folds hops away
     sql          SQL text -> flows, by sqlglot (loaded only when a statement is traced); it is made of
-                 script (statement by statement), rewrite (write -> SELECT), columns (SELECT -> origins)
+                 script (statement by statement), wording (what sqlglot cannot read),
+                 rewrite (write -> SELECT), columns and clauses (SELECT -> origins)
     spark_plan   Spark's analysed plan -> flows, from the plan's own JSON
     openlineage  flows -> OpenLineage events; the rules for names
     sanitiser    events that come out of a sandbox -> events fit to be recorded

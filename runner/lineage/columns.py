@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
+from . import clauses
 from . import flow as words
 from .flow import Column, Kind, Origin
 
@@ -62,7 +63,14 @@ class _Nothing:
     """A value that rests on no column (`generate_series(1, 10)`)."""
 
 
-_Source = _Leaf | _Inner | _Gap | _Nothing
+@dataclass(frozen=True)
+class _Made:
+    """What a function makes of what goes into it."""
+
+    of: tuple[_Source, ...]
+
+
+_Source = _Leaf | _Inner | _Gap | _Nothing | _Made
 _Step = tuple[Kind, _Source]
 
 
@@ -122,7 +130,7 @@ class Resolver:
                 if not isinstance(source, exp.Table):
                     continue
                 if isinstance(source.this, exp.Func):
-                    function = _function_name(source.this)
+                    function = clauses.function_name(source.this)
                     if function not in _GENERATORS:
                         doubts.append(f"the function {function}() may read tables of its own")
                 elif source.args.get("pivots"):
@@ -130,7 +138,12 @@ class Resolver:
                     tables.add(table_name(source))
                 else:
                     tables.add(table_name(source))
-        return frozenset(tables), doubts
+            for lateral in clauses.laterals(scope.expression):
+                if clauses.function_name(lateral) not in _GENERATORS:
+                    doubts.append(
+                        f"the function {clauses.function_name(lateral)}() may read tables of its own"
+                    )
+        return frozenset(tables), list(dict.fromkeys(doubts))
 
     # -- closure
 
@@ -152,6 +165,8 @@ class Resolver:
                     doubt = doubt or reason
                 case _Nothing():
                     pass
+                case _Made(of):
+                    todo.extend((kind.then(words.TRANSFORMATION), each) for each in of)
                 case _Inner(scope, column):
                     todo.extend(
                         (kind.then(inner), t) for inner, t in self._expand(self._scopes[scope], column)
@@ -164,7 +179,7 @@ class Resolver:
             self._steps[key] = tuple(self._expand_once(scope, column))
         return self._steps[key]
 
-    def _expand_once(self, scope: Scope, column: int | str) -> Iterator[_Step]:  # noqa: PLR0912 - one arm per node
+    def _expand_once(self, scope: Scope, column: int | str) -> Iterator[_Step]:
         expression = scope.expression
         if isinstance(expression, exp.SetOperation):
             yield from self._expand_set_operation(scope, column)
@@ -175,19 +190,36 @@ class Resolver:
                 yield from self._expand_star(scope, column)
         elif isinstance(expression, exp.Lateral) and scope.subquery_scopes:
             inner = scope.subquery_scopes[-1]
-            if isinstance(column, int) and column < len(self._names(inner)):
+            if isinstance(column, int) and (
+                column < len(self._names(inner)) or isinstance(inner.expression, exp.Values)
+            ):
                 yield words.IDENTITY, _Inner(id(inner.expression), column)
             else:
                 yield words.IDENTITY, self._ref(inner, str(column))
-        elif isinstance(expression, exp.Values):
-            for row in expression.expressions:
-                yield from self._values(scope, row, words.TRANSFORMATION)
         elif isinstance(expression, exp.UDTF):
-            for child in expression.iter_expressions():
-                if not isinstance(child, exp.TableAlias):
-                    yield from self._values(scope, child, words.TRANSFORMATION)
+            yield from self._expand_rows(scope, expression, column)
         else:
             yield words.IDENTITY, _Gap(f"a {expression.key} was not followed")
+
+    def _expand_rows(self, scope: Scope, rows: exp.UDTF, column: int | str) -> Iterator[_Step]:
+        """Rows that are written out or made of columns: VALUES, unnest, functions behind LATERAL."""
+        if isinstance(rows, exp.Values):
+            for row in rows.expressions:
+                items = row.expressions if isinstance(row, exp.Tuple) else [row]
+                for item in items[column : column + 1] if isinstance(column, int) else items:
+                    yield from self._values(scope, item, words.TRANSFORMATION)
+            return
+        if isinstance(rows, exp.Unnest):
+            number = rows.args.get("offset")  # WITH ORDINALITY
+            if column == (number.name if isinstance(number, exp.Expr) else None):
+                return
+            if isinstance(column, int) and len(rows.expressions) > 1:
+                for item in rows.expressions[column : column + 1]:
+                    yield from self._values(scope, item, words.TRANSFORMATION)
+                return
+        for child in rows.iter_expressions():
+            if not isinstance(child, exp.TableAlias) and child is not rows.args.get("offset"):
+                yield from self._values(scope, child, words.TRANSFORMATION)
 
     def _expand_set_operation(self, scope: Scope, column: int | str) -> Iterator[_Step]:
         sides = [self._settled(side) for side in scope.set_operation_scopes]
@@ -224,7 +256,7 @@ class Resolver:
     ) -> Iterator[_Step]:
         """Every column that reaches (or steers) the value of `node`, with its kind."""
         match node:
-            case exp.Alias() | exp.Paren() | exp.PropertyEQ():
+            case exp.Alias() | exp.Paren():
                 yield from self._values(scope, node.this, kind)
             case exp.Column():
                 if id(node) not in self._bound:
@@ -242,6 +274,14 @@ class Resolver:
                         yield kind, _Inner(id(inner.expression), position)
             case exp.Case():
                 yield from self._case(scope, node, kind)
+            case exp.Coalesce() if clauses.merged(scope.expression, node):
+                for child in clauses.merged(scope.expression, node):
+                    yield from self._values(scope, child, kind)
+            case exp.Dot() if isinstance(node.this.unnest(), exp.Struct):
+                for child in clauses.parts_of(node):
+                    yield from self._values(scope, child, kind)
+            case exp.PropertyEQ():
+                yield from self._values(scope, node.expression, kind)
             case exp.If():
                 yield from self._branches(scope, node, kind)
             case exp.Window():
@@ -286,8 +326,7 @@ class Resolver:
     def _window(self, scope: Scope, node: exp.Window, kind: Kind) -> Iterator[_Step]:
         yield from self._values(scope, node.this, kind)
         steer = kind.then(words.WINDOW)
-        named = [w for w in scope.expression.args.get("windows") or [] if w.name == node.alias and node.alias]
-        for window in (node, *named):
+        for window in (node, *clauses.named_windows(scope.expression, node)):
             for part in window.args.get("partition_by") or []:
                 yield from self._values(scope, part, steer)
             if order := window.args.get("order"):
@@ -316,8 +355,13 @@ class Resolver:
             return _Gap("the columns behind * are not known")
         if not column.table:
             sources = self._sources(scope)
-            if len(sources) == 1:
-                return self._through(scope, sources[0][0], column.name)
+            # FROM jsonb_array_elements(…) AS x: x is its one column, too
+            named = scope.sources.get(column.name)
+            if isinstance(named, exp.Table) and isinstance(named.this, exp.Func):
+                return self._function_column(scope, named)
+            can = [n for n, source in sources if len(sources) == 1 or self._may_have(source, column.name)]
+            if len(can) == 1:
+                return self._through(scope, can[0], column.name)
             names = ", ".join(sorted(name for name, _ in sources))
             return _Gap(
                 f"column {column.name} may come from any of {names}" if names else f"column {column.name} ?"
@@ -328,6 +372,15 @@ class Resolver:
                 return self._through(at, column.table, column.name)
             at = at.parent
         return _Gap(f"{column.table}.{column.name} was not found")
+
+    def _may_have(self, source: exp.Table | Scope, column: str) -> bool:
+        """False where the columns of a source are all known and this is none of them."""
+        if isinstance(source, Scope):
+            settled = self._settled(source)
+            names = self._names(settled)
+            return column in names or not names or self._starred(settled)
+        columns = self._schema.get(table_name(source)) if not isinstance(source.this, exp.Func) else None
+        return columns is None or not columns or column in columns
 
     def _through(self, scope: Scope, source_name: str, column: str) -> _Source:
         source = scope.sources[source_name]
@@ -340,13 +393,16 @@ class Resolver:
         return _Leaf(table_name(source), column)
 
     def _function_column(self, scope: Scope, source: exp.Table) -> _Source:
-        function = _function_name(source.this)
-        columns = list(source.this.find_all(exp.Column))
-        if function in _GENERATORS and not columns:
-            return _Nothing()
-        if function in _GENERATORS and len(columns) == 1:
-            return self._lookup(scope, columns[0])
-        return _Gap(f"the result of {function}() was not followed")
+        """What goes into a function may come out of it. That it may read more is a doubt of the flow."""
+        columns = [c for c in source.this.find_all(exp.Column) if not isinstance(c.this, exp.Star)]
+        if not columns:
+            function = clauses.function_name(source.this)
+            return (
+                _Nothing()
+                if function in _GENERATORS
+                else _Gap(f"the result of {function}() was not followed")
+            )
+        return _Made(tuple(self._lookup(scope, column) for column in columns))
 
     # -- the whole result
 
@@ -364,7 +420,7 @@ class Resolver:
         for key, kind in (("where", words.FILTER), ("having", words.FILTER), ("qualify", words.FILTER)):
             if clause := expression.args.get(key):
                 yield from self._values(scope, clause.this, kind)
-        for join in expression.args.get("joins") or []:
+        for join in clauses.joins(expression):
             if on := join.args.get("on"):
                 yield from self._values(scope, on, words.JOIN)
             for using in join.args.get("using") or []:
@@ -427,20 +483,11 @@ class Resolver:
         return _Inner(id(scope.expression), names.index(column) if column in names else column)
 
     def _starred(self, scope: Scope) -> bool:
-        return any(select.is_star for select in _selects(scope.expression))
+        return any(select.is_star for select in clauses.selects(scope.expression))
 
     def _names(self, scope: Scope) -> list[str]:
         if isinstance(scope.expression, exp.UDTF):
             return list(scope.expression.alias_column_names)
-        names = [select.alias_or_name for select in _selects(scope.expression)]
+        names = [select.alias_or_name for select in clauses.selects(scope.expression)]
         outer = scope.outer_columns
         return [*outer, *names[len(outer) :]] if outer else names
-
-
-def _selects(expression: exp.Expr) -> list[exp.Expr]:
-    return list(expression.selects) if isinstance(expression, exp.Query) else []
-
-
-def _function_name(function: exp.Expr) -> str:
-    name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()  # type: ignore[attr-defined]
-    return str(name).lower()

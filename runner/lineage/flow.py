@@ -147,6 +147,11 @@ class Ledger:
         if old in self._hops:
             self._hops[new] = replace(self._hops.pop(old), target=new)
 
+    def rename_column(self, name: str, old: str, new: str) -> None:
+        if hop := self._hops.get(name):
+            columns = {new if c == old else c: origins for c, origins in hop.columns.items()}
+            self._hops[name] = replace(hop, columns=columns)
+
     def fold(self, flow: Flow) -> Flow:
         """`flow` as if it had read the sources of its temporary inputs directly."""
         hops = {name for name in flow.reads if self._is_temporary(name)}

@@ -16,6 +16,9 @@ from sqlglot import exp
 
 from .columns import table_name
 
+#: The mark of a table that its name puts into the session's own schema.
+TEMPORARY = "temporary"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -54,9 +57,6 @@ def plan(  # noqa: PLR0911 - one arm per statement
             return _merge(statement, schema)
         case exp.Delete():
             return _delete(statement)
-        case exp.TruncateTable():
-            target = statement.expressions[0]
-            return Plan("TRUNCATE", table_name(target), None, [], replaces=True)
         case exp.Copy():
             return _copy(statement)
     return None
@@ -94,6 +94,10 @@ def upsert(statement: exp.Insert, schema: Mapping[str, Mapping[str, str]]) -> Pl
     return Plan("UPSERT", first.target, select, columns, reads_target=True)
 
 
+def truncate(statement: exp.TruncateTable) -> list[Plan]:
+    return [Plan("TRUNCATE", table_name(each), None, [], replaces=True) for each in statement.expressions]
+
+
 def statement_target(statement: exp.Expr) -> exp.Table:
     """The table that a statement writes. Raises NotFollowed."""
     target = statement.this
@@ -104,7 +108,19 @@ def statement_target(statement: exp.Expr) -> exp.Table:
     return target
 
 
+def mere_calls(query: exp.Expr) -> list[str]:
+    """`select ops.reload()`, for which nothing is read: a doubt for each function that is called so."""
+    if not isinstance(query, exp.Select) or query.args.get("from_"):
+        return []
+    called = [f for f in query.find_all(exp.Anonymous) if isinstance(f.parent, exp.Dot)]
+    return [f"{f.name}() may do anything" for f in called]
+
+
 def is_temporary(statement: exp.Expr) -> bool:
+    """CREATE TEMPORARY …, or CREATE … pg_temp.t."""
+    named = (statement.this, statement.this.this) if isinstance(statement, exp.Create) else ()
+    if any(each.meta.get(TEMPORARY) for each in named if each):
+        return True
     properties = statement.args.get("properties")
     return bool(properties and properties.find(exp.TemporaryProperty))
 
@@ -216,8 +232,9 @@ def _merge(statement: exp.Merge, schema: Mapping[str, Mapping[str, str]]) -> Pla
                 continue
             names, new = _assignments(then.expressions)
         elif isinstance(then, exp.Insert):
-            if then.this is None or isinstance(then.this, exp.Star) or then.expression is None:
-                _merge_all(source, schema, columns, values, doubts)
+            if isinstance(then.this, exp.Star) or then.expression is None:
+                if not isinstance(then.this, exp.Tuple):  # INSERT DEFAULT VALUES reads as a tuple
+                    _merge_all(source, schema, columns, values, doubts)
                 continue
             given = then.this.expressions if isinstance(then.this, exp.Tuple) else []
             new = [value.copy() for value in then.expression.expressions]
@@ -318,11 +335,11 @@ def _assignments(equations: list[exp.Expr]) -> tuple[list[str], list[exp.Expr]]:
             raise NotFollowed("an assignment that is not column = value")
         left, right = equation.this, equation.expression
         targets = left.expressions if isinstance(left, exp.Tuple) else [left.unnest()]
-        columns += [target.name for target in targets]
+        columns += [_written(target) for target in targets]
         if len(targets) == 1:
-            values.append(right.copy())
-        elif isinstance(right, exp.Tuple):
-            values += [value.copy() for value in right.expressions]
+            values.append(_value(right))
+        elif isinstance(right, exp.Tuple) or _is_row(right):
+            values += [_value(value) for value in right.expressions]
         elif isinstance(right, exp.Subquery) and isinstance(right.this, exp.Select):
             for i in range(len(targets)):
                 one = right.copy()
@@ -333,6 +350,25 @@ def _assignments(equations: list[exp.Expr]) -> tuple[list[str], list[exp.Expr]]:
     if len(columns) != len(values):
         raise NotFollowed("an assignment with more columns than values")
     return columns, values
+
+
+def _is_row(value: exp.Expr) -> bool:
+    return isinstance(value, exp.Anonymous) and value.name.lower() == "row"
+
+
+def _written(target: exp.Expr) -> str:
+    """`items[1]` and `address.street` write into the column that they begin with."""
+    while isinstance(target, exp.Bracket | exp.Dot | exp.Paren):
+        target = target.this
+    if isinstance(target, exp.Column) and target.table and isinstance(target.parent, exp.Dot):
+        return str(target.parts[0].name)
+    return str(target.name)
+
+
+def _value(value: exp.Expr) -> exp.Expr:
+    """DEFAULT is no column of that name."""
+    bare = isinstance(value, exp.Column) and not value.table and not value.this.args.get("quoted")
+    return exp.Null() if bare and value.name.lower() == "default" else value.copy()
 
 
 def _select(values: list[exp.Expr], *sources: exp.Expr) -> exp.Select:

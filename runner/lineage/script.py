@@ -7,6 +7,7 @@ The working half of `sql`, apart so that sqlglot is loaded only when something i
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import build_scope
 
-from . import rewrite
+from . import rewrite, wording
+from .clauses import WRITTEN
 from .columns import Resolver, table_name
 from .flow import IDENTITY, Column, Flow, Ledger, Origin
 from .rewrite import NotFollowed, Plan
@@ -38,6 +40,16 @@ _QUIET_COMMANDS = frozenset(
     """alter analyze begin checkpoint close cluster comment create deallocate declare discard drop
     explain fetch grant import listen load lock move notify prepare reassign refresh reindex release
     reset revoke savepoint security set show start unlisten vacuum""".split()  # noqa: SIM905
+)
+
+_NEW_SCHEMA = re.compile(
+    r"alter\s+(?:table|view|materialized\s+view)\s+(?:if\s+exists\s+)?(?P<table>[\w.]+)\s+set\s+schema\s+(?P<schema>\w+)\s*$",
+    re.IGNORECASE,
+)
+#: What was kept as text though a query may hide in it: CREATE TABLE … AS and views, and rules.
+_HIDDEN_QUERY = re.compile(
+    r"create\s+((or\s+replace|global|local|temp(orary)?|unlogged|materialized|recursive)\s+)*(table|view|rule)\b.*\b(as|do)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -97,7 +109,10 @@ class Script:
 
         # sqlglot warns about everything that it keeps as plain text; here that becomes a doubt of the flow.
         logging.getLogger("sqlglot").setLevel(logging.ERROR)
-        statement = normalize_identifiers(sqlglot.parse_one(text, read=self._dialect), dialect=self._dialect)
+        said = wording.understood(text, self._dialect)
+        statement = normalize_identifiers(sqlglot.parse_one(said, read=self._dialect), dialect=self._dialect)
+        for coalesce in statement.find_all(exp.Coalesce):
+            coalesce.meta[WRITTEN] = True  # sqlglot says coalesce for the merged column of USING as well
         self._place(statement)
         return statement
 
@@ -111,11 +126,15 @@ class Script:
         for table in list(statement.find_all(exp.Table)):
             if not isinstance(table.this, exp.Identifier) or _is_cte(table):
                 continue
+            if table.db == "pg_temp":
+                table.set("db", None)
+                table.meta[rewrite.TEMPORARY] = True
             name, bare = table_name(table), table.name
             if (
                 not table.db
                 and name not in self._temporary
                 and self._default_schema
+                and not table.meta.get(rewrite.TEMPORARY)
                 and not _makes_temporary(table)
             ):
                 name = f"{self._default_schema}.{bare}"
@@ -145,7 +164,13 @@ class Script:
                     )
                 )
             else:
-                self.ledger.record(self._follow(statement, None, "QUERY", None))
+                flow = self._follow(statement, None, "QUERY", None)
+                called = rewrite.mere_calls(statement)
+                self.ledger.record(replace(flow, doubts=(*flow.doubts, *called)))
+            return
+        if isinstance(statement, exp.TruncateTable):
+            for emptied in rewrite.truncate(statement):
+                self._write(emptied)
             return
         plan = rewrite.plan(statement, self._schema)
         if plan is not None:
@@ -163,6 +188,8 @@ class Script:
         else:
             flow = self._follow(plan.select, plan.target, plan.operation, plan.columns)
         reads = flow.reads | {plan.target} if plan.reads_target else flow.reads
+        if plan.operation == "COPY" and plan.columns and not flow.columns:
+            flow = replace(flow, columns={name: Column() for name in plan.columns})
         flow = replace(flow, reads=reads, doubts=(*plan.doubts, *flow.doubts))
         self.ledger.record(flow, replaces=plan.replaces)
         if plan.operation in ("CREATE_TABLE", "CREATE_VIEW") and not flow.doubts:
@@ -189,20 +216,21 @@ class Script:
     def _quiet(self, statement: exp.Expr) -> None:
         """A statement without a query of its own: keep the books, or say that it was not followed."""
         if isinstance(statement, exp.Command):
-            word = str(statement.this).split(None, 1)[0].lower()
-            if word not in _QUIET_COMMANDS:
+            text = f"{statement.this} {statement.expression or ''}"
+            word = text.split(None, 1)[0].lower()
+            if moved := _NEW_SCHEMA.match(text):
+                self._renamed(moved["table"], f"{moved['schema']}.{moved['table'].rsplit('.', 1)[-1]}")
+            elif word not in _QUIET_COMMANDS:
                 self._give_up(f"{word.upper()} may move data and was not followed")
+            elif _HIDDEN_QUERY.match(text):
+                self._give_up(f"{' '.join(text.split()[:3])} … was not understood")
         elif isinstance(statement, exp.Create) and statement.kind == "TABLE":
             target = table_name(rewrite.statement_target(statement))
             if rewrite.is_temporary(statement):
                 self._temporary.add(target)
                 self.ledger.forget(target)
             if isinstance(statement.this, exp.Schema):
-                self._schema[target] = {
-                    c.name: c.kind.sql(self._dialect) if c.kind else "unknown"
-                    for c in statement.this.expressions
-                    if isinstance(c, exp.ColumnDef)
-                }
+                self._schema[target] = self._defined(statement.this.expressions)
         elif isinstance(statement, exp.Drop):
             name = table_name(statement.this) if isinstance(statement.this, exp.Table) else ""
             self.ledger.forget(name)
@@ -213,35 +241,56 @@ class Script:
         elif statement.key not in _QUIET:
             self._give_up(f"{statement.key.upper()} was not followed")
 
+    def _defined(self, items: list[exp.Expr]) -> dict[str, str]:
+        """The columns of CREATE TABLE (…), those of LIKE included."""
+        columns: dict[str, str] = {}
+        for item in items:
+            if isinstance(item, exp.ColumnDef):
+                columns[item.name] = item.kind.sql(self._dialect) if item.kind else "unknown"
+            elif isinstance(item, exp.LikeProperty) and isinstance(item.this, exp.Table):
+                columns.update(self._schema.get(table_name(item.this), {}))
+        return columns
+
     def _alter(self, statement: exp.Alter) -> None:
-        """ALTER TABLE a RENAME TO b hands the whole table on."""
-        actions = statement.args.get("actions") or []
+        """ALTER TABLE a RENAME TO b hands the whole table on; columns come, go and are renamed."""
         if not isinstance(statement.this, exp.Table):
             return
-        old = table_name(statement.this)
-        for action in actions:
-            if isinstance(action, exp.AlterRename):
-                new_table = action.this.copy()
-                new = table_name(new_table)
-                if "." in old and "." not in new:  # it stays in its schema
-                    new = f"{old.rsplit('.', 1)[0]}.{new}"
-                columns = self._schema.pop(old, {})
-                self._schema[new] = columns
-                if old in self._temporary:
-                    self._temporary.add(new)
-                    self.ledger.rename(old, new)
-                    self._temporary.discard(old)
-                    continue
+        table = table_name(statement.this)
+        columns = self._schema.get(table, {})
+        for action in statement.args.get("actions") or []:
+            match action:
+                case exp.AlterRename():
+                    new = table_name(action.this)
+                    if "." in table and "." not in new:  # it stays in its schema
+                        new = f"{table.rsplit('.', 1)[0]}.{new}"
+                    self._renamed(table, new)
+                case exp.RenameColumn():
+                    new, old = action.args["to"].name, action.this.name
+                    self._schema[table] = {new if c == old else c: type_ for c, type_ in columns.items()}
+                    self.ledger.rename_column(table, old, new)
+                case exp.ColumnDef() if columns:
+                    columns[action.name] = action.kind.sql(self._dialect) if action.kind else "unknown"
+                case exp.Drop():
+                    for column in action.args.get("tables") or []:
+                        columns.pop(column.name, None)
 
-                self.ledger.record(
-                    Flow(
-                        new,
-                        "RENAME",
-                        frozenset({old}),
-                        {c: Column(frozenset({Origin(old, c, IDENTITY)})) for c in columns},
-                        doubts=() if columns else (f"the columns of {old} are not known",),
-                    )
-                )
+    def _renamed(self, old: str, new: str) -> None:
+        columns = self._schema.pop(old, {})
+        self._schema[new] = columns
+        if old in self._temporary:
+            self._temporary.add(new)
+            self.ledger.rename(old, new)
+            self._temporary.discard(old)
+            return
+        self.ledger.record(
+            Flow(
+                new,
+                "RENAME",
+                frozenset({old}),
+                {c: Column(frozenset({Origin(old, c, IDENTITY)})) for c in columns},
+                doubts=() if columns else (f"the columns of {old} are not known",),
+            )
+        )
 
     # -- one query
 
