@@ -132,23 +132,25 @@ def _await(made: Podman, process: subprocess.Popen[bytes]) -> None:
 
 
 BASE = "localhost/control-room-base:bookworm-3"
+WHOLE_BASE = "localhost/control-room-base:bookworm-apt-1"
 _PACKAGES = (
     "python3-minimal,python3,python3-venv,dash,coreutils,base-files,base-passwd,ca-certificates,libstdc++6"
 )
 
 
-def base_image(podman: Podman) -> str:
+def base_image(podman: Podman, *, whole: bool = False) -> str:
     """A small Debian with Python, made from packages: where no registry of images can be reached. The first
-    time takes half a minute."""
-    if not podman.has(BASE):
-        tar = podman.folder / "base.tar"
+    time takes half a minute. `whole`: one that installs packages."""
+    name, variant = (WHOLE_BASE, "minbase") if whole else (BASE, "extract")
+    if not podman.has(name):
+        tar = podman.folder / f"{variant}.tar"
         hooks = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
-        argv = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={_PACKAGES}", hooks]
+        argv = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={_PACKAGES}", hooks]
         argv += ["bookworm", str(tar)]
         subprocess.run(argv, check=True, capture_output=True, timeout=900)
-        podman.run("import", str(tar), BASE)
+        podman.run("import", str(tar), name)
         tar.unlink()
-    return BASE
+    return name
 
 
 RECIPES = Path(__file__).resolve().parent.parent / "deploy" / "images"
@@ -159,7 +161,10 @@ def job_image(podman: Podman, job_type: str, **arguments: str) -> str:
     root = RECIPES.parent.parent
     recipe = RECIPES / f"{job_type}.Containerfile"
     parts = [recipe, *sorted((root / "runner" / "jobtype" / job_type / "engines").glob("*.txt"))]
-    made_of = hashlib.sha256(b"".join(each.read_bytes() for each in parts) + BASE.encode())
+    whole = "apt-get" in recipe.read_text() and arguments.get("ENGINE") != "duckdb"
+    made_of = hashlib.sha256(
+        b"".join(each.read_bytes() for each in parts) + (WHOLE_BASE if whole else BASE).encode()
+    )
     said = "-".join([job_type, *arguments.values()])
     name = f"localhost/control-room/{said}:{made_of.hexdigest()[:12]}"
     if not podman.has(name):
@@ -167,10 +172,10 @@ def job_image(podman: Podman, job_type: str, **arguments: str) -> str:
         # how this machine reaches its registry of packages
         build += [
             f"--volume={each}:{each}:ro"
-            for each in ("/etc/ssl/certs", "/etc/pip.conf")
+            for each in ("/etc/ssl/certs", "/etc/pip.conf", "/etc/apt/apt.conf.d")
             if Path(each).exists()
         ]
-        for key, value in {"BASE": base_image(podman), **arguments}.items():
+        for key, value in {"BASE": base_image(podman, whole=whole), **arguments}.items():
             build.append(f"--build-arg={key}={value}")
-        podman.run(*build, str(root))
+        podman.run(*build, str(root), seconds=1800)
     return name

@@ -22,13 +22,17 @@ from runner.executor.dock import Dock
 from runner.executor.sandbox import NOBODY
 from runner.jobtype.base import Exit, JobType, Place
 from runner.jobtype.code_validation import CodeValidation
+from runner.jobtype.diagram_export import DiagramExport
+from runner.jobtype.kb_catalog import KbCatalog
 from runner.jobtype.spark_etl import SparkEtl
-from runner.model.attempt import Attempt, Code
+from runner.model.attempt import Attempt, Code, Input
 from runner.model.collected import Collected
 from runner.model.outcome import Succeeded
 from runner.model.workspace import Workspace
 from tests.contract.conftest import Recorder, make_attempt
 from tests.unit.code_validation import samples
+from tests.unit.diagram_export import samples as diagrams
+from tests.unit.kb_catalog.papers import pdf
 from tests.unit.spark_etl.conftest import FLIGHTS, FLIGHTS_OUTPUTS, Bench, flights
 
 __all__ = ["flights"]
@@ -84,3 +88,53 @@ async def test_code_is_validated_in_an_image_of_its_recipe(podman: Podman, dock:
     assert {"ruff", "mypy", "bandit", "semgrep"} <= {
         each["tool"]["driver"]["name"] for each in report["runs"]
     }
+
+
+async def test_documents_are_catalogued_in_an_image_of_its_recipe(
+    podman: Podman, dock: Dock, folder: Path
+) -> None:
+    image = await asyncio.to_thread(dev_podman.job_image, podman, "kb_catalog")
+    bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name())
+    _, workspace = bench.lay_out({})
+    papers = {
+        "guide.md": b"# Guide\n\nHow to begin.",
+        "sheet.pdf": pdf("The second paper", title="Sheet"),
+        "page.html": b"<title>Page</title><p>Third",
+    }
+    for name, data in papers.items():
+        (workspace.inputs / name).write_bytes(data)
+    attempt = make_attempt(
+        job_type="kb_catalog", inputs=tuple(Input(name=name, artifact_id="0") for name in papers)
+    )
+    collected, _ = await carried(dock, image, KbCatalog(IMAGE), attempt, workspace)
+
+    assert collected.entries is not None
+    assert {(each.key, each.title, each.problem) for each in collected.entries} == {
+        ("guide.md", "Guide", None),
+        ("sheet.pdf", "Sheet", None),
+        ("page.html", "Page", None),
+    }
+
+
+async def test_a_diagram_is_exported_in_an_image_of_its_recipe(
+    podman: Podman, dock: Dock, folder: Path
+) -> None:
+    image = await asyncio.to_thread(dev_podman.job_image, podman, "diagram_export")
+    bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name())
+    _, workspace = bench.lay_out({})
+    (workspace.inputs / "plan.vsdx").write_bytes(diagrams.plan())
+    attempt = make_attempt(
+        job_type="diagram_export",
+        inputs=(Input(name="plan.vsdx", artifact_id="0"),),
+        params={"reference": True},
+        timeout_seconds=240,
+    )
+    collected, _ = await carried(dock, image, DiagramExport(IMAGE), attempt, workspace)
+
+    # draw.io drew it, and LibreOffice beside it
+    drawn = {f"plan-{page}.{kind}" for page in (1, 2) for kind in ("svg", "png")}
+    assert {each.name.rpartition("/")[2] for each in collected.artifacts} >= {"plan.drawio", *drawn}
+    assert b"CURVED" in (workspace.outputs / "plan-1.svg").read_bytes()
+    (told,) = collected.values["diagrams"]
+    assert told["mended"] == {"labels": 2, "curves": 1}
+    assert any("reference" in each.name for each in collected.artifacts)
