@@ -24,7 +24,7 @@ from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import artifacts, callbacks, entries, figures, jobs, lineage, runs, tables
+from control_room.talks import artifacts, callbacks, catalog, entries, figures, jobs, lineage, runs, tables
 
 T = TypeVar("T")
 
@@ -347,6 +347,49 @@ class AsyncEntries:
         return await self._line.hold(entries.get(entry_id))
 
 
+class AsyncCatalog:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def find(
+        self,
+        words: str | None = None,
+        *,
+        kind: str | None = None,
+        within: str | None = None,
+        layer: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+        classification: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> model.Page[model.CatalogObject]:
+        narrowed = {
+            "q": words,
+            "kind": kind,
+            "in": within,
+            "layer": layer,
+            "owner": owner,
+            "tag": tag,
+            "classification": classification,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return await self._line.hold(catalog.find(narrowed))
+
+    async def get(self, name: str, *, kind: str | None = None) -> model.CatalogObject:
+        return await self._line.hold(catalog.get(name, kind))
+
+    async def describe(self, name: str, **words: Any) -> model.CatalogObject:
+        return await self._line.hold(catalog.describe(name, words))
+
+    async def sync(self) -> model.Taken:
+        return await self._line.hold(catalog.sync())
+
+    async def ingest(self, document: Mapping[str, Any]) -> model.Taken:
+        return await self._line.hold(catalog.ingest(document))
+
+
 class AsyncEndpoints:
     def __init__(self, line: _Line) -> None:
         self._line = line
@@ -426,6 +469,7 @@ class AsyncClient:
         self.lineage = AsyncLineage(self._line)
         self.tables = AsyncTables(self._line)
         self.entries = AsyncEntries(self._line)
+        self.catalog = AsyncCatalog(self._line)
         self.endpoints = AsyncEndpoints(self._line)
         self.deliveries = AsyncDeliveries(self._line)
 

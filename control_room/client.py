@@ -25,7 +25,7 @@ from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import artifacts, callbacks, entries, figures, jobs, lineage, runs, tables
+from control_room.talks import artifacts, callbacks, catalog, entries, figures, jobs, lineage, runs, tables
 
 T = TypeVar("T")
 
@@ -342,6 +342,49 @@ class Entries:
         return self._line.hold(entries.get(entry_id))
 
 
+class Catalog:
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def find(
+        self,
+        words: str | None = None,
+        *,
+        kind: str | None = None,
+        within: str | None = None,
+        layer: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+        classification: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> model.Page[model.CatalogObject]:
+        narrowed = {
+            "q": words,
+            "kind": kind,
+            "in": within,
+            "layer": layer,
+            "owner": owner,
+            "tag": tag,
+            "classification": classification,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return self._line.hold(catalog.find(narrowed))
+
+    def get(self, name: str, *, kind: str | None = None) -> model.CatalogObject:
+        return self._line.hold(catalog.get(name, kind))
+
+    def describe(self, name: str, **words: Any) -> model.CatalogObject:
+        return self._line.hold(catalog.describe(name, words))
+
+    def sync(self) -> model.Taken:
+        return self._line.hold(catalog.sync())
+
+    def ingest(self, document: Mapping[str, Any]) -> model.Taken:
+        return self._line.hold(catalog.ingest(document))
+
+
 class Endpoints:
     def __init__(self, line: _Line) -> None:
         self._line = line
@@ -419,6 +462,7 @@ class Client:
         self.lineage = Lineage(self._line)
         self.tables = Tables(self._line)
         self.entries = Entries(self._line)
+        self.catalog = Catalog(self._line)
         self.endpoints = Endpoints(self._line)
         self.deliveries = Deliveries(self._line)
 

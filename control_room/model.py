@@ -429,6 +429,34 @@ class Entry(Word):
     published_by_run: int | None = None
 
 
+class CatalogObject(Word):
+    object_id: int
+    kind: str
+    name: str
+    path: list[str] = Field(default_factory=list)
+    type: str | None = None
+    layer: str | None = None
+    owner: str | None = None
+    comment: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+    classification: str = "internal"
+    rank: float | None = None
+    node: str | None = None
+    row_count: int | None = None
+    columns: list[JsonObject] = Field(default_factory=list)
+    gone_at: datetime | None = None
+
+
+class Taken(Word):
+    """What a sync or an ingest has seen, changed, and found gone."""
+
+    catalogs: dict[str, JsonObject] = Field(default_factory=dict)
+    catalog: str | None = None
+    seen: int = 0
+    changed: int = 0
+    gone: int = 0
+
+
 class Endpoint(Word):
     endpoint_id: str
     url: str

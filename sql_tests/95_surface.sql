@@ -87,19 +87,37 @@ $q$, $list$
     callback.refuse_early_delete() | app_owner
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
     callback.wants_progress(uuid, bigint) | app_owner | app_system
+    catalog.classify(uuid, text[]) | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
     catalog.drop_staging(text) | app_system
     catalog.entry_columns() | app_system
+    catalog.find_object(uuid, text[], catalog.object_kind) | app_owner | authenticated app_system
     catalog.forbidden_flows(uuid) | app_owner | authenticated
+    catalog.full_name(text[]) | app_owner | authenticated app_system
+    catalog.guard_layers(uuid) | app_system
+    catalog.ingest(uuid, jsonb) | app_system
+    catalog.ingested(jsonb) | app_system
+    catalog.is_time(text) | app_system
+    catalog.key_of(catalog.object_kind, text[]) | app_owner | authenticated app_system
+    catalog.name_of(uuid, text, text) | app_system
+    catalog.of_odoo(jsonb) | app_system
     catalog.open_layers(text) | app_system
     catalog.open_staging(text, jsonb) | app_system
+    catalog.parts_of(text, text) | app_owner | authenticated app_system
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
     catalog.publish_entries(uuid, text, text, text, bigint) | app_system
+    catalog.readers(text, text) | app_system
     catalog.refresh_target(uuid, jsonb, bigint) | app_system
     catalog.schema_of(text, text) | app_system | authenticated
     catalog.stage_input(text, text, text, text) | app_system
+    catalog.sync(uuid) | app_system
+    catalog.sync_layers(uuid, text, text, text) | app_system
+    catalog.sync_target(uuid, text) | app_system
+    catalog.table_type(text) | app_system
+    catalog.take_in(uuid, text[], catalog.seen[]) | app_system
     catalog.tenant_word(uuid) | app_system
+    catalog.words_of(uuid, text[], text, text, jsonb) | app_owner | app_system
     door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
     door.attempt_artifact(jsonb) | app_system definer | anon
@@ -109,6 +127,8 @@ $q$, $list$
     door.backfill_job(jsonb) | app_owner definer | authenticated
     door.cancel_backfill(jsonb) | app_owner definer | authenticated
     door.cancel_run(jsonb) | app_owner definer | authenticated
+    door.catalog_ingest(jsonb) | app_system definer | authenticated
+    door.catalog_sync(jsonb) | app_system definer | authenticated
     door.check(tenancy.membership, jsonb) | app_owner
     door.check_bytes(jsonb) | app_system definer | anon
     door.check_description(jsonb, text) | app_owner
@@ -120,6 +140,7 @@ $q$, $list$
     door.delete_artifact(jsonb) | app_owner definer | authenticated
     door.delete_endpoint(jsonb) | app_owner definer | authenticated
     door.delete_job(jsonb) | app_owner definer | authenticated
+    door.describe_object(jsonb) | app_system definer | authenticated
     door.disallow_network(jsonb) | app_owner definer | authenticated
     door.endpoint_form(callback.endpoints) | app_owner
     door.enter(tenancy.membership, jsonb, bigint) | app_owner
@@ -142,8 +163,10 @@ $q$, $list$
     door.list_events(jsonb) | app_owner definer | authenticated
     door.list_jobs(jsonb) | app_owner definer | authenticated
     door.list_networks(jsonb) | app_owner definer | authenticated
+    door.list_objects(jsonb) | app_system definer | authenticated
     door.list_runs(jsonb) | app_owner definer | authenticated
     door.list_tokens(jsonb) | app_owner definer | authenticated
+    door.object(catalog.objects) | app_system | authenticated
     door.pause_job(jsonb, boolean) | app_owner definer | authenticated
     door.platform_add_member(jsonb) | app_system definer | service_role
     door.platform_allow_callbacks(jsonb) | app_system definer | service_role
@@ -269,6 +292,8 @@ $q$, $list$
     public.backfill_job(jsonb) | app_owner | authenticated
     public.cancel_backfill(jsonb) | app_owner | authenticated
     public.cancel_run(jsonb) | app_owner | authenticated
+    public.catalog_ingest(jsonb) | app_owner | authenticated
+    public.catalog_sync(jsonb) | app_owner | authenticated
     public.check_bytes(jsonb) | app_owner | anon
     public.column_lineage(text, integer, text, timestamp with time zone) | app_owner | authenticated
     public.complete_artifact(jsonb) | app_owner | authenticated
@@ -279,6 +304,7 @@ $q$, $list$
     public.delete_artifact(jsonb) | app_owner | authenticated
     public.delete_endpoint(jsonb) | app_owner | authenticated
     public.delete_job(jsonb) | app_owner | authenticated
+    public.describe_object(jsonb) | app_owner | authenticated
     public.disallow_network(jsonb) | app_owner | authenticated
     public.exchange_token(jsonb) | app_owner | anon
     public.get_artifact(jsonb) | app_owner | authenticated
@@ -286,6 +312,7 @@ $q$, $list$
     public.get_endpoint(jsonb) | app_owner | authenticated
     public.get_entry(jsonb) | app_owner | authenticated
     public.get_job(jsonb) | app_owner | authenticated
+    public.get_object(jsonb) | app_owner | authenticated
     public.get_run(jsonb) | app_owner | authenticated
     public.health(jsonb) | app_owner | anon authenticated service_role
     public.job_schedule(jsonb) | app_owner | authenticated
@@ -306,6 +333,7 @@ $q$, $list$
     public.list_jobs(jsonb) | app_owner | authenticated
     public.list_layer_rules(jsonb) | app_owner | authenticated
     public.list_networks(jsonb) | app_owner | authenticated
+    public.list_objects(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
     public.pause_job(jsonb) | app_owner | authenticated
@@ -493,6 +521,7 @@ $q$, $list$
     table catalog.entries | app_owner | app_system delete insert select update; authenticated select
     table catalog.target_tables | app_owner | app_system insert select update; authenticated select
     table catalog.layer_rules | app_owner | authenticated select
+    table catalog.objects | app_owner | app_system insert select update; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
     table job.job_types | app_owner | app_system select; authenticated select
     table job.jobs | app_owner | app_system select; authenticated select
@@ -619,6 +648,9 @@ $q$, $list$
     catalog.target_tables | select | authenticated | members see their targets' tables | own tenant
     catalog.layer_rules | all | app_owner | doors keep the caller's layer rules | claimed tenant
     catalog.layer_rules | select | authenticated | members see their layer rules | own tenant
+    catalog.objects | all | app_system | the worker keeps the catalog | all
+    catalog.objects | select | app_owner | doors see the caller's catalog | claimed tenant
+    catalog.objects | select | authenticated | members see their catalog | own tenant
     ground.error_codes | select | public | everyone reads the error list | all
     job.job_types | select | public | everyone sees the job types | all
     job.jobs | all | app_owner | doors keep the caller's jobs | claimed tenant

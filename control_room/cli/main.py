@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from control_room.cli import artifacts, callbacks, figures, jobs, kb, lineage, run, runs
+from control_room.cli import artifacts, callbacks, catalog, figures, jobs, kb, lineage, run, runs
 from control_room.cli.desk import EXIT_INTERRUPTED, EXIT_UNREACHABLE, EXIT_USAGE, Desk, exit_code
 from control_room.errors import ControlRoomError
 
@@ -32,6 +32,7 @@ app.command("run", epilog=EPILOG)(run.run)
 app.add_typer(runs.app, name="runs", help="See runs, their logs, and stop them.")
 app.add_typer(jobs.app, name="jobs", help="See jobs: definitions that are run again and again.")
 app.add_typer(artifacts.app, name="artifacts", help="Put, get and list files.")
+app.add_typer(catalog.app, name="catalog", help="Find tables, columns and files; say what they are.")
 app.add_typer(kb.app, name="kb", help="Find what knowledge bases hold.")
 app.add_typer(lineage.app, name="lineage", help="What came from what.")
 app.add_typer(callbacks.app, name="callbacks", help="What was announced, to whom, and what became of it.")

@@ -17,8 +17,7 @@ create table catalog.assets (
     name text not null,
     columns jsonb not null default '[]',
     row_count bigint,
-    classification text not null default 'internal' check (classification in ('internal', 'confidential')),
-    comment text,
+    classification text not null default 'internal' check (classification in ('internal', 'confidential')),  -- who reads the rows: see catalog.classify
     published_by_run bigint,
     published_at timestamptz,
     created_at timestamptz not null default clock_timestamp(),
@@ -133,6 +132,13 @@ end
 $$;
 revoke all on function catalog.drop_staging(text) from public;
 
+-- Who reads the rows of a layer's table, as a policy says it.
+create function catalog.readers(p_layer text, p_classification text)
+returns text language sql immutable set search_path = '' as $$
+    select 'tenant_id = (select tenancy.tenant_id())' || case when p_layer = 'gold' and p_classification = 'internal' then '' else ' and (select tenancy.role()) >= ''operator''' end
+$$;
+revoke all on function catalog.readers(text, text) from public;
+
 -- Staging -> layer table, inside the settling transaction. Overwrite may change the columns; append may not.
 create function catalog.publish(p_tenant uuid, p_slug text, p_staging text, p_layer text, p_table text, p_mode text, p_run bigint)
 returns bigint language plpgsql set search_path = '' as $$
@@ -143,7 +149,9 @@ declare
     v_columns jsonb := catalog.columns_of(v_from);
     v_names text := (select string_agg(quote_ident(c ->> 'name'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord));
     v_rows bigint;
+    v_is_new boolean := false;
 begin
+    perform pg_advisory_xact_lock_shared(hashtextextended('catalog ' || p_tenant || ' main', 0));  -- before the table's: who holds it alone waits for no table
     perform pg_advisory_xact_lock(hashtextextended(v_schema || '.' || p_table, 0));
     if v_to is not null and catalog.columns_of(v_to) <> v_columns then
         if p_mode = 'append' then
@@ -153,15 +161,16 @@ begin
         v_to := null;
     end if;
     if v_to is null then
+        v_is_new := true;
         execute format('create table %I.%I (%s, tenant_id uuid not null default %L check (tenant_id = %L))', v_schema, p_table,
             (select string_agg(format('%I %s', c ->> 'name', c ->> 'type'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord)),
             p_tenant, p_tenant);
         execute format('alter table %I.%I enable row level security', v_schema, p_table);
         execute format('alter table %I.%I force row level security', v_schema, p_table);
         execute format('create policy "the worker publishes" on %I.%I for all to app_system using (true) with check (true)', v_schema, p_table);
-        execute format('create policy %I on %I.%I for select to authenticated using (tenant_id = (select tenancy.tenant_id())%s)',
-            case p_layer when 'gold' then 'members read gold' else 'operators read ' || p_layer end, v_schema, p_table,
-            case p_layer when 'gold' then '' else ' and (select tenancy.role()) >= ''operator''' end);
+        execute format('create policy %I on %I.%I for select to authenticated using (%s)',
+            case p_layer when 'gold' then 'members read gold' else 'operators read ' || p_layer end, v_schema, p_table, catalog.readers(p_layer, coalesce(
+                (select a.classification from catalog.assets a where a.tenant_id = p_tenant and a.layer = p_layer::catalog.layer and a.name = p_table), 'internal')));
         execute format('grant select on %I.%I to authenticated', v_schema, p_table);
     elsif p_mode = 'overwrite' then
         execute format('delete from %I.%I where true', v_schema, p_table);
@@ -174,6 +183,9 @@ begin
     on conflict (tenant_id, layer, name) do update
     set columns = excluded.columns, published_by_run = excluded.published_by_run, published_at = excluded.published_at,
         row_count = case p_mode when 'append' then coalesce(a.row_count, 0) + v_rows else v_rows end;
+    if v_is_new then
+        perform catalog.sync_layers(p_tenant, p_slug, p_layer, p_table);
+    end if;
     return v_rows;
 end
 $$;

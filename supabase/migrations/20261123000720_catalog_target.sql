@@ -88,6 +88,7 @@ begin
     where j.tenant_id = p_tenant and j.name = 'catalog/' || (p ->> 'target') and e.tenant_id = p_tenant and e.job_id = j.id and e.deleted_at is null
       and (e.dst = any (v_changed)
            or not exists (select from catalog.target_tables t where t.tenant_id = p_tenant and t.dataset_id = e.dst and t.gone_at is null));
+    perform catalog.sync_target(p_tenant, p ->> 'target');
     return v_seen;
 end
 $$;

@@ -217,7 +217,11 @@ begin
         end if;
     end if;
     for x in select * from jsonb_array_elements(case o ->> 'state' when 'SUCCEEDED' then coalesce(o -> 'catalog', '[]') else '[]' end) loop
-        perform catalog.refresh_target(a.tenant_id, x, a.run_id);
+        if x ?| array['models', 'schemas'] then
+            perform catalog.ingest(a.tenant_id, x);
+        else
+            perform catalog.refresh_target(a.tenant_id, x, a.run_id);
+        end if;
     end loop;
     for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
         perform artifact.judge(a.tenant_id, (x ->> 'artifact_id')::uuid, (x ->> 'version')::integer, x ->> 'verdict',

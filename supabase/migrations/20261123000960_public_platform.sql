@@ -231,6 +231,7 @@ begin
     v_id := tenancy.create_tenant(p ->> 'slug', p ->> 'name');
     insert into queue.slots (tenant_id) values (v_id);
     perform catalog.open_layers(p ->> 'slug');
+    perform catalog.sync(v_id);
     perform audit.append(v_id, 'tenant.create', 'tenant', p ->> 'slug');
     perform ground.answer_status(201);
     return jsonb_build_object('tenant_id', v_id, 'slug', p ->> 'slug');

@@ -35,8 +35,10 @@ select d.id as dataset_id, d.tenant_id, d.namespace, d.name, 'dataset:' || d.nam
 create view public.lineage_edges with (security_invoker = true) as
 select e.id as edge_id, e.tenant_id, e.src, e.dst, e.job_id, e.method, e.run_id, e.created_at, e.deleted_at from lineage.edges e;
 create view public.assets with (security_invoker = true) as
-select c.id as asset_id, c.tenant_id, c.layer, c.schema_name, c.name, c.columns, c.row_count, c.classification, c.comment, c.published_by_run, c.published_at
-from catalog.assets c;
+select c.id as asset_id, c.tenant_id, c.layer, c.schema_name, c.name, c.columns, c.row_count, c.classification, coalesce(o.comment, o.source_comment) as comment,
+       c.published_by_run, c.published_at
+from catalog.assets c
+left join catalog.objects o on o.tenant_id = c.tenant_id and o.key = catalog.key_of('table', array['main', c.layer::text, c.name]);
 create view public.target_tables with (security_invoker = true) as
 select t.id as table_id, t.tenant_id, t.target, t.schema_name, t.name, t.kind, t.columns, t.comment, t.row_estimate, t.dataset_id, t.seen_by_run, t.seen_at,
        t.gone_at

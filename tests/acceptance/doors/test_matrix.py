@@ -87,6 +87,16 @@ MATRIX = [
     Door("POST /lineage/retire", 403, 403, 404, 404, lambda _: {"job": "job:no:where", "reason": "x"}),
     Door("GET /catalog/tables", 200, 200, 200, 200),
     Door("GET /catalog/tables/{layer}/{table}", 404, 404, 404, 404),
+    Door("GET /catalog/catalogs", 200, 200, 200, 200),
+    Door("GET /catalog/schemas?in=main", 200, 200, 200, 200),
+    Door("GET /catalog/columns", 200, 200, 200, 200),
+    Door("GET /catalog/volumes", 200, 200, 200, 200),
+    Door("GET /catalog/objects?q=orders", 200, 200, 200, 200),
+    Door("GET /catalog/objects/{object}", 200, 200, 200, 200),
+    Door("PATCH /catalog/objects/{object}", 403, 200, 200, 200, lambda _: {"comment": "what is shown"}),
+    Door("PATCH /catalog/objects/{object}", 403, 403, 200, 200, lambda _: {"owner": "us"}),
+    Door("POST /catalog/sync", 403, 200, 200, 200),
+    Door("POST /catalog/ingest", 403, 200, 200, 200, lambda _: {"catalog": "erp", "models": []}),
     Door("GET /catalog/entries", 200, 200, 200, 200),
     Door("GET /catalog/entries?q=parcels", 200, 200, 200, 200),
     Door("GET /catalog/entries/{entry_id}", 404, 404, 404, 404),
@@ -149,6 +159,8 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
         "layer": lambda: "gold",
         "table": lambda: "no_such",
         "name": lambda: "book",
+        # each has gold of his own
+        "object": lambda: "main.gold",
         "entry_id": lambda: 987654321,
     }
 

@@ -405,6 +405,46 @@ def test_what_was_looked_for_is_shown_where_it_stands(stub: Any, control_room: C
     assert "run 3" in shown.out
 
 
+def test_the_catalog_is_found_shown_described_and_told(
+    stub: Any, control_room: Callable[..., Ended], tmp_path: Path
+) -> None:
+    table = {
+        "object_id": 7,
+        "kind": "table",
+        "name": "main.gold.orders",
+        "comment": "late ones",
+        "type": "VIEW",
+    }
+    column = {
+        "name": "total",
+        "type": "numeric",
+        "nullable": True,
+        "classification": "internal",
+        "comment": None,
+    }
+    stub.on("GET", "/catalog/objects", {"items": [table], "next": None})
+    stub.on("GET", "/catalog/objects/main.gold.orders", {**table, "row_count": 3, "columns": [column]})
+    stub.on("PATCH", "/catalog/objects/main.gold.orders", table)
+    stub.on("POST", "/catalog/ingest", {"catalog": "erp", "seen": 3, "changed": 2, "gone": 1})
+    document = tmp_path / "erp.json"
+    document.write_text('{"catalog": "erp", "models": []}')
+
+    listed = control_room("catalog", "find", "late", "--in", "main.gold")
+    shown = control_room("catalog", "show", "main.gold.orders")
+    said = control_room("catalog", "describe", "main.gold.orders", "--comment", "", "--tag", "a=b")
+    told = control_room("catalog", "ingest", str(document))
+
+    assert [it.code for it in (listed, shown, said, told)] == [0, 0, 0, 0]
+    assert "late ones" in listed.out
+    assert "3 rows" in shown.out
+    assert "numeric" in shown.out
+    asked = stub.asked("PATCH", "/catalog/objects/main.gold.orders")[0].json
+    assert asked == {"comment": None, "tags": {"a": "b"}}
+    assert control_room("catalog", "describe", "main.gold.orders").code == 2
+    document.write_text("[]")
+    assert control_room("catalog", "ingest", str(document)).code == 2
+
+
 NODE = "dataset:control-room://acme:"
 
 

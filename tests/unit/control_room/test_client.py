@@ -285,3 +285,20 @@ def test_entries_are_found_by_words_and_read_whole(stub: Any, blocking: Client) 
 
     assert stub.seen[0].query == {"q": "x", "collection": "handbook", "limit": "50"}
     assert (page.next, entry.body) == ("50", "x y")
+
+
+def test_objects_of_the_catalog_are_found_shown_and_described(stub: Any, blocking: Client) -> None:
+    found = {"object_id": 7, "kind": "table", "name": "main.gold.orders"}
+    odd = "/catalog/objects/erp.models.%60account.move%60"
+    stub.on("GET", "/catalog/objects", {"items": [found], "next": "0.5:7"})
+    stub.on("GET", odd, found).on("PATCH", odd, found)
+    stub.on("POST", "/catalog/sync", {"catalogs": {"main": {"seen": 3, "changed": 1, "gone": 0}}})
+
+    page = blocking.catalog.find("late orders", kind="table", within="main.gold", limit=5)
+    blocking.catalog.get("erp.models.`account.move`")
+    blocking.catalog.describe("erp.models.`account.move`", comment=None, owner="us")
+
+    assert stub.seen[0].query == {"q": "late orders", "kind": "table", "in": "main.gold", "limit": "5"}
+    assert (page.next, page.items[0].name) == ("0.5:7", "main.gold.orders")
+    assert stub.seen[2].json == {"comment": None, "owner": "us"}
+    assert blocking.catalog.sync().catalogs["main"]["changed"] == 1

@@ -39,6 +39,15 @@ import { route as lineageViolations } from "./lineage/lineage_violations.ts";
 import { route as listLayerRules } from "./lineage/list_layer_rules.ts";
 import { route as retireLineage } from "./lineage/retire_lineage.ts";
 import { route as setLayerRules } from "./lineage/set_layer_rules.ts";
+import { route as describeObject } from "./catalog/describe_object.ts";
+import { route as getObject } from "./catalog/get_object.ts";
+import { route as ingestCatalog } from "./catalog/ingest_catalog.ts";
+import { route as listCatalogs } from "./catalog/list_catalogs.ts";
+import { route as listColumns } from "./catalog/list_columns.ts";
+import { route as listObjects } from "./catalog/list_objects.ts";
+import { route as listSchemas } from "./catalog/list_schemas.ts";
+import { route as listVolumes } from "./catalog/list_volumes.ts";
+import { route as syncCatalog } from "./catalog/sync_catalog.ts";
 import { route as getEntry } from "./catalog/get_entry.ts";
 import { route as listEntries } from "./catalog/list_entries.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
@@ -115,6 +124,15 @@ export const routes: readonly Route[] = [
   listLayerRules,
   retireLineage,
   setLayerRules,
+  listCatalogs,
+  listSchemas,
+  listColumns,
+  listVolumes,
+  listObjects,
+  getObject,
+  describeObject,
+  syncCatalog,
+  ingestCatalog,
   getEntry,
   listEntries,
   listTables,

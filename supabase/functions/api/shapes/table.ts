@@ -2,6 +2,7 @@ import { Schema } from "../../_shared/schema.ts";
 import { Artifact, ArtifactVersion } from "./artifacts.ts";
 import { AuditEntry, AuditVerdict } from "./audit.ts";
 import { Delivery, Endpoint, Event, Network, Replay } from "./callbacks.ts";
+import { CatalogDocument, CatalogObject } from "./catalog.ts";
 import { Failure } from "./errors.ts";
 import { Backfill, BackfillOrder, Clock, Job, Paused } from "./jobs.ts";
 import {
@@ -60,6 +61,8 @@ export const shapes = {
   Repair,
   BackfillOrder,
   Backfill,
+  CatalogObject,
+  CatalogDocument,
   Thing,
 } as const satisfies Record<string, Schema>;
 

@@ -1,0 +1,104 @@
+"""`control-room catalog`."""
+
+from __future__ import annotations
+
+import json as words
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from control_room.cli.desk import Desk, Json, Limit, Usage
+from control_room.view import catalog as view
+
+app = typer.Typer(no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="main.gold.orders; erp.models.`account.move`.")]
+
+
+@app.command()
+def find(
+    *,
+    text: Annotated[
+        str | None, typer.Argument(metavar="[WORDS]", help='"a phrase", or, -without; the last may be cut.')
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="catalog, schema, table, volume or column.")] = None,
+    within: Annotated[str | None, typer.Option("--in", help="Only below this object.")] = None,
+    layer: Annotated[str | None, typer.Option(help="bronze, silver or gold.")] = None,
+    tag: Annotated[str | None, typer.Option(help="name, or name=text.")] = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """Find what is in the catalog, by words or by place."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.catalog.find(text, kind=kind, within=within, layer=layer, tag=tag, limit=limit)
+    desk.show_page(page, view.found(page.items))
+
+
+@app.command()
+def show(name: Name, json: Json = False) -> None:
+    """Show an object with all that is known of it."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.catalog.get(name)
+    desk.show(found, view.whole(found))
+
+
+@app.command()
+def describe(
+    name: Name,
+    *,
+    comment: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="NAME=TEXT; all of its tags.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Whose it is (admins).")] = None,
+    classification: Annotated[
+        str | None, typer.Option("--class", help="internal or confidential (admins).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what an object is; an empty text takes a word back."""
+    said: dict[str, Any] = {
+        key: value or None
+        for key, value in (("comment", comment), ("owner", owner), ("classification", classification))
+        if value is not None
+    }
+    if tag is not None:
+        if any("=" not in each for each in tag):
+            raise Usage("a tag is NAME=TEXT")
+        said["tags"] = dict(each.split("=", 1) for each in tag)
+    if not said:
+        raise Usage("say something: --comment, --tag, --owner, --class")
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.catalog.describe(name, **said)
+    desk.show(found, view.whole(found))
+
+
+@app.command()
+def sync(json: Json = False) -> None:
+    """Bring the catalog up to date with the database."""
+    desk = Desk(json)
+    with desk.client() as client:
+        taken = client.catalog.sync()
+    desk.show(taken, view.taken(taken))
+
+
+@app.command()
+def ingest(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON: {catalog, schemas} or {catalog, models}.")
+    ],
+    json: Json = False,
+) -> None:
+    """Take what another system tells of itself."""
+    desk = Desk(json)
+    try:
+        document = words.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise Usage(f"{file}: {error}") from error
+    if not isinstance(document, dict):
+        raise Usage(f"{file}: a JSON object is expected")
+    with desk.client() as client:
+        taken = client.catalog.ingest(document)
+    desk.show(taken, view.taken(taken))

@@ -1,0 +1,42 @@
+"""The catalog: what is where, found by words or by its place; what people say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from control_room.model import CatalogObject, Page, Taken
+from control_room.talk import Ask, Talk, ask_word, query
+
+
+def find(narrowed: Mapping[str, Any]) -> Talk[Page[CatalogObject]]:
+    """With words best first, else by their place."""
+    asked = query(**narrowed)
+    return (
+        yield from ask_word(Page[CatalogObject], Ask("GET", "/catalog/objects", query=asked, repeatable=True))
+    )
+
+
+def get(name: str, kind: str | None = None) -> Talk[CatalogObject]:
+    """All that is known of an object. Raises ApiError OBJECT_NOT_FOUND."""
+    asked = Ask("GET", _path(name), query=query(kind=kind), repeatable=True)
+    return (yield from ask_word(CatalogObject, asked))
+
+
+def describe(name: str, words: Mapping[str, Any]) -> Talk[CatalogObject]:
+    """Operators say comment and tags, admins owner and classification too; None takes a word back."""
+    return (yield from ask_word(CatalogObject, Ask("PATCH", _path(name), body=dict(words), repeatable=True)))
+
+
+def sync() -> Talk[Taken]:
+    return (yield from ask_word(Taken, Ask("POST", "/catalog/sync", body={}, repeatable=True)))
+
+
+def ingest(document: Mapping[str, Any]) -> Talk[Taken]:
+    """One whole catalog, as another system tells of itself. Raises ApiError FIELD_INVALID with the place."""
+    return (yield from ask_word(Taken, Ask("POST", "/catalog/ingest", body=dict(document), repeatable=True)))
+
+
+def _path(name: str) -> str:
+    return f"/catalog/objects/{quote(name, safe='')}"
