@@ -54,6 +54,9 @@ select tests.as('north.operator', $$ public.lineage_ingest('{"eventTime": "2026-
     "inputs": [{"namespace": "n", "name": "a"}], "outputs": [{"namespace": "n", "name": "b"}]}') $$);
 select is(tests.audited('north.admin', $$ public.retire_lineage('{"job": "job:n:wrong", "reason": "it was wrong"}') $$), 'north north.admin admin lineage.retire edges', 'retiring of it');
 select is(tests.audited('north.admin', $$ public.set_layer_rules('{"rules": []}') $$), 'north north.admin admin catalog.set_layer_rules tenant', 'rules for the layers');
+select is(tests.audited('north.operator', $$ public.catalog_sync('{}') $$), 'north north.operator operator catalog.sync tenant', 'bringing the catalog up to date');
+select is(tests.audited('north.operator', $$ public.catalog_ingest('{"catalog": "erp", "models": []}') $$), 'north north.operator operator catalog.ingest catalog', 'telling of another system');
+select is(tests.audited('north.operator', $$ public.describe_object('{"name": "erp", "comment": "x"}') $$), 'north north.operator operator catalog.describe catalog', 'saying what something is');
 select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.admin admin artifact.delete artifact', 'deleting it');
 select is(tests.audited('north.admin', $$ public.create_endpoint('{"url": "https://x.example"}') $$), 'north north.admin admin endpoint.create endpoint', 'making an endpoint');
 select (select id from callback.endpoints) as endpoint \gset
