@@ -80,7 +80,7 @@ select is(:'generated'::jsonb #> '{claim,params}', '{"round": 1, "target": {"job
 select is(:'generated'::jsonb #>> '{claim,spec}', tests.submission() ->> 'spec', 'and the spec');
 select is((tests.payload(:run, 'execute')).code, null, 'what was written is not for execution yet');
 select tests.validate(true) as validated \gset
-select is(:'validated'::jsonb #> '{claim,code}', (select jsonb_build_object('artifact_id', w.artifact_id, 'version', 1, 'sha256', repeat('a', 64)) from artifact.versions w where w.run_id = :run and w.sha256 = repeat('a', 64)), 'the second validates the version that the first has made');
+select is(:'validated'::jsonb #> '{claim,code}', (select jsonb_build_object('artifact_id', w.artifact_id, 'artifact_name', format('runs/%s/code', :run), 'version', 1, 'sha256', repeat('a', 64)) from artifact.versions w where w.run_id = :run and w.sha256 = repeat('a', 64)), 'the second validates the version that the first has made, by its name');
 select is(:'validated'::jsonb #> '{claim,params}', '{"tests": "off"}', 'as the run asks for');
 select tests.claim_any() as claim \gset
 select is(:'claim'::jsonb ->> 'task_key', 'execute', 'what passed is executed');

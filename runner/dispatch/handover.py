@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.dispatch import entries
-from runner.jobtype import harvest
+from runner.jobtype import harvest, naming
 from runner.jobtype.base import Exit, JobType
 from runner.model.attempt import Attempt
 from runner.model.collected import ArtifactFile, Collected, Column, Entry, TableFile
@@ -100,7 +100,7 @@ class Handover:
             artifacts=artifacts,
             tables=tables,
             entries=staged,
-            lineage=(*outcome.lineage, *collected.lineage),
+            lineage=naming.with_code(attempt, (*outcome.lineage, *collected.lineage)),
             catalog=(*outcome.catalog, *collected.catalog),
             values={**outcome.values, **collected.values, **values},
         )

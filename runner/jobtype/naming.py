@@ -7,9 +7,11 @@ control-room://<tenant>/runs/<run>      files of one run that are neither: they 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from runner.lineage.openlineage import Dataset, Job
+from runner.lineage.openlineage import Dataset, Job, JsonObject
 from runner.model.attempt import Attempt, Input, Output
 
 
@@ -38,6 +40,24 @@ def made_artifact(attempt: Attempt, name: str) -> Dataset:
 def job(attempt: Attempt) -> Job:
     """Whose lineage it is."""
     return Job(namespace(attempt), attempt.name or attempt.task_key, attempt.run_id, attempt.number)
+
+
+def task(attempt: Attempt) -> Job:
+    """Whose it is where a task of the job makes what another one uses."""
+    return replace(job(attempt), part=attempt.task_key)
+
+
+def with_code(attempt: Attempt, events: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
+    """The same events, where the code is an artifact: it is among what the job has read for all it wrote."""
+    if attempt.code is None or attempt.code.artifact_name is None:
+        return tuple(events)
+    code, own = artifact(attempt, attempt.code.artifact_name).form(), job(attempt).form()
+    return tuple(
+        {**each, "inputs": [*each.get("inputs", ()), code]}
+        if each.get("job") == own and each.get("outputs") and code not in each.get("inputs", ())
+        else each
+        for each in events
+    )
 
 
 def of_input(attempt: Attempt, each: Input) -> Dataset:

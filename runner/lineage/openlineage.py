@@ -46,12 +46,18 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Job:
-    """Whose lineage it is: the job's name, the run and the attempt it belongs to."""
+    """Whose lineage it is: the job's name, the run and the attempt it belongs to. `part`: what only a task of
+    the job did, under the job's name and its own."""
 
     namespace: str
     name: str
     run_id: int
     attempt: int = 1
+    part: str = ""
+
+    def form(self) -> JsonObject:
+        """As an event names it."""
+        return {"namespace": self.namespace, "name": f"{self.name}.{self.part}" if self.part else self.name}
 
     @property
     def parent_id(self) -> str:
@@ -138,7 +144,7 @@ def assemble(
         "eventTime": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "eventType": event_type,
         "run": {"runId": job.child_id(output), "facets": {"parent": parent, "control_room": ours}},
-        "job": {"namespace": job.namespace, "name": job.name},
+        "job": job.form(),
         "inputs": [dataset.form() for dataset in inputs],
         "outputs": [{**output.form(), "facets": facets}],
         "producer": PRODUCER,

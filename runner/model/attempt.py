@@ -22,10 +22,11 @@ class Key(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Code:
     """The user's code: literal files (name to text), or an artifact to fetch. Never both. `sha256`: of the
-    bytes that were judged; others are not to be run."""
+    bytes that were judged; others are not to be run. `artifact_name` is what lineage speaks of."""
 
     files: dict[str, str] | None = None
     artifact_id: str | None = None
+    artifact_name: str | None = None
     sha256: str | None = None
 
 

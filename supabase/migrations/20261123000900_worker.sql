@@ -48,7 +48,7 @@ begin
     select json_build_object(  -- json: text that is written once; as jsonb it would be sorted, packed and written again
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
         'task_key', c.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', c.job_type, 'engine', c.engine,
-        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', coalesce(p.spec, w.spec), 'code', coalesce(p.code, w.code), 'params', p.params,
+        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', coalesce(p.spec, w.spec), 'code', v.code, 'params', p.params,
         'inputs', case when p.inputs = '[]' then p.inputs else  -- with the artifacts' names, which lineage speaks of
             (select jsonb_agg(i || coalesce(jsonb_build_object('artifact_name', a.name), '{}') order by ord)
              from jsonb_array_elements(p.inputs) with ordinality x (i, ord)
@@ -68,6 +68,9 @@ begin
     cross join lateral (select x.* from queue.payloads x where x.tenant_id = c.tenant_id and x.task_run_id = c.task_run_id limit 1) p
     left join lateral (select x.spec, x.code from queue.payloads x  -- an iteration has its for_each task's
                        where x.tenant_id = c.tenant_id and x.task_run_id = p.code_of limit 1) w on true
+    cross join lateral (select case when x.code ? 'artifact_id'  -- with its name, as inputs
+            then x.code || jsonb_build_object('artifact_name', (select a.name from artifact.artifacts a where a.tenant_id = c.tenant_id and a.id = (x.code ->> 'artifact_id')::uuid))
+            else x.code end as code from (select coalesce(p.code, w.code) as code offset 0) x) v
     cross join lateral (select x.* from queue.runs x where x.tenant_id = c.tenant_id and x.id = c.run_id limit 1) r
     join tenancy.tenants n on n.id = c.tenant_id
     join tenancy.limits l on l.tenant_id = c.tenant_id

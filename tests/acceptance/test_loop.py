@@ -1,23 +1,31 @@
 """The heart of it, on a real stack: a spec goes in, the Continue CLI writes code, Control Room validates it, the
-runner executes it, and tables, lineage, artifacts and a signed callback come out. The model is scripted; nothing
-else is."""
+runner executes it, and tables, lineage, artifacts and a signed callback come out. The model is scripted.
+
+Every day the CLI's double writes (`dev.model.cn`) and ruff alone validates; `--with continue` is the same with
+the CLI itself and every tool.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dev.model import engine
 from dev.model.script import Script
 from dev.model.server import ScriptedModel
-from tests.acceptance.rescue.conftest import TENANT, Json, Receiver, Room, receiver, room, stack_folder
+from dev.stack import state
+from tests.acceptance.rescue.conftest import TENANT, Json, Room, listening, opened, stack_folder
 from tests.acceptance.test_validation import download
 
-__all__ = ["receiver", "room", "stack_folder"]  # fixtures
-pytestmark = pytest.mark.needs("continue")
+__all__ = ["stack_folder"]  # a fixture
 
 KEY = "sk-of-the-scripted-model"
 SPEC = "Write three countries and how many orders each has, as gold.orders_by_country."
@@ -33,18 +41,44 @@ print("::value rows", frame.count())
 '''
 BAD = GOOD.replace('["country", "orders"]', "columns_that_nobody_defined")
 DONE = {"say": "written"}
+#: What looks at Python besides ruff.
+OTHER_TOOLS = ["mypy", "bandit", "semgrep", "detect-secrets"]
+REAL = pytest.param("continue", marks=pytest.mark.needs("continue"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> Iterator[ScriptedModel]:
     made = ScriptedModel(Script(), key=KEY)
     yield made
     made.close()
 
 
-@pytest.fixture
-def workshop(room: Room, model: ScriptedModel) -> Room:
+@pytest.fixture(scope="module", params=["double", REAL])
+def engines(request: pytest.FixtureRequest, stack_folder: Path) -> Iterator[Path]:
+    """Where the engines lie: the real ones, or the real one of spark_etl and two that are made in a moment."""
+    real = Path(os.environ.get("CONTROL_ROOM_ENGINES") or state.home() / "engines")
+    if request.param == "continue":
+        yield real
+        return
+    made = stack_folder / "engines"
+    engine.lay_out(made)
+    tools = engine.environment(made / "validation")
+    shutil.copy(Path(sys.executable).parent / "ruff", tools / "bin" / "ruff")
+    (made / "duckdb").symlink_to(real / "duckdb")
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def workshop(stack_folder: Path, model: ScriptedModel, engines: Path) -> Iterator[Room]:
     """A runner that has the model, and a tenant that may use it."""
+    with opened(stack_folder) as room:
+        begin(room, model, engines)
+        yield room
+
+
+def begin(room: Room, model: ScriptedModel, engines: Path) -> None:
+    """Start the runner, and wait until it offers the model."""
     config = room.folder / "continue.yaml"
     said = {"name": "writer", "provider": "openai", "model": "scripted", "apiBase": model.url}
     said["apiKey"] = "${{ secrets.MODEL_KEY }}"
@@ -54,12 +88,13 @@ def workshop(room: Room, model: ScriptedModel) -> Room:
         "where slug = %s on conflict do nothing",
         TENANT,
     )
-    room.start_runner(CONTROL_ROOM_CONTINUE_CONFIG=str(config), MODEL_KEY=KEY)
+    room.start_runner(
+        CONTROL_ROOM_CONTINUE_CONFIG=str(config), MODEL_KEY=KEY, CONTROL_ROOM_ENGINES=str(engines)
+    )
     room.until(
         "the runner offers the model",
         lambda: room.query("select name from queue.runners where 'code_generation/writer' = any (offers)"),
     )
-    return room
 
 
 def run_to_its_end(room: Room, **body: Any) -> Json:
@@ -67,6 +102,7 @@ def run_to_its_end(room: Room, **body: Any) -> Json:
         "job_type": "spark_etl",
         "spec": SPEC,
         "outputs": [{"name": "by_country", "layer": "gold", "table": "orders_by_country"}],
+        "validation": {"accept_unchecked": OTHER_TOOLS},
     }
     run = room.ask("POST", "/jobs/run", json=said | body)["run_id"]
     ended: list[Json] = []
@@ -87,7 +123,7 @@ def ends(run: Json) -> dict[str, tuple[str, str, int]]:
 
 
 def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
-    workshop: Room, model: ScriptedModel, receiver: Receiver
+    workshop: Room, model: ScriptedModel
 ) -> None:
     model.script = Script.of(
         [
@@ -98,7 +134,9 @@ def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
             {"when": [SPEC], "turns": [{"write": {"job.py": BAD}}, DONE]},
         ]
     )
-    run = run_to_its_end(workshop, callbacks={"on_complete": receiver.url})
+    with listening(workshop) as receiver:
+        run = run_to_its_end(workshop, callbacks={"on_complete": receiver.url})
+        workshop.until("the callback arrived", lambda: receiver.messages)
 
     assert run["state"] == "SUCCEEDED", (run["termination_message"], workshop.log(0)[-2000:])
     assert ends(run) == {
@@ -129,11 +167,15 @@ def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
         2,
     ]
     assert [(each["table"], each["rows"]) for each in run["tables"]] == [("orders_by_country", 3)]
-    graph = workshop.ask(
-        "GET", f"/lineage?nodeId=dataset:control-room://{TENANT}:gold.orders_by_country&depth=1"
-    )
-    assert any(node["type"] == "JOB" for node in graph["graph"])
-    workshop.until("the callback arrived", lambda: receiver.messages)
+    # generate → its code → the run → the table
+    table, written = "gold.orders_by_country", newest(run, "generate/code.py")["name"]
+    graph = workshop.ask("GET", f"/lineage?nodeId=dataset:control-room://{TENANT}:{table}&depth=1")
+    arrows = {
+        tuple(each[end].rpartition(":")[2] for end in ("origin", "destination"))
+        for node in graph["graph"]
+        for each in (*node["inEdges"], *node["outEdges"])
+    }
+    assert {("spark_etl.generate", written), (written, "spark_etl"), ("spark_etl", table)} <= arrows
     assert receiver.messages[0][1]["type"] == "run.completed"
     assert set(model.keys) == {f"Bearer {KEY}"}
 
@@ -145,11 +187,13 @@ def newest(run: Json, name: str) -> Json:
 
 
 def test_code_that_never_passes_is_never_executed_and_the_report_is_there(
-    workshop: Room, model: ScriptedModel, receiver: Receiver
+    workshop: Room, model: ScriptedModel
 ) -> None:
     model.script = Script.of([{"turns": [{"write": {"job.py": BAD}}, DONE]}])
     workshop.query("drop table if exists gold_rescue.orders_by_country")
-    run = run_to_its_end(workshop, callbacks={"on_fail": receiver.url})
+    with listening(workshop) as receiver:
+        run = run_to_its_end(workshop, callbacks={"on_fail": receiver.url})
+        workshop.until("the callback arrived", lambda: receiver.messages)
 
     assert (run["state"], run["termination_code"]) == ("FAILED", "VALIDATION_FAILED")
     assert "columns_that_nobody_defined" in run["termination_message"]
@@ -163,10 +207,10 @@ def test_code_that_never_passes_is_never_executed_and_the_report_is_there(
     )
     assert "F821" in {result["ruleId"] for each in report["runs"] for result in each["results"]}
     assert run["tables"] == []
-    workshop.until("the callback arrived", lambda: receiver.messages)
     assert receiver.messages[0][1]["type"] == "run.failed"
 
 
+@pytest.mark.parametrize("engines", [REAL], indirect=True)
 def test_a_model_that_is_down_fails_the_run_by_its_name(workshop: Room, model: ScriptedModel) -> None:
     model.script = Script.of([{"turns": [{"status": 503}]}])
     run = run_to_its_end(workshop)

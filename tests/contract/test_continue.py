@@ -1,7 +1,8 @@
 """The executor that lets a model write code: one way out, counted and guarded outside; and the real Continue CLI.
 
 What speaks to the model in most of these is a small program in the sandbox, which says exactly what a law is
-about. Those that need the Continue CLI itself run with `--with continue`.
+about. What is promised of the Continue CLI itself holds for its double as well (`dev.model.cn`), which stands in
+for it in everyday tests; the real one runs with `--with continue`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from dev.model import engine
 from dev.model.script import Script
 from dev.model.server import ScriptedModel
 from dev.stack import state
@@ -280,14 +282,24 @@ def test_a_model_without_its_key_is_left_out_and_the_others_are_not(folder: Path
 # ------------------------------------------------------------------------------------- the Continue CLI itself
 
 ENGINES = Path(os.environ.get("CONTROL_ROOM_ENGINES") or state.home() / "engines")
-needs_continue = pytest.mark.needs("continue")
 SPEC = "Count the orders of each country."
 
 
+@pytest.fixture(params=["double", pytest.param("continue", marks=pytest.mark.needs("continue"))])
+def engines(request: pytest.FixtureRequest, folder: Path) -> Path:
+    """Where the engine `continue` lies: the double, or the real one."""
+    if request.param == "continue":
+        return ENGINES
+    made = folder / "engines"
+    engine.lay_out(made)
+    return made
+
+
 @pytest.fixture
-def generate(pieces: PythonPieces, model: ScriptedModel) -> Callable[..., Any]:
+def generate(pieces: PythonPieces, model: ScriptedModel, engines: Path) -> Callable[..., Any]:
     """Everything of a code_generation attempt but the doors: prepare, run, collect."""
-    job_type = CodeGeneration(Place(ENGINES, models=("m",)))
+    job_type = CodeGeneration(Place(engines, models=("m",)))
+    assert all(each.ready for each in job_type.readiness())
 
     async def run(
         *turns: dict[str, Any], inputs: dict[str, bytes] | None = None, **changes: Any
@@ -312,11 +324,9 @@ def generate(pieces: PythonPieces, model: ScriptedModel) -> Callable[..., Any]:
     return run
 
 
-@needs_continue
 async def test_continue_writes_the_code_that_the_model_says(
     generate: Callable[..., Any], model: ScriptedModel
 ) -> None:
-    assert all(each.ready for each in CodeGeneration(Place(ENGINES, models=("m",))).readiness())
     outcome, collected, workspace = await generate({"write": {"job.py": "print(1)\n"}}, {"say": "done"})
 
     assert isinstance(outcome, Succeeded), outcome
@@ -332,7 +342,6 @@ async def test_continue_writes_the_code_that_the_model_says(
     assert {"Bash", "Fetch"}.isdisjoint(each["function"]["name"] for each in model.asked[0]["tools"])
 
 
-@needs_continue
 async def test_of_several_files_there_is_one_artifact_the_same_whenever_it_is_packed(
     generate: Callable[..., Any],
 ) -> None:
@@ -344,7 +353,6 @@ async def test_of_several_files_there_is_one_artifact_the_same_whenever_it_is_pa
     assert (first.kept / "code").read_bytes() == (second.kept / "code").read_bytes()
 
 
-@needs_continue
 async def test_the_next_round_has_the_last_try_and_what_was_found(
     generate: Callable[..., Any], model: ScriptedModel
 ) -> None:
@@ -366,7 +374,6 @@ async def test_the_next_round_has_the_last_try_and_what_was_found(
     assert collected.values["round"] == 2
 
 
-@needs_continue
 @pytest.mark.parametrize("turn", [{"say": "I will not"}, {"write": {"notes.md": "x"}}])
 async def test_a_model_that_writes_no_code_has_failed(
     generate: Callable[..., Any], turn: dict[str, Any]
@@ -378,7 +385,6 @@ async def test_a_model_that_writes_no_code_has_failed(
     assert failure.code is TerminationCode.GENERATION_FAILED
 
 
-@needs_continue
 async def test_what_is_written_outside_stays_in_the_sandbox(
     generate: Callable[..., Any], folder: Path
 ) -> None:
@@ -392,7 +398,6 @@ async def test_what_is_written_outside_stays_in_the_sandbox(
     assert collected.values["files"] == ["job.py"]
 
 
-@needs_continue
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [("Bash", {"command": "touch /job/code/job.py"}), ("Fetch", {"url": "http://169.254.169.254/"})],
@@ -406,7 +411,6 @@ async def test_it_writes_and_neither_runs_nor_fetches(
     assert not (workspace.root / "code" / "job.py").exists()
 
 
-@needs_continue
 async def test_a_model_that_is_down_is_not_waited_for_by_continue(
     generate: Callable[..., Any],
 ) -> None:
@@ -418,7 +422,6 @@ async def test_a_model_that_is_down_is_not_waited_for_by_continue(
     assert time.monotonic() - began < 60  # by itself it tries for two minutes
 
 
-@needs_continue
 async def test_a_model_that_gives_up_has_failed(generate: Callable[..., Any]) -> None:
     outcome, failure, _ = await generate({"call": "Exit", "arguments": {"status": 1}})
 

@@ -6,8 +6,8 @@ The first task of the loop, and a job type of its own. Parameters (the loop fill
     round     1 …                                                                which try this is
 
 From the second round on the attempt has the inputs `report.sarif` and `code`. What comes out is one artifact
-of kind code, the prompt as another, and values: model, requests, tokens, config_sha256, prompt_sha256, round,
-files.
+of kind code, the prompt as another, an event of lineage (<job>.<task> → code), and values: model, requests,
+tokens, config_sha256, prompt_sha256, round, files.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from runner.jobtype import bundle, environment, harvest
+from runner.jobtype import bundle, environment, harvest, naming
 from runner.jobtype.base import ArtifactFile, Collected, Command, Exit, Limits, Place, Readiness, Workspace
 from runner.jobtype.code_generation import prompt
 from runner.jobtype.code_generation.prompt import Target
 from runner.jobtype.library import FOLDER, Library
+from runner.lineage import openlineage
 from runner.model.attempt import Attempt
 from runner.model.command import GIB, MIB
 from runner.model.errors import Permanent, Retryable
@@ -107,10 +110,12 @@ class CodeGeneration:
             )
         packed = bundle.pack(files)
         (workspace.kept / CODE).write_bytes(packed.data)
+        name = f"{attempt.task_key}/code.{packed.suffix}"
         return Collected(
+            lineage=(_written(attempt, name),),
             artifacts=(
                 ArtifactFile(
-                    name=f"{attempt.task_key}/code.{packed.suffix}",
+                    name=name,
                     path=CODE,
                     kept=True,
                     kind="code",
@@ -130,6 +135,24 @@ class CodeGeneration:
                 "round": attempt.params.get("round", 1),
             },
         )
+
+
+def _written(attempt: Attempt, name: str) -> dict[str, Any]:
+    """The task has made the code: from a spec, which is no dataset."""
+    return openlineage.assemble(
+        output=naming.made_artifact(attempt, name),
+        inputs=(),
+        fields=(),
+        columns={},
+        influences=[],
+        job=naming.task(attempt),
+        engine=attempt.engine,
+        method="artifact",
+        confidence="high",
+        reasons=(),
+        event_type="COMPLETE",
+        at=datetime.now(UTC),
+    )
 
 
 def _findings(report: Path) -> list[str]:

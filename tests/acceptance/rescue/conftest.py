@@ -178,8 +178,9 @@ def stack_url(folder: Path) -> str:
     return _environment(folder)["DATABASE_URL"]
 
 
-@pytest.fixture
-def room(stack_folder: Path) -> Iterator[Room]:
+@contextlib.contextmanager
+def opened(stack_folder: Path) -> Iterator[Room]:
+    """The room, and no runner left in it afterwards."""
     environment = _environment(stack_folder)
     tokens = {
         role: _stack(stack_folder, "token", "--tenant", TENANT, "--role", role).strip()
@@ -197,7 +198,20 @@ def room(stack_folder: Path) -> Iterator[Room]:
 
 
 @pytest.fixture
+def room(stack_folder: Path) -> Iterator[Room]:
+    with opened(stack_folder) as made:
+        yield made
+
+
+@pytest.fixture
 def receiver(room: Room) -> Iterator[Receiver]:
+    with listening(room) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def listening(room: Room) -> Iterator[Receiver]:
+    """An endpoint of the tenant that takes what runs end with."""
     made = Receiver()
     endpoint = room.ask(
         "POST", "/endpoints", "admin", json={"url": made.url, "events": ["run.completed", "run.failed"]}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from runner.jobtype import bundle
+from runner.jobtype import bundle, naming
 from runner.jobtype.base import Exit, Place
 from runner.jobtype.code_generation import CodeGeneration, prompt
 from runner.jobtype.code_generation.prompt import Target
-from runner.model.attempt import Attempt, Input
+from runner.model.attempt import Attempt, Code, Input
 from runner.model.errors import Failure
 from runner.model.termination import TerminationCode
 from runner.model.workspace import Workspace
@@ -161,6 +161,39 @@ def test_the_code_and_the_prompt_are_artifacts(generation: CodeGeneration, works
         ("generate/prompt.md", "log", True),
     ]
     assert found.values["files"] == ["job.py"]
+
+
+def test_the_task_has_made_the_code(generation: CodeGeneration, workspace: Workspace) -> None:
+    written(generation, workspace, "job.py", b"print(1)\n")
+    (event,) = generation.collect(attempt(name="nightly", job_id=7), workspace, Exit(0)).lineage
+
+    assert event["job"] == {"namespace": "control-room://acme", "name": "nightly.generate"}
+    assert event["run"]["facets"]["parent"]["job"]["name"] == "nightly"
+    assert [(each["namespace"], each["name"]) for each in event["outputs"]] == [
+        ("control-room://acme/artifacts", "jobs/nightly/generate/code.py")
+    ]
+    assert event["inputs"] == []
+
+
+def test_what_was_made_with_code_of_an_artifact_comes_from_it_too() -> None:
+    code = Code(artifact_id="a-1", artifact_name="runs/9/generate/code.py")
+    executed = make_attempt(name="nightly", code=code)
+    own = {"namespace": "control-room://acme", "name": "nightly"}
+    wrote = {
+        "job": own,
+        "inputs": [{"namespace": "n", "name": "orders"}],
+        "outputs": [{"namespace": "n", "name": "t"}],
+    }
+    others = [{"job": own, "inputs": [], "outputs": []}, {**wrote, "job": {**own, "name": "catalog/target"}}]
+    mine, *rest = naming.with_code(executed, [wrote, *others])
+
+    assert mine["inputs"] == [
+        {"namespace": "n", "name": "orders"},
+        {"namespace": "control-room://acme/artifacts", "name": "runs/9/generate/code.py"},
+    ]
+    assert rest == others, "what writes nothing, and what another job does, stays as it is"
+    assert naming.with_code(executed, [mine]) == (mine,)
+    assert naming.with_code(make_attempt(code=Code(files={"job.py": ""})), [wrote]) == (wrote,)
 
 
 @pytest.mark.parametrize(
