@@ -42,6 +42,7 @@ revoke all on function lineage.find_field(text) from public;
 grant execute on function lineage.find_field(text) to authenticated;
 
 -- One hop from a front of datasets: what was not seen before, and for each, by way of whom.
+-- (lineage.walk has statements of its own: it asks not by way of whom, and each reads one covering index; 1.1 to 1.5 times as fast.)
 create function lineage.hop(p_front bigint[], p_seen bigint[], p_upstream boolean, p_as_of timestamptz, out nodes bigint[], out via bigint[])
 language plpgsql stable set search_path = '' as $$
 declare
