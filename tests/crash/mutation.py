@@ -91,4 +91,22 @@ CONTROLS = (
         r"a\.state = 'QUEUED' returning",
         "false returning",
     ),
+    Control(
+        "a repair that takes its place without asking",
+        "queue.line_up(uuid, bigint, bigint)",
+        r"queue\.free_places\(p_tenant, p_job\) < 0",
+        "false",
+    ),
+    Control(
+        "a repair that keeps what comes after",
+        "queue.to_do_again(queue.runs, text[], boolean, boolean, text)",
+        r"where p_dependents",
+        "where false",
+    ),
+    Control(
+        "a repair that gives no attempts anew",
+        "queue.repair(uuid, text, bigint, bigint, text[], boolean, boolean, jsonb)",
+        r"first_number = 1 \+ coalesce\(.*?, 0\)(?=\s+where)",
+        "first_number = k.first_number",
+    ),
 )

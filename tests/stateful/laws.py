@@ -19,19 +19,34 @@ def slots_are_what_runs(now: Snapshot) -> None:
     assert now.slots == {tenant: now.running(tenant) for tenant in now.slots}
 
 
-def a_run_has_ended_iff_it_has_one_terminal_event(now: Snapshot) -> None:
+def a_run_has_one_terminal_event_for_each_time_it_ended(now: Snapshot) -> None:
     told = Counter(event["run_id"] for event in now.events if event["type"] in TERMINAL)
-    assert dict(told) == {run["id"]: 1 for run in now.runs if run["state"] in FINAL}
+    ended = {run["id"]: run["repair_count"] + (run["state"] in FINAL) for run in now.runs}
+    assert dict(told) == {run: times for run, times in ended.items() if times}
 
 
-def the_terminal_event_tells_the_state(now: Snapshot) -> None:
-    said = {e["run_id"]: (e["type"], e["data"]["state"]) for e in now.events if e["type"] in TERMINAL}
+def the_last_terminal_event_tells_the_state(now: Snapshot) -> None:
+    ended = {run["id"] for run in now.runs if run["state"] in FINAL}
+    said = {
+        e["run_id"]: (e["type"], e["data"]["state"])
+        for e in now.events
+        if e["type"] in TERMINAL and e["run_id"] in ended
+    }
     meant = {
         run["id"]: ("run.completed" if run["state"] == "SUCCEEDED" else "run.failed", run["state"])
         for run in now.runs
         if run["state"] in FINAL
     }
     assert said == meant
+
+
+def a_repair_remembers_the_end_that_was_told(now: Snapshot) -> None:
+    told: dict[int, list[str]] = {}
+    for event in now.events:
+        if event["type"] in TERMINAL:
+            told.setdefault(event["run_id"], []).append(event["data"]["state"])
+    for repair in now.repairs:
+        assert repair["previous"]["state"] == told[repair["run_id"]][repair["number"] - 1]
 
 
 def events_of_a_run_are_numbered_without_holes(now: Snapshot) -> None:
@@ -56,7 +71,7 @@ def attempts_of_a_task_count_up_by_one_within_its_retries(now: Snapshot) -> None
         past = [row["number"] for row in now.past if row["task_run_id"] == task["id"]]
         live = [row["number"] for row in now.live if row["task_run_id"] == task["id"]]
         assert past + live == [*range(1, len(past + live) + 1)]
-        assert len(past + live) <= task["max_retries"] + 1
+        assert len(past + live) - task["first_number"] <= task["max_retries"]  # a repair gives them anew
 
 
 def losses_have_their_own_budget(now: Snapshot) -> None:
@@ -85,8 +100,9 @@ def a_lane_holds_what_it_may_and_nobody_waits_beside_a_free_place(now: Snapshot)
 
 LAWS: tuple[Callable[[Snapshot], None], ...] = (
     slots_are_what_runs,
-    a_run_has_ended_iff_it_has_one_terminal_event,
-    the_terminal_event_tells_the_state,
+    a_run_has_one_terminal_event_for_each_time_it_ended,
+    the_last_terminal_event_tells_the_state,
+    a_repair_remembers_the_end_that_was_told,
     events_of_a_run_are_numbered_without_holes,
     lines_of_a_run_are_numbered_without_holes,
     no_attempt_is_both_live_and_past,
@@ -101,11 +117,19 @@ LAWS: tuple[Callable[[Snapshot], None], ...] = (
 # -------------------------------------------------------------------------------- laws of a change
 
 
-def what_has_ended_never_changes(before: Snapshot, now: Snapshot) -> None:
+def what_has_ended_changes_by_a_repair_alone(before: Snapshot, now: Snapshot) -> None:
+    """And of a run that is repaired, only the tasks that the repair names."""
     assert (
         now.past[: len(before.past)] == before.past or _by_id(now.past).items() >= _by_id(before.past).items()
     )
-    for old, new in ((before.runs, now.runs), (before.tasks, now.tasks)):
+    fresh = [row for row in now.repairs if row not in before.repairs]
+    assert len(now.repairs) == len(before.repairs) + len(fresh)
+    undone = {(row["run_id"], key) for row in fresh for key in row["task_keys"]}
+    repaired = {row["run_id"] for row in fresh}
+    for old, new in (
+        ([row for row in before.runs if row["id"] not in repaired], now.runs),
+        ([row for row in before.tasks if (row["run_id"], row["task_key"]) not in undone], now.tasks),
+    ):
         ended = {row["id"]: row for row in old if row["state"] in FINAL}
         assert {key: row for key, row in _by_id(new).items() if key in ended} == ended
 
@@ -131,7 +155,7 @@ def no_slot_beyond_the_limit_is_taken(before: Snapshot, now: Snapshot) -> None:
 
 
 CHANGES: tuple[Callable[[Snapshot, Snapshot], None], ...] = (
-    what_has_ended_never_changes,
+    what_has_ended_changes_by_a_repair_alone,
     what_was_told_stays_told,
     a_lease_only_grows,
     no_slot_beyond_the_limit_is_taken,

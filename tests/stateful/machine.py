@@ -137,14 +137,25 @@ class Leases(RuleBasedStateMachine):
 
         return Play
 
-    @initialize(listens=st.booleans(), max_retries=st.integers(0, 2), graph=graphs())
-    def some_work_is_there_and_some_is_claimed(
-        self, listens: bool, max_retries: int, graph: list[Node]
+    @initialize(
+        listens=st.booleans(),
+        max_retries=st.integers(0, 2),
+        graph=graphs(),
+        first=st.lists(st.sampled_from(["succeeded", "failed"]), min_size=2, max_size=2),
+    )
+    def a_run_of_the_lane_has_ended_some_work_is_there_and_some_is_claimed(
+        self, listens: bool, max_retries: int, graph: list[Node], first: list[str]
     ) -> None:
+        self.submit_into_the_lane(0, listens)
+        for word in first[: 1 + (first[0] == "succeeded")]:
+            self._look()
+            self.claim(RUNNERS[0], OFFERS[1], 1)
+            self.settle([(0, 0)], [word], RUNNERS[0])
+        self.submit_into_the_lane(0, listens)
         self.submit(0, "duckdb", max_retries, 0, listens)
         self.submit(1, "duckdb", max_retries, 0, listens)
         self.submit_graph(0, graph, listens)
-        self.seen = snapshot.take(self.doors, self.mark, self.playground.ids)
+        self._look()
         self.claim(RUNNERS[0], OFFERS[0], 2)
 
     # ------------------------------------------------------------------------------------ people
@@ -237,6 +248,48 @@ class Leases(RuleBasedStateMachine):
             said = self.doors.call(someone, "cancel_run", {"run_id": run.id})
             self.model.cancel(run)
             assert said["state"] == run.state
+
+    @precondition(lambda self: any(run.state in FINAL for run in self.model.runs.values()))
+    @rule(
+        place=places,
+        chosen=st.frozensets(st.integers(0, 3), max_size=2),
+        # one draw: Hypothesis likes to make two booleans the same
+        what=st.sampled_from(
+            [("chosen", "behind"), ("chosen", "failed", "behind"), ("chosen",), ("chosen", "failed")]
+        ),
+        mistake=st.sampled_from([None, None, None, None, "too early", "stale"]),
+    )
+    def repair(self, place: int, chosen: frozenset[int], what: tuple[str, ...], mistake: str | None) -> None:
+        """Of what has ended; now and then of what has not, or by somebody who has not seen the last repair."""
+        runs = [it for it in self.model.runs.values() if mistake == "too early" or it.state in FINAL]
+        run = _from_the_end(runs, place)
+        someone = next(it for it in self.playground.tenants if it.tenant_id == run.tenant)
+        keys = sorted({[*run.tasks][it % len(run.tasks)] for it in chosen})
+        failed = "failed" in what or not keys
+        dependents = "behind" in what
+        seen = [None, *run.repairs]
+        body = {
+            "run_id": run.id,
+            "rerun_tasks": keys,
+            "rerun_all_failed": failed,
+            "rerun_dependents": dependents,
+            "latest_repair_id": seen[-2 if mistake == "stale" and run.repairs else -1],
+        }
+        again = self.model.to_do_again(run, keys, failed=failed, dependents=dependents)
+        if mistake == "stale" and run.repairs:
+            refusal = "REPAIR_CONFLICT"
+        elif run.state not in FINAL:
+            refusal = "RUN_ACTIVE"
+        else:
+            refusal = None if again else "NOTHING_TO_REPAIR"
+        if refusal:
+            with pytest.raises(Refused, match=refusal):
+                self.doors.call(someone, "repair_run", body)
+            self.nothing_happened = True
+        else:
+            said = self.doors.call(someone, "repair_run", body)
+            self.model.repair(run, said["repair_id"], again)
+            assert (said["number"], said["tasks"], said["state"]) == (len(run.repairs), again, run.state)
 
     @rule(tenant=tenant_places, limit=st.integers(0, 4))
     def limit(self, tenant: int, limit: int) -> None:
@@ -381,13 +434,7 @@ class Leases(RuleBasedStateMachine):
     @precondition(lambda self: any(it.running for it in self.model.live()))
     @rule(place=places)
     def lease_runs_out(self, place: int) -> None:
-        attempt = _from_the_end([it for it in self.model.live() if it.running], place)
-        self.doors.set(
-            "update queue.live_attempts set lease_expires_at = clock_timestamp() - interval '1 second'"
-            " where id = %s",
-            [attempt.id],
-        )
-        attempt.expired = True
+        self._run_out(_from_the_end([it for it in self.model.live() if it.running], place))
 
     @precondition(lambda self: any(it.running for it in self.model.live()))
     @rule(place=places, far=st.booleans())
@@ -401,14 +448,20 @@ class Leases(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: any(it.running for it in self.model.live()))
-    @rule(place=places, successor=instances)
-    def a_lease_is_lost_and_taken_over(self, place: int, successor: str) -> None:
-        self.lease_runs_out(place)
-        self.tick(successor)
-        self.nothing_happened = False
-        self.every_law_holds()
-        self.claim(successor, OFFERS[0], 5)
-        self.nothing_happened = False
+    @rule(place=places, successor=instances, times=st.integers(1, MAX_LOST + 1))
+    def a_lease_is_lost_and_taken_over(self, place: int, successor: str, times: int) -> None:
+        """As often as an attempt bears it, and once more."""
+        attempt = _from_the_end([it for it in self.model.live() if it.running], place)
+        for _ in range(times):
+            if not attempt.running:
+                break
+            self._run_out(attempt)
+            self.tick(successor)
+            self.nothing_happened = False
+            self.every_law_holds()
+            self.claim(successor, OFFERS[0], 5)
+            self.nothing_happened = False
+            self.every_law_holds()
 
     @precondition(lambda self: any(it.waits for it in self.model.live()))
     @rule()
@@ -435,6 +488,17 @@ class Leases(RuleBasedStateMachine):
             agreement(self.model, self.seen)
 
     # ------------------------------------------------------------------------------------ on the way
+
+    def _run_out(self, attempt: Attempt) -> None:
+        self.doors.set(
+            "update queue.live_attempts set lease_expires_at = clock_timestamp() - interval '1 second'"
+            " where id = %s",
+            [attempt.id],
+        )
+        attempt.expired = True
+
+    def _look(self) -> None:
+        self.seen = snapshot.take(self.doors, self.mark, self.playground.ids)
 
     def _submitted(
         self, tenant: int, run_id: int, graph: Sequence[Node], listens: bool, lane: int | None = None

@@ -6,7 +6,7 @@ or not, a deadline lies ahead, within its grace or past it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -83,10 +83,17 @@ class Task:
     depends_on: tuple[str, ...] = ()
     run_if: str = "ALL_SUCCESS"
     state: str = "QUEUED"
+    excluded: bool = False  # skipped because its run_if did not come true, not because of a failure before it
     percent: int = 0
     message: str | None = None
     live: Attempt | None = None
     past: list[str] = field(default_factory=list)
+    first: int = 1  # the attempt with which it began, or began anew
+
+    def begin(self) -> None:
+        self.state = "QUEUED"
+        self.first = len(self.past) + 1
+        self.live = Attempt(self, self.first)
 
 
 @dataclass
@@ -98,6 +105,7 @@ class Run:
     state: str = "QUEUED"
     lane: int | None = None  # the job, where it lets one run be under way at a time
     canceled: bool = False
+    repairs: list[int] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     log_seq: int = 0
 
@@ -147,6 +155,31 @@ class Model:
                 task.state = "CANCELED"
         self._advance(run)
 
+    @staticmethod
+    def to_do_again(run: Run, chosen: Collection[str], *, failed: bool, dependents: bool) -> list[str]:
+        """What a repair of the run does again: the tasks chosen, all that did not succeed, what comes after them."""
+        wanted = {
+            key
+            for key, task in run.tasks.items()
+            if key in chosen or (failed and task.state != "SUCCEEDED" and not task.excluded)
+        }
+        if dependents:  # a task stands behind those on which it depends
+            for key, task in run.tasks.items():
+                if wanted.intersection(task.depends_on):
+                    wanted.add(key)
+        return [key for key in run.tasks if key in wanted]
+
+    def repair(self, run: Run, repair_id: int, keys: Collection[str]) -> None:
+        is_free = self._is_free(run.lane)
+        run.repairs.append(repair_id)
+        run.canceled = False
+        for key in keys:
+            task = run.tasks[key]
+            task.state, task.excluded, task.percent, task.message = "BLOCKED", False, 0, None
+        run.state = "BLOCKED"
+        if is_free:
+            self._begin(run)
+
     # runners
 
     def claim(self, attempt: Attempt, attempt_id: int, instance: str) -> None:
@@ -178,7 +211,9 @@ class Model:
             task = attempt.task
             task.past.append(outcome.recorded)
             task.live = None
-            again = outcome.retryable and attempt.number <= task.max_retries and not task.run.canceled
+            again = (
+                outcome.retryable and attempt.number - task.first < task.max_retries and not task.run.canceled
+            )
             if again:
                 task.live = Attempt(task, attempt.number + 1, waits=outcome.waits)
             task.state = "QUEUED" if again else outcome.recorded
@@ -218,10 +253,7 @@ class Model:
 
     def _begin(self, run: Run) -> None:
         run.state = "QUEUED"
-        for task in run.tasks.values():
-            if not task.depends_on:
-                task.state = "QUEUED"
-                task.live = Attempt(task)
+        self._advance(run)
 
     def _pass_on(self, lane: int | None) -> None:
         for run in sorted(self.runs.values(), key=lambda it: it.id):
@@ -251,14 +283,18 @@ class Model:
         while moved:
             moved = False
             for task in run.tasks.values():
-                up = [run.tasks[key].state for key in task.depends_on]
+                before = [run.tasks[key] for key in task.depends_on]
+                up = [it.state for it in before]
                 if task.state == "BLOCKED" and all(state in FINAL for state in up):
                     moved = True
-                    if RUN_IF[task.run_if](up) and not run.canceled:
-                        task.state = "QUEUED"
-                        task.live = Attempt(task)
+                    if (not up or RUN_IF[task.run_if](up)) and not run.canceled:
+                        task.begin()
                     else:
                         task.state = "SKIPPED"
+                        wants_failure = task.run_if in {"ALL_FAILED", "AT_LEAST_ONE_FAILED"}
+                        task.excluded = wants_failure or all(
+                            it.state == "SUCCEEDED" or it.excluded for it in before
+                        )
         states = [task.state for task in run.tasks.values()]
         if all(state in FINAL for state in states):
             run.state = verdict(states, canceled=run.canceled)

@@ -22,6 +22,8 @@ select jsonb_build_object(
     'live', (select coalesce(jsonb_agg(to_jsonb(a) order by a.id), '[]') from queue.live_attempts a),
     'past', (select coalesce(jsonb_agg(to_jsonb(a) order by a.id, a.finished_at), '[]')
              from queue.past_attempts a where a.run_id > %(mark)s),
+    'repairs', (select coalesce(jsonb_agg(to_jsonb(x) order by x.run_id, x.number), '[]')
+                from queue.repairs x where x.run_id > %(mark)s),
     'slots', (select jsonb_object_agg(s.tenant_id, s.running)
               from queue.slots s where s.tenant_id = any (%(tenants)s)),
     'lanes', (select coalesce(jsonb_object_agg(l.job_id, l.max_runs), '{}')
@@ -50,6 +52,7 @@ class Snapshot:
     tasks: list[Row]
     live: list[Row]
     past: list[Row]
+    repairs: list[Row]
     slots: dict[str, int]
     lanes: dict[str, int]  # how many runs of a job may be under way
     limits: dict[str, int]
