@@ -90,7 +90,7 @@ select is((artifact.ready_version(tests.tenant('south'), (:'checked'::jsonb ->> 
 
 -- bytes that never come
 update artifact.versions set created_at = clock_timestamp() - interval '2 days' where artifact_id = (:'made'::jsonb ->> 'artifact_id')::uuid and version = 1;
-select tests.as('runner', 'worker.tidy()');
+select tests.as('runner', 'worker.sweep_artifacts(100)');
 select is((select state::text from artifact.versions where artifact_id = (:'made'::jsonb ->> 'artifact_id')::uuid and version = 1), 'EXPIRED', 'bytes that never come expire after a day');
 
 -- ------------------------------------------------------------------------------ final means final

@@ -49,6 +49,7 @@ select is(tests.audited('north.operator', $$ public.create_artifact('{"name": "a
 select id as artifact from artifact.artifacts \gset
 select is(tests.audited('north.operator', format('public.complete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.operator operator artifact.complete artifact', 'saying that its bytes are there');
 select is(tests.audited('north.operator', format('public.complete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), null, 'saying so twice changes nothing');
+select is(tests.audited('north.operator', format('public.update_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text, 'tags', '{"a": "b"}'::jsonb))), 'north north.operator operator artifact.update artifact', 'changing what is said of it');
 select is(tests.audited('north.operator', $$ public.lineage_ingest('{}') $$), 'north north.operator operator lineage.ingest events', 'telling of lineage');
 select tests.as('north.operator', $$ public.lineage_ingest('{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "n", "name": "wrong"},
     "inputs": [{"namespace": "n", "name": "a"}], "outputs": [{"namespace": "n", "name": "b"}]}') $$);
@@ -89,7 +90,7 @@ select is(tests.audited('runner', format('worker.tick(%L)', tests.runner())), nu
 select set_eq($$ select p.proname::text from pg_proc p where p.pronamespace = 'public'::regnamespace and p.provolatile = 'v' and p.proacl is not null
                  and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
                  -- they lock or note when a token was last used, and change nothing else
-                 and p.proname not in ('attempt_input', 'attempt_parcel', 'check_bytes', 'exchange_token') $$,
+                 and p.proname not in ('attempt_input', 'attempt_parcel', 'check_bytes', 'exchange_token', 'sweep_bytes') $$,
     'select distinct door from recorded', 'every door that changes something leaves an entry');
 
 -- what is refused is not recorded as done

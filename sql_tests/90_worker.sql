@@ -6,7 +6,7 @@ select no_plan();
 -- ------------------------------------------------------------------------------------------ the roles
 
 select is(has_function_privilege('runner', p.oid, 'execute'), p.proname = any (array['register', 'farewell', 'claim_attempts', 'anything_waits', 'renew_leases', 'report', 'open_output', 'open_input',
-    'settle_attempts', 'release_attempts', 'tick', 'claim_uploads', 'judge_uploads', 'claim_deliveries', 'settle_deliveries', 'canary', 'seal', 'tidy', 'fire', 'open_outside', 'read_outside', 'granted', 'over']), 'worker.' || p.proname || ' is the runner''s, or inner')
+    'settle_attempts', 'release_attempts', 'tick', 'claim_uploads', 'judge_uploads', 'sweep_artifacts', 'confirm_removals', 'claim_deliveries', 'settle_deliveries', 'canary', 'seal', 'tidy', 'fire', 'open_outside', 'read_outside', 'granted', 'over']), 'worker.' || p.proname || ' is the runner''s, or inner')
 from pg_proc p where p.pronamespace = 'worker'::regnamespace order by p.proname;
 select is(array(select n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
                 where n.nspname in ('tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'door', 'public') and has_function_privilege('runner', p.oid, 'execute')),
@@ -118,9 +118,9 @@ select is((tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_bu
 -- --------------------------------------------------------------------------- the attempt's own token
 
 select tests.as('north.operator', $$ public.create_artifact('{"name": "in", "kind": "data", "size": 1}') $$) as input \gset
-update artifact.versions set state = 'READY', sha256 = repeat('d', 64), finished_at = now() where artifact_id = (:'input'::jsonb ->> 'artifact_id')::uuid;
+select artifact.judge(tests.tenant('north'), (:'input'::jsonb ->> 'artifact_id')::uuid, 1, 'READY', 1, repeat('d', 64), null);
 select tests.as('south.operator', $$ public.create_artifact('{"name": "in", "kind": "data", "size": 1}') $$) as souths \gset
-update artifact.versions set state = 'READY', sha256 = repeat('d', 64), finished_at = now() where artifact_id = (:'souths'::jsonb ->> 'artifact_id')::uuid;
+select artifact.judge(tests.tenant('south'), (:'souths'::jsonb ->> 'artifact_id')::uuid, 1, 'READY', 1, repeat('d', 64), null);
 select tests.refused('north.operator', format('public.run_job(%L::jsonb)', tests.submission(jsonb_build_object('inputs', jsonb_build_array(jsonb_build_object('name', 'i', 'artifact_id', :'souths'::jsonb ->> 'artifact_id'))))), 'INPUT_NOT_FOUND', 'another tenant''s artifact is no input');
 select tests.refused('north.operator', format('public.run_job(%L::jsonb)', tests.submission(jsonb_build_object('code', jsonb_build_object('artifact_id', :'souths'::jsonb ->> 'artifact_id')))), 'INPUT_NOT_FOUND', 'nor code');
 select tests.submit('north.operator', jsonb_build_object('inputs', jsonb_build_array(jsonb_build_object('name', 'i', 'artifact_id', :'input'::jsonb ->> 'artifact_id')), 'code', jsonb_build_object('artifact_id', :'input'::jsonb ->> 'artifact_id'))) as run \gset

@@ -27,8 +27,9 @@ select max(id) as delivery from callback.deliveries \gset
 insert into queue.histories (tenant_id, expired_through) values (tests.tenant('north'), '-infinity');
 select tests.submit('north.operator', '{"name": "SENTINEL repaired", "job_type": "diagram_export", "code": null}') as repaired \gset
 select tests.as('north.operator', format('public.%I(%L::jsonb)', f, jsonb_build_object('run_id', :repaired))) from unnest(array['cancel_run', 'repair_run']) f;
-insert into artifact.aliases (tenant_id, artifact_id, alias, version) values (tests.tenant('north'), :'artifact', 'sentinel', 1);
-insert into artifact.tags (tenant_id, artifact_id, key, value) values (tests.tenant('north'), :'artifact', 'k', 'SENTINEL');
+select tests.as('north.operator', format('public.update_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text, 'tags', '{"k": "SENTINEL"}'::jsonb, 'aliases', '{"sentinel": 1}'::jsonb)));
+insert into artifact.removals (tenant_id, bucket, path, reason) values (tests.tenant('north'), 'artifacts', 'SENTINEL', 'orphan');
+insert into artifact.moves (tenant_id, bytes) values (tests.tenant('north'), 1);
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);
 select tests.as('platform', $$ public.platform_allow_callbacks('{"tenant": "north", "cidr": "10.0.0.0/8"}') $$);
 select tests.as('platform', $$ public.platform_add_member('{"tenant": "north", "user_id": "north.removed", "role": "admin"}') $$);
@@ -66,7 +67,7 @@ select tests.oracle(f, jsonb_build_object('job_id', :job), '{"job_id": 987654321
 select tests.oracle('backfill_job', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '[1]'::jsonb), '{"job_id": 987654321, "parameter": "p", "values": [1]}', 'JOB_NOT_FOUND');
 select tests.oracle(f, jsonb_build_object('job_id', :filled, 'backfill_id', :backfill), jsonb_build_object('job_id', :filled, 'backfill_id', 987654321), 'BACKFILL_NOT_FOUND') from unnest(array['get_backfill', 'cancel_backfill']) f;
 select tests.oracle(f, jsonb_build_object('job_id', :clock), '{"job_id": 987654321}', 'JOB_NOT_FOUND') from unnest(array['pause_job', 'resume_job', 'job_schedule']) f;
-select tests.oracle(f, jsonb_build_object('artifact_id', :'artifact'::text), '{"artifact_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ARTIFACT_NOT_FOUND') from unnest(array['get_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact']) f;
+select tests.oracle(f, jsonb_build_object('artifact_id', :'artifact'::text), '{"artifact_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ARTIFACT_NOT_FOUND') from unnest(array['get_artifact', 'update_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact']) f;
 select tests.oracle(f, jsonb_build_object('endpoint_id', :'endpoint'::text), '{"endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ENDPOINT_NOT_FOUND') from unnest(array['get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint']) f;
 select tests.oracle('replay_deliveries', jsonb_build_object('endpoint_id', :'endpoint'::text), '{"endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}', 'ENDPOINT_NOT_FOUND');
 select tests.oracle('disallow_network', jsonb_build_object('network_id', (select max(id) from callback.allowed_networks)), '{"network_id": 987654321}', 'NETWORK_NOT_FOUND');
@@ -198,8 +199,8 @@ when others then
 end
 $$;
 select is(tests.code('anon', '{"role": "anon"}', d.call), '42501', 'anon is refused at ' || d.name) from doors d where not d.for_anon;
-select ok(tests.code('anon', '{"role": "anon"}', d.call) in ('opened', 'TOKEN_INVALID', 'ATTEMPT_TOKEN_INVALID', 'CHECK_TOKEN_INVALID'), 'anon gets past ' || d.name || ' with a token only') from doors d where d.for_anon;
-select set_eq('select name from doors where for_anon', array['attempt_artifact', 'attempt_input', 'attempt_parcel', 'attempt_report', 'check_bytes', 'exchange_token', 'health'], 'seven doors are open without a JWT');
+select ok(tests.code('anon', '{"role": "anon"}', d.call) in ('opened', 'TOKEN_INVALID', 'ATTEMPT_TOKEN_INVALID', 'CHECK_TOKEN_INVALID', 'SWEEP_TOKEN_INVALID'), 'anon gets past ' || d.name || ' with a token only') from doors d where d.for_anon;
+select set_eq('select name from doors where for_anon', array['attempt_artifact', 'attempt_input', 'attempt_parcel', 'attempt_report', 'check_bytes', 'exchange_token', 'health', 'sweep_bytes'], 'eight doors are open without a JWT');
 select is(tests.code('admin', tests.claims('north.stranger'), d.call), 'MEMBERSHIP_MISSING', 'a stranger is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
 select is(tests.code('admin', :'removed_claims', d.call), 'MEMBERSHIP_MISSING', 'a removed member is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
 select is(tests.code('authenticated', '{"role": "authenticated", "sub": "somebody"}', d.call), 'TENANT_MISSING', 'a user of no tenant is refused at ' || d.name) from doors d where d.for_members and d.name <> 'health';
@@ -208,11 +209,11 @@ select is(tests.code('admin', (tests.claims('north.admin')::jsonb || jsonb_build
 select is(tests.code('service_role', '{"role": "service_role"}', d.call), '42501', 'service_role is refused at the members'' ' || d.name) from doors d where d.for_members and not d.for_platform;
 select is(tests.code('admin', tests.claims('north.admin'), d.call), '42501', 'an admin is refused at the platform''s ' || d.name) from doors d where not d.for_members and d.for_platform;
 select is(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer is refused at ' || d.name) from doors d
-where d.name in ('run_job', 'submit_runs', 'cancel_run', 'repair_run', 'rerun_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'artifact_download', 'delete_artifact', 'lineage_ingest', 'retire_lineage', 'set_layer_rules', 'describe_object', 'catalog_sync', 'catalog_ingest',
+where d.name in ('run_job', 'submit_runs', 'cancel_run', 'repair_run', 'rerun_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'update_artifact', 'delete_artifact', 'lineage_ingest', 'retire_lineage', 'set_layer_rules', 'describe_object', 'catalog_sync', 'catalog_ingest',
                  'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'retire_lineage', 'set_layer_rules', 'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
-where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_backfills', 'get_backfill', 'list_jobs', 'get_artifact', 'list_artifacts', 'lineage_graph', 'column_lineage', 'lineage_path', 'lineage_diff', 'lineage_impact', 'lineage_orphans', 'lineage_violations', 'list_layer_rules', 'run_lineage', 'read_table', 'list_entries', 'get_entry', 'list_objects', 'get_object', 'list_endpoints', 'list_deliveries', 'list_events', 'list_tokens', 'create_token', 'slo');
+where d.name in ('get_run', 'list_runs', 'run_events', 'get_job', 'list_backfills', 'get_backfill', 'list_jobs', 'get_artifact', 'list_artifacts', 'artifact_download', 'artifact_usage', 'lineage_graph', 'column_lineage', 'lineage_path', 'lineage_diff', 'lineage_impact', 'lineage_orphans', 'lineage_violations', 'list_layer_rules', 'run_lineage', 'read_table', 'list_entries', 'get_entry', 'list_objects', 'get_object', 'list_endpoints', 'list_deliveries', 'list_events', 'list_tokens', 'create_token', 'slo');
 -- whatever is sent, the answer is one of ours: no SQLSTATE of a cast or a constraint, which may carry a row
 select is(tests.code('admin', tests.claims('north.admin'), format('public.%I(%L::jsonb)', d.name, b)) ~ '^(opened|[A-Z][A-Z_]+)$', true, format('%s answers %s in our words', d.name, b))
 from doors d, unnest(array['null', '[]', '[null]', '7', '"x"', 'true', '{"run_id": "x"}', '{"limit": "x"}', '{"limit": 5, "cursor": "x"}', '{"run_id": 1, "after": -1}', '{"version": "x", "artifact_id": "x"}', '{"state": "x"}', '{"name": [1], "kind": {}}', '{"endpoint_id": 1, "delivery_id": "x"}', '{"window_hours": "x"}', '{"token": {}, "event": 1}']) b
@@ -227,9 +228,10 @@ select b.name, 'north.admin', 'admin', b.body from (values
         "run_timeout_seconds": 9, "retry_on_timeout": false, "min_retry_interval_ms": 0}'),
     ('create_job', jsonb_build_object('name', 'fuzz', 'description', 'd', 'tasks', jsonb_build_array(tests.submission()), 'parameters', '{}'::jsonb, 'callbacks', '{}'::jsonb, 'tags', '{}'::jsonb, 'priority', 0,
         'run_timeout_seconds', 9, 'max_concurrent_runs', 5, 'queue', '{"enabled": true}'::jsonb)),
-    ('create_artifact', jsonb_build_object('name', 'fuzz', 'kind', 'data', 'size', 1, 'sha256', repeat('a', 64), 'content_type', 'text/plain', 'description', 'd')),
+    ('create_artifact', jsonb_build_object('name', 'fuzz', 'kind', 'data', 'size', 1, 'sha256', repeat('b', 64), 'content_type', 'text/plain', 'description', 'd',
+        'classification', 'internal', 'inputs', '[]'::jsonb)),
     ('list_runs', '{"state": "QUEUED", "job_type": "x", "job_id": 1, "limit": 5, "cursor": "9"}'), ('list_jobs', '{"name": "x", "limit": 5, "cursor": "9"}'),
-    ('list_artifacts', '{"name": "x", "kind": "data", "run_id": 1, "limit": 5, "cursor": "9"}'), ('list_endpoints', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'),
+    ('list_artifacts', '{"name": "x", "kind": "data", "run_id": 1, "sha256": "x", "tag": "x", "limit": 5, "cursor": "9"}'), ('list_endpoints', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'),
     ('list_tokens', '{"limit": 5, "cursor": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}'), ('list_deliveries', '{"run_id": 1, "state": "DEAD", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "limit": 5, "cursor": "9"}'),
     ('create_endpoint', '{"url": "https://fuzz.example/", "events": ["run.failed"], "description": "d", "max_concurrency": 5, "ordered": true, "merge_progress": false, "ed25519": true}'), ('list_events', '{"after": "1.1", "limit": 5}'), ('allow_network', '{"cidr": "10.0.0.0/8"}'), ('list_networks', '{"limit": 5, "cursor": "9"}'), ('disallow_network', '{"network_id": 987654321}'), ('create_token', '{"name": "fuzz", "role": "viewer", "expires_at": "2030-01-01T00:00:00Z"}'),
     ('replay_deliveries', '{"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "endpoint_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "missing": true}'), ('list_entries', '{"q": "x", "collection": "x", "language": "english", "limit": 5, "cursor": "9"}'), ('list_objects', '{"q": "x", "kind": "table", "in": "main", "layer": "gold", "type": "VIEW", "owner": "x", "tag": "a=b", "classification": "internal", "gone": true, "limit": 5}'), ('get_object', '{"name": "main.gold", "kind": "schema"}'),
@@ -247,8 +249,10 @@ insert into bodies values
     ('list_backfills', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'limit', 5, 'cursor', 9)), ('get_backfill', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'backfill_id', :backfill)),
     ('cancel_backfill', 'north.admin', 'admin', jsonb_build_object('job_id', :filled, 'backfill_id', :backfill)),
     ('run_logs', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5, 'task_key', 't')), ('run_events', 'north.admin', 'admin', jsonb_build_object('run_id', :run, 'after', 0, 'limit', 5)),
-    ('get_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text)), ('complete_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
-    ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),
+    ('get_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'limit', 5, 'cursor', 9)),
+    ('update_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'description', 'd', 'classification', 'internal', 'tags', '{"a": "b"}'::jsonb, 'aliases', '{"a": {"version": 1, "was": null}}'::jsonb)), ('complete_artifact', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
+    ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1)),
+    ('artifact_download', 'north.admin', 'admin', jsonb_build_object('artifact_id', :'artifact'::text, 'alias', 'sentinel')), ('sweep_bytes', 'anon', 'anon', '{"token": "crsw_00"}'), ('get_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'purpose', 'x')),
     ('get_endpoint', 'north.admin', 'admin', '{"url": "https://sentinel.example/all"}'), ('rotate_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'revoke', false)),
     ('update_endpoint', 'north.admin', 'admin', jsonb_build_object('endpoint_id', :'endpoint'::text, 'events', '["run.failed"]'::jsonb, 'description', 'd', 'max_concurrency', 5, 'ordered', true, 'merge_progress', true, 'ed25519', false, 'enabled', true)), ('redeliver_delivery', 'north.admin', 'admin', jsonb_build_object('delivery_id', :delivery)),
     ('get_entry', 'north.admin', 'admin', jsonb_build_object('entry_id', :entry)),

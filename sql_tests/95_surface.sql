@@ -45,10 +45,30 @@ select tests.exactly($q$
                     with ordinality x (w, o) where has_function_privilege(w, p.oid, 'execute') and w <> pg_get_userbyid(p.proowner) and w not in ('viewer', 'operator', 'admin')))
     from pg_proc p join tests.rooms r on r.oid = p.pronamespace where not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 $q$, $list$
+    artifact.check_classification(text, artifact.kind) | app_owner | app_system
+    artifact.check_inputs(uuid, jsonb) | app_owner
+    artifact.claim_removals(integer) | app_owner | app_system
+    artifact.confirm_removals(uuid) | app_owner | app_system
+    artifact.doom(uuid, text, text, text) | app_owner | app_system
+    artifact.expire(bigint[], integer) | app_owner | app_system
+    artifact.hold(uuid, uuid) | app_owner
     artifact.judge(uuid, uuid, integer, text, bigint, text, jsonb) | app_owner | app_system
-    artifact.open_version(uuid, text, text, text, bigint, text, text, text, bigint, bigint, integer) | app_owner | app_system
+    artifact.let_go(uuid, text, text) | app_owner | app_system
+    artifact.move(uuid, bigint) | app_owner | app_system
+    artifact.move_aliases(artifact.artifacts, jsonb, text) | app_owner
+    artifact.named(artifact.versions) | app_owner | app_system
+    artifact.note_missing(text, text) | app_owner | app_system
+    artifact.open_version(uuid, text, text, text, bigint, text, text, text, text, jsonb, bigint, bigint, integer) | app_owner | app_system
     artifact.ready_version(uuid, uuid, integer) | app_owner | app_system
     artifact.refuse_final_change() | app_owner
+    artifact.refuse_other_content() | app_owner
+    artifact.reserve(uuid, bigint) | app_owner | app_system
+    artifact.set_tags(artifact.artifacts, jsonb) | app_owner
+    artifact.sweep_objects(integer) | app_owner | app_system
+    artifact.told(artifact.versions) | app_owner
+    artifact.unwanted(text, text) | app_owner | app_system
+    artifact.used(uuid) | app_owner
+    artifact.version_number(jsonb, text) | app_owner
     audit.append(uuid, text, text, text, jsonb, text) | app_owner | app_system
     audit.append_all(uuid, text, text, text[], jsonb[]) | app_owner
     audit.head(uuid) | app_owner | authenticated app_system
@@ -120,6 +140,7 @@ $q$, $list$
     catalog.words_of(uuid, text[], text, text, jsonb) | app_owner | app_system
     door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
+    door.artifact_usage() | app_owner definer | authenticated
     door.attempt_artifact(jsonb) | app_system definer | anon
     door.attempt_input(jsonb) | app_system definer | anon
     door.attempt_parcel(jsonb) | app_system definer | anon
@@ -193,7 +214,10 @@ $q$, $list$
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
     door.submit(tenancy.membership, jsonb, bigint) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
+    door.sweep_bytes(jsonb) | app_system definer | anon
+    door.tell_origin(uuid, uuid, integer) | app_owner | app_system
     door.traceparent() | app_owner
+    door.update_artifact(jsonb) | app_owner definer | authenticated
     door.update_endpoint(jsonb) | app_owner definer | authenticated
     door.want_dataset(text) | app_owner | authenticated
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
@@ -283,6 +307,7 @@ $q$, $list$
     lineage.walk_columns(bigint, text, boolean, integer, timestamp with time zone, integer) | app_owner | authenticated
     public.allow_network(jsonb) | app_owner | authenticated
     public.artifact_download(jsonb) | app_owner | authenticated
+    public.artifact_usage(jsonb) | app_owner | authenticated
     public.attempt_artifact(jsonb) | app_owner | anon
     public.attempt_input(jsonb) | app_owner | anon
     public.attempt_parcel(jsonb) | app_owner | anon
@@ -363,6 +388,8 @@ $q$, $list$
     public.set_layer_rules(jsonb) | app_owner | authenticated
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
+    public.sweep_bytes(jsonb) | app_owner | anon
+    public.update_artifact(jsonb) | app_owner | authenticated
     public.update_endpoint(jsonb) | app_owner | authenticated
     public.update_job(jsonb) | app_owner | authenticated
     queue.admit(uuid, bigint) | app_owner | app_system
@@ -459,11 +486,13 @@ $q$, $list$
     tenancy.role() | app_owner | anon authenticated service_role app_system
     tenancy.tenant_id() | app_owner | anon authenticated service_role app_system
     worker.anything_waits() | app_system definer | runner
+    worker.artifacts_in_use(uuid) | app_system
     worker.canary(uuid) | app_system definer | runner
     worker.claim_attempts(uuid, text[], integer) | app_system definer | runner
     worker.claim_deliveries(uuid, integer) | app_system definer | runner
     worker.claim_uploads(uuid, integer) | app_system definer | runner
     worker.conclude(jsonb) | app_system
+    worker.confirm_removals(uuid) | app_system definer | runner
     worker.farewell(uuid) | app_system definer | runner
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system
@@ -474,6 +503,7 @@ $q$, $list$
     worker.open_outside(bigint, integer, text) | app_system definer | runner
     worker.open_output(bigint, integer, text, jsonb) | app_system definer | runner
     worker.over(bigint[]) | app_system definer | runner
+    worker.provenance(queue.live_attempts) | app_system
     worker.publish_entries(queue.live_attempts, jsonb) | app_system
     worker.read_outside(jsonb) | app_system definer | runner
     worker.reap(integer) | app_system
@@ -487,6 +517,8 @@ $q$, $list$
     worker.settle_deliveries(jsonb) | app_system definer | runner
     worker.settle_one(jsonb) | app_system
     worker.stop_overdue(integer) | app_system
+    worker.sweep_artifacts(integer) | app_system definer | runner
+    worker.sweep_contents(integer) | app_system
     worker.tick(uuid) | app_system definer | runner
     worker.tidy() | app_system definer | runner
     worker.unrecorded(jsonb, text, text) | app_system
@@ -503,10 +535,15 @@ select tests.exactly($q$
     from pg_class c join tests.rooms r on r.oid = c.relnamespace
     where not c.relispartition and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not (c.relkind = 'S' and c.relacl is null) and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
 $q$, $list$
-    table artifact.aliases | app_owner | authenticated select
+    table artifact.aliases | app_owner | app_system select; authenticated select
     table artifact.artifacts | app_owner | app_system insert select update; authenticated select
+    table artifact.contents | app_owner | app_system insert select update
+    table artifact.moves | app_owner | app_system delete insert select
+    table artifact.removals | app_owner | app_system delete insert select update
     table artifact.tags | app_owner | authenticated select
-    table artifact.versions | app_owner | app_system insert select update | authenticated select of tenant_id artifact_id version state size sha256 content_type path run_id attempt_id findings created_by created_at uploaded_at finished_at
+    table artifact.upkeep | app_owner | app_system select update
+    table artifact.usage | app_owner | app_system insert select update
+    table artifact.versions | app_owner | app_system insert select update | authenticated select of tenant_id artifact_id version state size sha256 content_type path run_id attempt_id provenance findings created_by created_at uploaded_at finished_at
     table audit.entries | app_owner | app_system insert select; authenticated select
     table audit.seals | app_owner | app_system insert select; authenticated select
     table audit.settings | app_owner | app_system select update
@@ -596,12 +633,22 @@ select tests.exactly($q$
     from pg_policies p where p.schemaname <> 'storage' or p.tablename in ('objects', 'buckets')
 $q$, $list$
     artifact.aliases | all | app_owner | doors keep the caller's aliases | claimed tenant
+    artifact.aliases | select | app_system | the worker sees aliases | all
     artifact.aliases | select | authenticated | members see their aliases | own tenant
     artifact.artifacts | all | app_owner | doors keep the caller's artifacts | claimed tenant
     artifact.artifacts | all | app_system | the worker keeps artifacts | all
     artifact.artifacts | select | authenticated | members see their artifacts | own tenant
+    artifact.contents | all | app_owner | doors keep the caller's contents | claimed tenant
+    artifact.contents | all | app_system | the worker keeps contents | all
+    artifact.moves | all | app_owner | doors keep the caller's moves | claimed tenant
+    artifact.moves | all | app_system | the worker keeps moves | all
+    artifact.removals | all | app_owner | doors keep the caller's removals | claimed tenant
+    artifact.removals | all | app_system | the worker keeps removals | all
     artifact.tags | all | app_owner | doors keep the caller's tags | claimed tenant
     artifact.tags | select | authenticated | members see their tags | own tenant
+    artifact.upkeep | all | app_system | the worker keeps the sweep | all
+    artifact.usage | all | app_owner | doors keep the caller's usage | claimed tenant
+    artifact.usage | all | app_system | the worker keeps usage | all
     artifact.versions | all | app_owner | doors keep the caller's versions | claimed tenant
     artifact.versions | all | app_system | the worker keeps versions | all
     artifact.versions | select | authenticated | members see their versions | own tenant
@@ -735,6 +782,7 @@ $q$, $list$
     schedule.watches | all | app_system | the clock keeps what starts jobs | all
     schedule.watches | select | authenticated | members see what starts their jobs | own tenant
     storage.objects | insert | authenticated | operators put the bytes of a pending version | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role) and (name in ( select v.path from artifact.versions v where (v.state = 'pending'::artifact.state))))
+    storage.objects | select | app_system | the sweep sees what lies there | (bucket_id = any (array['artifacts'::text, 'parcels'::text]))
     storage.objects | select | authenticated | members read their tenant's bytes | ((bucket_id = 'artifacts'::text) and ((storage.foldername(name))[1] = (( select tenancy.tenant_id()))::text) and (( select tenancy.role()) >= 'operator'::ground.member_role))
     tenancy.access_tokens | all | app_owner | doors keep the caller's access tokens | claimed tenant
     tenancy.access_tokens | all | app_system | the platform keeps access tokens | all
@@ -757,6 +805,9 @@ $list$, 'which policy lets whom do what: table | command | role | name | predica
 select tests.exactly($q$
     select concat_ws(' | ', t.tgrelid::regclass::text, t.tgname, t.tgenabled::text) from pg_trigger t join pg_class c on c.oid = t.tgrelid join tests.rooms r on r.oid = c.relnamespace where not t.tgisinternal
 $q$, $list$
+    artifact.contents | contents_are_never_deleted | A
+    artifact.contents | contents_are_never_truncated | A
+    artifact.contents | contents_never_change | A
     artifact.versions | final_versions_are_immutable | A
     artifact.versions | versions_are_never_deleted | A
     artifact.versions | versions_are_never_truncated | A

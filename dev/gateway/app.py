@@ -115,9 +115,9 @@ class Gateway:
         keyring = Keyring(settings)
         self._rest = DataApi(settings, keyring, self._librarian, pool)
         shelf = Shelf(settings.storage_dir)
-        shelf.prepare()
         rows = Rows(self._librarian, pool)
         self._storage = StorageDoor(settings, keyring, rows, shelf, Signer(settings.jwt_secret))
+        self._storage.prepare()
         self._chores = [asyncio.create_task(self._librarian.run()), asyncio.create_task(pool.tend())]
         # What was made by now stays; leaving it out of collections shortens their pauses.
         gc.collect()

@@ -23,6 +23,8 @@ create table tenancy.limits (
     timeout_seconds integer not null default 600 check (timeout_seconds between 1 and 86400),
     max_retries integer not null default 3 check (max_retries between 0 and 10),
     max_artifact_bytes bigint not null default 52428800 check (max_artifact_bytes between 0 and 52428800),
+    max_stored_bytes bigint not null default 10737418240 check (max_stored_bytes between 0 and 1125899906842624),
+    artifact_retention_days integer check (artifact_retention_days between 1 and 3650),  -- null: until they are deleted
     retention_days integer not null default 60 check (retention_days between 7 and 3650)  -- of history; a callback is tried for 75 h
 );
 comment on table tenancy.limits is 'One row per tenant; the defaults are the product''s.';

@@ -226,7 +226,7 @@ begin
             perform catalog.refresh_target(a.tenant_id, x, a.run_id);
         end if;
     end loop;
-    for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) loop
+    for x in select * from jsonb_array_elements(coalesce(o -> 'artifacts', '[]')) y order by y ->> 'sha256' loop  -- contents in one order
         perform artifact.judge(a.tenant_id, (x ->> 'artifact_id')::uuid, (x ->> 'version')::integer, x ->> 'verdict',
                                (x ->> 'size')::bigint, x ->> 'sha256', x -> 'findings')
         from artifact.versions w
@@ -449,11 +449,15 @@ declare
     v_answer jsonb := '[]';
 begin
     for i in select * from jsonb_to_recordset(p_items) x (artifact_id uuid, version integer, tenant_id uuid, lease integer, verdict text,
-                                                          size bigint, sha256 text, findings jsonb) loop
+                                                          size bigint, sha256 text, findings jsonb)
+             order by x.sha256, x.tenant_id, x.artifact_id, x.version loop  -- contents in one order
         -- locked first: a row that its own `select … for update` changes on the way is passed over as already changed
         perform from artifact.versions w
         where w.tenant_id = i.tenant_id and w.artifact_id = i.artifact_id and w.version = i.version and w.check_lease = i.lease for update;
         v_done := found and artifact.judge(i.tenant_id, i.artifact_id, i.version, i.verdict, i.size, i.sha256, i.findings);
+        if v_done then
+            perform door.tell_origin(i.tenant_id, i.artifact_id, i.version);
+        end if;
         v_answer := v_answer || jsonb_build_array(jsonb_build_object('artifact_id', i.artifact_id, 'version', i.version, 'judged', v_done));
     end loop;
     return v_answer;

@@ -26,9 +26,6 @@ begin
     if not pg_try_advisory_xact_lock(hashtextextended('worker.tidy', 0)) then
         return '{"more": false}';
     end if;
-    -- bytes that were announced and never came
-    update artifact.versions w set state = 'EXPIRED', finished_at = clock_timestamp()
-    where w.state = 'PENDING' and w.uploaded_at is null and w.created_at < clock_timestamp() - interval '1 day';
     perform worker.forget_outside();
     for v in select * from queue.expire() loop
         perform lineage.forget(v.tenant_id, v.run_ids);
@@ -41,7 +38,7 @@ begin
     return jsonb_build_object('expired', v_expired, 'turned', v_turned, 'more', v_expired > 0 or v_turned is not null);
 end
 $$;
-comment on function worker.tidy() is 'Lets history go whose time is over, expires uploads that never came and keeps the calendars: {expired, turned, more}.';
+comment on function worker.tidy() is 'Lets history go whose time is over and keeps the calendars: {expired, turned, more}.';
 revoke all on function worker.tidy() from public;
 grant execute on function worker.tidy() to runner;
 

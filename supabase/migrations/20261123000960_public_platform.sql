@@ -150,7 +150,7 @@ begin
     where r.tenant_id = a.tenant_id and r.id = a.run_id;
     w := artifact.open_version(a.tenant_id, (select r.created_by from queue.runs r where r.tenant_id = a.tenant_id and r.id = a.run_id),
         coalesce('jobs/' || v_job, 'runs/' || a.run_id) || '/' || (p ->> 'name'), p ->> 'kind', (p ->> 'size')::bigint, p ->> 'sha256',
-        left(p ->> 'content_type', 200), null, a.run_id, a.id, a.lease);
+        left(p ->> 'content_type', 200), null, null, worker.provenance(a), a.run_id, a.id, a.lease);
     perform audit.append(a.tenant_id, 'artifact.create', 'artifact', w.artifact_id::text, jsonb_build_object('version', w.version, 'size', w.size), 'attempt:' || a.id);
     perform ground.answer_status(201);
     return (select jsonb_build_object('artifact_id', w.artifact_id, 'version', w.version, 'name', x.name, 'bucket', 'artifacts', 'path', w.path, 'size', w.size)
@@ -246,12 +246,15 @@ declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
     l tenancy.limits;
 begin
-    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'retention_days', 'validation_policy', 'validation_fail_on']);
+    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'max_stored_bytes', 'artifact_retention_days', 'retention_days', 'validation_policy', 'validation_fail_on']);
     update tenancy.limits x
     set max_running = job.check_integer(p, 'max_running', '$', 0, 100000, x.max_running),
         timeout_seconds = job.check_integer(p, 'timeout_seconds', '$', 1, 86400, x.timeout_seconds),
         max_retries = job.check_integer(p, 'max_retries', '$', 0, 10, x.max_retries),
         max_artifact_bytes = job.check_integer(p, 'max_artifact_bytes', '$', 0, 52428800, x.max_artifact_bytes),
+        max_stored_bytes = job.check_integer(p, 'max_stored_bytes', '$', 0, 1125899906842624, x.max_stored_bytes),
+        artifact_retention_days = case when p -> 'artifact_retention_days' = 'null' then null
+                                       else job.check_integer(p, 'artifact_retention_days', '$', 1, 3650, x.artifact_retention_days) end,
         retention_days = job.check_integer(p, 'retention_days', '$', 7, 3650, x.retention_days)
     where x.tenant_id = t.id returning x.* into l;
     if p ? 'validation_policy' and coalesce(p ->> 'validation_policy', '') not in ('off', 'warn', 'enforce') then
@@ -394,7 +397,7 @@ grant execute on function public.platform_create_tenant(jsonb) to service_role;
 
 create function public.platform_set_limits(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_set_limits($1); end $$;
-comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, retention_days?, validation_policy?, validation_fail_on?}.';
+comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, max_stored_bytes?, artifact_retention_days? (null: for ever), retention_days?, validation_policy?, validation_fail_on?}.';
 revoke all on function public.platform_set_limits(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_set_limits(jsonb) to service_role;
 

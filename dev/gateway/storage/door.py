@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,15 +12,14 @@ from dev.gateway import asgi, errors
 from dev.gateway.asgi import Request
 from dev.gateway.identity import Identity, Keyring
 from dev.gateway.settings import Settings
-from dev.gateway.storage import download, refusal, upload
+from dev.gateway.storage import download, names, refusal, resumable, upload
 from dev.gateway.storage.refusal import StorageRefusal
+from dev.gateway.storage.resumable import Resumable, Right
 from dev.gateway.storage.rows import SERVICE, Bucket, Entry, Rows, file_metadata
 from dev.gateway.storage.shelf import Shelf
 from dev.gateway.storage.signature import UPLOAD_SECONDS, Permit, Signer
 
 PREFIX = "/storage/v1/"
-_KEY = re.compile(r"[A-Za-z0-9_/!.*'() &$@=;:+,?-]{1,1024}", re.ASCII)
-_BUCKET_NAME = re.compile(r"[A-Za-z0-9_!.*'() &$@=;:+,?-]{1,100}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(gb|mb|kb|b)?", re.IGNORECASE | re.ASCII)
 _UNITS = {"gb": 10**9, "mb": 10**6, "kb": 10**3, "b": 1, "": 1}
 _LONGEST = 10 * 365 * 24 * 3600
@@ -38,12 +37,23 @@ class StorageDoor:
         self._rows = rows
         self._shelf = shelf
         self._signer = signer
+        self._resumable = Resumable(settings, rows, shelf, self._record)
+
+    def prepare(self) -> None:
+        """Make the folders; throw away what is left half-written and will not be continued."""
+        self._shelf.prepare()
+        self._resumable.parts.prepare()
 
     async def __call__(self, request: Request) -> None:
         try:
             await self._route(request)
         except StorageRefusal as refused:
-            await request.answer(refused.http_status, [asgi.JSON_TYPE], refused.body())
+            # uploads in parts speak HTTP's own statuses
+            exact = request.path.startswith(f"{PREFIX}{resumable.PATH}")
+            status = refused.status if exact else refused.http_status
+            await request.answer(
+                status, [asgi.JSON_TYPE, *([resumable.VERSION] if exact else [])], refused.body()
+            )
 
     async def _route(self, request: Request) -> None:  # noqa: PLR0912 - one branch per route
         path = request.path.removeprefix(PREFIX)
@@ -64,6 +74,14 @@ class StorageDoor:
                 await self._sign_many(request, bucket)
             case "POST", ["object", "sign", bucket, *key] if key:
                 await self._sign(request, bucket, "/".join(key))
+            case _, ["upload", "resumable", "sign"]:
+                await self._resumable(request, resumable.signed(request, self._signer))
+            case _, ["upload", "resumable", "sign", mark]:
+                await self._resumable(request, resumable.signed(request, self._signer), mark)
+            case _, ["upload", "resumable"]:
+                await self._resumable(request, self._own_right(request))
+            case _, ["upload", "resumable", mark]:
+                await self._resumable(request, self._own_right(request), mark)
             case "POST", ["object", "list", bucket]:
                 await self._list(request, bucket)
             case "POST", ["object", ("move" | "copy") as act]:
@@ -100,21 +118,28 @@ class StorageDoor:
             raise refusal.bad_request("headers must have required property 'authorization'")
         return who
 
+    def _own_right(self, request: Request) -> Callable[[str], Right]:
+        def right(_place: str) -> Right:
+            who = self._who(request)
+            return Right(who, who.subject, request.headers.get("x-upsert") == "true")
+
+        return right
+
     # -- objects
 
     async def _get(self, request: Request, bucket: str, key: str) -> None:
-        row = await self._rows.find(request, self._who(request), _bucket(bucket), _key(key))
+        row = await self._rows.find(request, self._who(request), names.bucket(bucket), names.key(key))
         await self._send(request, row)
 
     async def _get_public(self, request: Request, bucket: str, key: str) -> None:
-        rules = await self._rows.limits(request, _bucket(bucket))
+        rules = await self._rows.limits(request, names.bucket(bucket))
         if not rules.public:
             raise refusal.no_bucket()
-        row = await self._rows.find(request, SERVICE, bucket, _key(key))
+        row = await self._rows.find(request, SERVICE, bucket, names.key(key))
         await self._send(request, row)
 
     async def _get_signed(self, request: Request, bucket: str, key: str) -> None:
-        place = f"{_bucket(bucket)}/{_key(key)}"
+        place = f"{names.bucket(bucket)}/{names.key(key)}"
         permit = self._signer.read(_parameter(request, "token"), place, "download")
         row = await self._rows.find(request, SERVICE, bucket, key)
         await self._send(request, row, permit.expires)
@@ -125,7 +150,7 @@ class StorageDoor:
         await download.send(request, row, path, download=suggested, expires=expires)
 
     async def _info(self, request: Request, bucket: str, key: str) -> None:
-        row = await self._rows.find(request, self._who(request), _bucket(bucket), _key(key))
+        row = await self._rows.find(request, self._who(request), names.bucket(bucket), names.key(key))
         about = row["metadata"] or {}
         await _reply(
             request,
@@ -146,14 +171,14 @@ class StorageDoor:
 
     async def _put(self, request: Request, bucket: str, key: str, *, over: bool) -> None:
         who = self._who(request)
-        entry = Entry(_bucket(bucket), _key(key), who.subject, "1", upload.announced(request))
+        entry = Entry(names.bucket(bucket), names.key(key), who.subject, "1", upload.announced(request))
         rules = await self._rows.limits(request, bucket)
         await self._rows.may_put(request, who, entry, over=over)
         made = await self._take(request, rules, entry, over=over)
         await _reply(request, {"Id": made, "Key": f"{bucket}/{key}"})
 
     async def _put_signed(self, request: Request, bucket: str, key: str) -> None:
-        place = f"{_bucket(bucket)}/{_key(key)}"
+        place = f"{names.bucket(bucket)}/{names.key(key)}"
         permit = self._signer.read(_parameter(request, "token"), place, "upload")
         rules = await self._rows.limits(request, bucket)
         entry = Entry(bucket, key, permit.owner, "1")
@@ -182,7 +207,7 @@ class StorageDoor:
         return made
 
     async def _delete(self, request: Request, bucket: str, key: str) -> None:
-        gone = await self._rows.delete(request, self._who(request), _bucket(bucket), [_key(key)])
+        gone = await self._rows.delete(request, self._who(request), names.bucket(bucket), [names.key(key)])
         if not gone:
             raise refusal.no_object()
         self._shelf.drop(gone[0]["version"])
@@ -190,8 +215,8 @@ class StorageDoor:
 
     async def _delete_many(self, request: Request, bucket: str) -> None:
         who = self._who(request)
-        names = _names(await _body(request, self._settings), "prefixes")
-        gone = await self._rows.delete(request, who, _bucket(bucket), names)
+        wanted = _names(await _body(request, self._settings), "prefixes")
+        gone = await self._rows.delete(request, who, names.bucket(bucket), wanted)
         for row in gone:
             self._shelf.drop(row["version"])
         await _reply(request, gone)
@@ -199,9 +224,9 @@ class StorageDoor:
     async def _move_or_copy(self, request: Request, act: str) -> None:
         who = self._who(request)
         body = await _body(request, self._settings)
-        source = _bucket(_text(body, "bucketId")), _key(_text(body, "sourceKey"))
+        source = names.bucket(_text(body, "bucketId")), names.key(_text(body, "sourceKey"))
         target_bucket = body.get("destinationBucket") or source[0]
-        target = _bucket(str(target_bucket)), _key(_text(body, "destinationKey"))
+        target = names.bucket(str(target_bucket)), names.key(_text(body, "destinationKey"))
         if act == "move":
             made = await self._rows.move(request, who, source, target)
             await _reply(request, {"message": "Successfully moved", "Id": made, "Key": target[1]})
@@ -229,7 +254,7 @@ class StorageDoor:
         listed = await self._rows.below(
             request,
             who,
-            _bucket(bucket),
+            names.bucket(bucket),
             prefix,
             search,
             window=(limit, _number(body, "offset", 0)),
@@ -242,15 +267,15 @@ class StorageDoor:
     async def _sign(self, request: Request, bucket: str, key: str) -> None:
         who = self._who(request)
         seconds = _seconds(await _body(request, self._settings))
-        await self._rows.find(request, who, _bucket(bucket), _key(key))
+        await self._rows.find(request, who, names.bucket(bucket), names.key(key))
         await _reply(request, {"signedURL": self._signed(f"{bucket}/{key}", seconds)})
 
     async def _sign_many(self, request: Request, bucket: str) -> None:
         who = self._who(request)
         body = await _body(request, self._settings)
         seconds = _seconds(body)
-        names = _names(body, "paths")
-        visible = await self._rows.visible(request, who, _bucket(bucket), names)
+        wanted = _names(body, "paths")
+        visible = await self._rows.visible(request, who, names.bucket(bucket), wanted)
         missing = "Either the object does not exist or you do not have access to it"
         await _reply(
             request,
@@ -260,7 +285,7 @@ class StorageDoor:
                     "path": name,
                     "signedURL": self._signed(f"{bucket}/{name}", seconds) if name in visible else None,
                 }
-                for name in names
+                for name in wanted
             ],
         )
 
@@ -271,7 +296,9 @@ class StorageDoor:
     async def _sign_upload(self, request: Request, bucket: str, key: str) -> None:
         who = self._who(request)
         over = request.headers.get("x-upsert") == "true"
-        await self._rows.may_put(request, who, Entry(_bucket(bucket), _key(key), who.subject, "1"), over=over)
+        await self._rows.may_put(
+            request, who, Entry(names.bucket(bucket), names.key(key), who.subject, "1"), over=over
+        )
         place = f"{bucket}/{key}"
         expires = int(time.time()) + UPLOAD_SECONDS
         token = self._signer.sign(Permit(place, "upload", expires, who.subject, over))
@@ -326,19 +353,6 @@ async def _body(request: Request, settings: Settings) -> Mapping[str, Any]:
     return value
 
 
-def _bucket(name: str) -> str:
-    if not _BUCKET_NAME.fullmatch(name):
-        raise refusal.invalid_bucket_name()
-    return name
-
-
-def _key(key: str) -> str:
-    # Hosted would keep `..` as a name; clients and proxies fold it away, so nobody can mean it.
-    if not _KEY.fullmatch(key) or any(part in (".", "..") for part in key.split("/")):
-        raise refusal.invalid_key(key)
-    return key
-
-
 def _text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
@@ -390,4 +404,4 @@ def _rules(bucket: str, body: Mapping[str, Any]) -> Bucket:
         if found is None:
             raise refusal.bad_request("Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B")
         size = int(float(found.group(1)) * _UNITS[(found.group(2) or "").lower()])
-    return Bucket(_bucket(bucket), bool(body.get("public")), size, tuple(types))
+    return Bucket(names.bucket(bucket), bool(body.get("public")), size, tuple(types))

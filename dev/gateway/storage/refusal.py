@@ -40,6 +40,10 @@ def no_object() -> StorageRefusal:
     return StorageRefusal(404, "not_found", "Object not found")
 
 
+def no_upload() -> StorageRefusal:
+    return StorageRefusal(404, "not_found", "The file for this url was not found")
+
+
 def no_route(method: str, path: str) -> StorageRefusal:
     return StorageRefusal(404, "Not Found", f"Route {method}:{path} not found")
 

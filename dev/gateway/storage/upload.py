@@ -38,29 +38,30 @@ async def receive(request: Request, bucket: Bucket, limit: int) -> Upload:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise refusal.too_large()
-        _check_type(content_type, bucket)
+        check_type(content_type, bucket)
         return Upload(
-            _chunks(request),
+            chunks(request),
             content_type,
             request.headers.get("cache-control", "no-cache"),
-            _metadata(request.headers.get("x-metadata"), encoded=True),
+            own_metadata(request.headers.get("x-metadata"), encoded=True),
         )
     boundary = multipart.boundary_of(content_type)
     if boundary is None:
         raise refusal.no_content()
-    part = await multipart.read(_chunks(request), boundary)
+    part = await multipart.read(chunks(request), boundary)
     mime = part.fields.get("contentType") or part.content_type
-    _check_type(mime, bucket)
+    check_type(mime, bucket)
     seconds = part.fields.get("cacheControl")
     return Upload(
         part.content,
         mime,
         f"max-age={seconds}" if seconds else "no-cache",
-        _metadata(part.fields.get("metadata") or part.fields.get("userMetadata"), encoded=False),
+        own_metadata(part.fields.get("metadata") or part.fields.get("userMetadata"), encoded=False),
     )
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises `Disconnected`."""
     more = True
     while more:
         message = await request.receive()
@@ -72,7 +73,8 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _check_type(mime: str, bucket: Bucket) -> None:
+def check_type(mime: str, bucket: Bucket) -> None:
+    """Raises `StorageRefusal` (415) for a type that the bucket does not take."""
     kind, slash, form = mime.partition(";")[0].strip().lower().partition("/")
     if not slash:
         raise refusal.bad_type(mime)
@@ -85,7 +87,7 @@ def _check_type(mime: str, bucket: Bucket) -> None:
     raise refusal.bad_type(mime)
 
 
-def _metadata(text: str | None, *, encoded: bool) -> dict[str, object] | None:
+def own_metadata(text: str | None, *, encoded: bool) -> dict[str, object] | None:
     """Metadata that the client made up; what cannot be read is left out, as Storage does."""
     if text is None:
         return None

@@ -48,6 +48,11 @@ export const edgeErrors = {
     meaning: "The check token is unknown or its check has ended.",
     mend: "Claim the upload again.",
   },
+  SWEEP_TOKEN_INVALID: {
+    status: 401,
+    meaning: "The token of the sweep is unknown or its time is over.",
+    mend: "Claim what is to be removed again.",
+  },
   TENANT_MISSING: {
     status: 401,
     meaning: "The token names no tenant.",

@@ -94,6 +94,10 @@ export class FakeSupabase implements AsyncDisposable {
       return Response.json({ url: `/object/${path}?token=up`, token: "up" });
     }
     if (path.startsWith("sign/")) return Response.json({ signedURL: `/object/${path}?token=down` });
+    if (seen.method === "DELETE" && seen.json?.prefixes !== undefined) {
+      const there = (seen.json.prefixes as string[]).filter((name) => this.objects.delete(`${path}/${name}`));
+      return Response.json(there.map((name) => ({ name })));
+    }
     if (seen.method === "DELETE") {
       if (this.objects.delete(path)) return Response.json({ message: "Successfully deleted" });
       return Response.json({ statusCode: "404", error: "not_found", message: "no" }, { status: 400 });

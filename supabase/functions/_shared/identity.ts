@@ -32,7 +32,13 @@ export interface Check {
   readonly token: string;
 }
 
-export type Caller = Member | Attempt | Check;
+/** A runner that has claimed bytes which are to go. Only the database can tell which they are. */
+export interface Sweep {
+  readonly kind: "sweep";
+  readonly token: string;
+}
+
+export type Caller = Member | Attempt | Check | Sweep;
 export type Role = "viewer" | "operator" | "admin";
 
 /** A short JWT made from an access token. */
@@ -52,6 +58,7 @@ export interface Identity {
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const accessTokenForm = /^cr_[A-Za-z0-9_-]{8,256}$/;
 const checkTokenForm = /^crck_[A-Za-z0-9_.-]{8,256}$/;
+const sweepTokenForm = /^crsw_[A-Za-z0-9_.-]{8,256}$/;
 const attemptTokenForm = /^crat_(\d{1,19})_[A-Za-z0-9_.-]{8,256}$/;
 const tokensRemembered = 2000;
 /** A key that leaves the published set stops counting within this time. */
@@ -135,6 +142,7 @@ export function identity(settings: Settings): Identity {
       const [, attemptId] = attemptTokenForm.exec(bearer) ?? [];
       if (attemptId !== undefined) return { kind: "attempt", token: bearer, attemptId };
       if (checkTokenForm.test(bearer)) return { kind: "check", token: bearer };
+      if (sweepTokenForm.test(bearer)) return { kind: "sweep", token: bearer };
       if (accessTokenForm.test(bearer)) return await machine(bearer);
       return await verify(bearer);
     },

@@ -1,6 +1,6 @@
 import { Answer, Database, Trace } from "./database.ts";
 import { Refusal, refuse } from "./errors.ts";
-import { Attempt, Caller, Check, Identity, Member } from "./identity.ts";
+import { Attempt, Caller, Check, Identity, Member, Sweep } from "./identity.ts";
 import { extended, JsonText } from "./json_text.ts";
 import { Schema } from "./schema.ts";
 import { Settings } from "./settings.ts";
@@ -78,6 +78,12 @@ export class Call {
   get check(): Check {
     if (this.caller?.kind === "check") return this.caller;
     throw refuse("CHECK_TOKEN_INVALID");
+  }
+
+  /** @throws Refusal SWEEP_TOKEN_INVALID when the bearer is no sweep's */
+  get sweep(): Sweep {
+    if (this.caller?.kind === "sweep") return this.caller;
+    throw refuse("SWEEP_TOKEN_INVALID");
   }
 
   /** Everything the caller sent as one object: the body, then the query, then the path, which wins. */

@@ -7,6 +7,19 @@ export interface Place {
   readonly path: string;
 }
 
+/** Two ways for the same bytes to the same place: one PUT, or in parts that may be resumed (TUS 1.0.0). */
+export interface Upload {
+  readonly upload_url: string;
+  readonly resumable: {
+    /** POST here begins; what it answers as Location takes the parts. */
+    readonly url: string;
+    /** To be sent with every request. */
+    readonly headers: Readonly<Record<string, string>>;
+    /** For Upload-Metadata, each value in base64. */
+    readonly metadata: Readonly<Record<string, string>>;
+  };
+}
+
 /** Hands out signed URLs with the service key; the database has decided before that the caller may have one. */
 export interface Storage {
   /**
@@ -14,12 +27,16 @@ export interface Storage {
    * `repeatable`: then a PUT whose answer was lost may be made again.
    */
   uploadUrl(place: Place, repeatable?: boolean): Promise<string>;
+  /** As `uploadUrl`, and the same right for a resumable upload. */
+  upload(place: Place, repeatable?: boolean): Promise<Upload>;
   /** An absolute URL that gives the bytes for `downloadSeconds`, as an attachment called `filename`. */
   downloadUrl(place: Place, filename: string): Promise<string>;
   /** Writes the bytes; they must not be there yet. */
   put(place: Place, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<void>;
   /** Removes the bytes, if they are there. */
   remove(place: Place): Promise<void>;
+  /** Removes what is there of several places of one bucket; how many were. */
+  removeAll(bucket: string, paths: readonly string[]): Promise<number>;
 }
 
 export const downloadSeconds = 300;
@@ -76,6 +93,18 @@ export function storage(settings: Settings): Storage {
       const { url } = await send(`/object/upload/sign/${below(place)}`, "{}", "application/json", repeatable);
       return absolute(url);
     },
+    async upload(place, repeatable = false) {
+      const body = await send(`/object/upload/sign/${below(place)}`, "{}", "application/json", repeatable);
+      const { url, token } = body as { url: string; token: string };
+      return {
+        upload_url: absolute(url),
+        resumable: {
+          url: absolute("/upload/resumable/sign"),
+          headers: { apikey: settings.anonKey, "x-signature": token },
+          metadata: { bucketName: place.bucket, objectName: place.path },
+        },
+      };
+    },
     async downloadUrl(place, filename) {
       const body = JSON.stringify({ expiresIn: downloadSeconds });
       const { signedURL } = await send(`/object/sign/${below(place)}`, body, "application/json");
@@ -83,6 +112,14 @@ export function storage(settings: Settings): Storage {
     },
     async put(place, bytes, contentType) {
       await send(`/object/${below(place)}`, bytes, contentType);
+    },
+    async removeAll(bucket, paths) {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({ prefixes: paths });
+      const response = await ask("DELETE", `/object/${encodeURIComponent(bucket)}`, body, headers);
+      const text = await response.text();
+      if (!response.ok) throw refuse("STORAGE_FAILED", { details: `Storage answered ${response.status}.` });
+      return (JSON.parse(text) as unknown[]).length;
     },
     async remove(place) {
       const response = await ask("DELETE", `/object/${below(place)}`);

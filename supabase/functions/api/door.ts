@@ -80,6 +80,7 @@ async function recognise(route: Route, request: Request, identity: Identity): Pr
   if (caller.kind === route.access) return caller;
   if (route.access === "attempt") throw refuse("ATTEMPT_TOKEN_INVALID");
   if (route.access === "check") throw refuse("CHECK_TOKEN_INVALID");
+  if (route.access === "sweep") throw refuse("SWEEP_TOKEN_INVALID");
   throw refuse("TOKEN_INVALID", { details: "This route takes a member's token." });
 }
 

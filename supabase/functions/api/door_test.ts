@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { attemptToken, checkToken, Rehearsal, someId, token } from "./rehearsal.ts";
+import { attemptToken, checkToken, Rehearsal, someId, sweepToken, token } from "./rehearsal.ts";
 import { routes } from "./routes/table.ts";
 
 /** An address of the route, with ids that fit. */
@@ -54,8 +54,12 @@ for (const { method, path, access } of routes) {
     ) {
       it.fake.on(name, { status: 409, body });
     }
-    const bearer =
-      { attempt: attemptToken, check: checkToken, member: await token({ role: "admin" }) }[access];
+    const bearer = {
+      attempt: attemptToken,
+      check: checkToken,
+      sweep: sweepToken,
+      member: await token({ role: "admin" }),
+    }[access];
     const kind = routes.find((route) => route.method === method && route.path === path)?.body?.kind;
     const sent = kind === undefined ? {} : { body: kind === "array" ? [] : {} };
 

@@ -31,6 +31,7 @@ export function openapi(routes: readonly Route[], server: string): Readonly<Reco
             "A Supabase token with tenant_id and role (HS256, or ES256 by JWKS), or an access token cr_…",
         },
         check: { type: "http", scheme: "bearer", description: "The token of one upload's check, crck_…" },
+        sweep: { type: "http", scheme: "bearer", description: "The token of one claimed sweep, crsw_…" },
         attempt: { type: "http", scheme: "bearer", description: "The token of one attempt, crat_…" },
       },
     },

@@ -10,6 +10,7 @@ export const tenantId = "11111111-1111-4111-8111-111111111111";
 export const someId = "22222222-2222-4222-8222-222222222222";
 export const accessToken = "cr_" + "a".repeat(40);
 export const checkToken = "crck_" + "c".repeat(40);
+export const sweepToken = "crsw_" + "d".repeat(40);
 export const attemptToken = "crat_7_1_" + "b".repeat(40);
 
 /** A key pair of the tests alone. */

@@ -21,12 +21,14 @@ import { route as runEvents } from "./runs/run_events.ts";
 import { route as runLineage } from "./runs/run_lineage.ts";
 import { route as runLogs } from "./runs/run_logs.ts";
 import { route as submitRuns } from "./runs/submit_runs.ts";
+import { route as artifactUsage } from "./artifacts/artifact_usage.ts";
 import { route as completeArtifact } from "./artifacts/complete_artifact.ts";
 import { route as createArtifact } from "./artifacts/create_artifact.ts";
 import { route as deleteArtifact } from "./artifacts/delete_artifact.ts";
 import { route as downloadArtifact } from "./artifacts/download_artifact.ts";
 import { route as getArtifact } from "./artifacts/get_artifact.ts";
 import { route as listArtifacts } from "./artifacts/list_artifacts.ts";
+import { route as updateArtifact } from "./artifacts/update_artifact.ts";
 import { route as columnLineage } from "./lineage/column_lineage.ts";
 import { route as ingestBatch } from "./lineage/ingest_batch.ts";
 import { route as ingestEvent } from "./lineage/ingest_event.ts";
@@ -74,6 +76,7 @@ import { route as createAttemptArtifact } from "./attempts/create_attempt_artifa
 import { route as reportAttempt } from "./attempts/report_attempt.ts";
 import { route as auditVerify } from "./audit/audit_verify.ts";
 import { route as listAudit } from "./audit/list_audit.ts";
+import { route as sweepBytes } from "./sweeps/sweep_bytes.ts";
 import { route as uploadBytes } from "./uploads/upload_bytes.ts";
 import { route as createToken } from "./tokens/create_token.ts";
 import { route as listTokens } from "./tokens/list_tokens.ts";
@@ -106,12 +109,14 @@ export const routes: readonly Route[] = [
   runLineage,
   runLogs,
   submitRuns,
+  artifactUsage,
   completeArtifact,
   createArtifact,
   deleteArtifact,
   downloadArtifact,
   getArtifact,
   listArtifacts,
+  updateArtifact,
   columnLineage,
   ingestBatch,
   ingestEvent,
@@ -159,6 +164,7 @@ export const routes: readonly Route[] = [
   reportAttempt,
   auditVerify,
   listAudit,
+  sweepBytes,
   uploadBytes,
   createToken,
   listTokens,

@@ -1,5 +1,5 @@
 import { Schema } from "../../_shared/schema.ts";
-import { Artifact, ArtifactVersion } from "./artifacts.ts";
+import { Artifact, ArtifactChange, ArtifactUsage, ArtifactVersion } from "./artifacts.ts";
 import { AuditEntry, AuditVerdict } from "./audit.ts";
 import { Delivery, Endpoint, Event, Network, Replay } from "./callbacks.ts";
 import { CatalogDocument, CatalogObject } from "./catalog.ts";
@@ -40,6 +40,8 @@ export const shapes = {
   Event,
   ArtifactVersion,
   Artifact,
+  ArtifactChange,
+  ArtifactUsage,
   LineageEvent,
   LineageSummary,
   Graph,

@@ -23,6 +23,25 @@ export const route: Route = {
         sha256: { type: "string", pattern: "^[0-9a-f]{64}$" },
         content_type: { type: "string" },
         description: { type: "string" },
+        classification: {
+          type: "string",
+          enum: ["internal", "confidential"],
+          default: "confidential",
+          description: "Who reads the bytes: every member, or operators and admins.",
+        },
+        inputs: {
+          type: "array",
+          maxItems: 100,
+          description: "What it was made from; the lineage learns of it.",
+          items: {
+            type: "object",
+            required: ["artifact_id"],
+            properties: {
+              artifact_id: { type: "string", format: "uuid" },
+              version: { type: "integer", minimum: 1 },
+            },
+          },
+        },
         content: {
           type: "string",
           description: "The bytes themselves, up to 1 MiB; size and sha256 are then counted here.",
@@ -32,7 +51,10 @@ export const route: Route = {
     },
   },
   answers: {
-    201: { description: "The version, PENDING until it is checked", schema: to("ArtifactVersion") },
+    201: {
+      description: "The version, PENDING until it is checked, or READY if its bytes are known",
+      schema: to("ArtifactVersion"),
+    },
   },
   handle: async (call) =>
     "content" in (call.body.value as object) ? await withContent(call) : await withoutContent(call),
@@ -40,7 +62,11 @@ export const route: Route = {
 
 async function withoutContent(call: Call): Promise<Response> {
   const { version, place } = await reserve(call, "create_artifact", call.body.text);
-  return json(201, { ...version, upload_url: await call.around.storage.uploadUrl(place) });
+  // READY already: the tenant has bytes of this digest
+  return json(
+    201,
+    version.state === "READY" ? version : { ...version, ...await call.around.storage.upload(place) },
+  );
 }
 
 async function withContent(call: Call): Promise<Response> {
@@ -59,6 +85,7 @@ async function withContent(call: Call): Promise<Response> {
     "create_artifact",
     JSON.stringify({ ...described, size, sha256 }),
   );
+  if (version.state === "READY") return json(201, { ...version, sha256 });
   const type = typeof described.content_type === "string"
     ? described.content_type
     : "application/octet-stream";

@@ -21,9 +21,27 @@ Deno.test("a new artifact comes with an absolute URL to PUT its bytes to; its pl
   const response = await it.ask("POST", "/artifacts", { body });
 
   const upload_url = "https://control.example/storage/v1/object/upload/sign/artifacts/t/%C3%A4%20b?token=up";
-  deepStrictEqual([201, { ...seen, upload_url }], [response.status, await response.json()]);
+  const resumable = {
+    url: "https://control.example/storage/v1/upload/resumable/sign",
+    headers: { apikey: "anon-key", "x-signature": "up" },
+    metadata: { bucketName: "artifacts", objectName: "t/ä b" },
+  };
+  deepStrictEqual([201, { ...seen, upload_url, resumable }], [response.status, await response.json()]);
   deepStrictEqual(body, it.fake.last("create_artifact").json);
 });
+
+for (const more of [{ size: 5 }, { content: "hello" }]) {
+  Deno.test(`bytes that the tenant has are not asked for again: ${Object.keys(more)}`, async () => {
+    await using it = new Rehearsal();
+    it.fake.on("create_artifact", { status: 201, body: { ...reserved, state: "READY" } });
+
+    const response = await it.ask("POST", "/artifacts", { body: { name: "a", kind: "data", ...more } });
+
+    const { sha256: _, ...said } = await response.json();
+    deepStrictEqual([201, { ...seen, state: "READY" }, 0], [response.status, said, it.fake.objects.size]);
+    strictEqual(1, it.fake.seen.length);
+  });
+}
 
 for (
   const [encoding, content] of [["text", "héllo"], ["base64", "aMOpbGxv"], [undefined, "héllo"]] as const

@@ -9,7 +9,7 @@ export const route: Route = {
   name: "download_artifact",
   summary: "Sends to a signed URL of the bytes, good for five minutes",
   parameters: { artifact_id: artifactId },
-  query: { version: { type: "integer", minimum: 1 } },
+  query: { version: { type: "integer", minimum: 1 }, alias: { type: "string" } },
   answers: { 302: { description: "Location is the signed URL" } },
   handle: async (call) => await handOut(call, "artifact_download", call.everything),
 };

@@ -9,7 +9,14 @@ export const route: Route = {
   access: "member",
   name: "list_artifacts",
   summary: "Lists artifacts",
-  query: { name: { type: "string" }, kind: { type: "string" }, run_id: runId, ...paging },
+  query: {
+    name: { type: "string" },
+    kind: { type: "string" },
+    run_id: runId,
+    sha256: { type: "string", description: "with a version of this digest" },
+    tag: { type: "string", description: "key, or key=value" },
+    ...paging,
+  },
   answers: { 200: { description: "Artifacts", schema: page(to("Artifact")) } },
   handle: forward("list_artifacts"),
 };

@@ -29,6 +29,6 @@ export const route: Route = {
   handle: async (call) => {
     const token = JSON.stringify(call.attempt.token);
     const { version, place } = await reserve(call, "attempt_artifact", extended(call.body.text, { token }));
-    return json(201, { ...version, upload_url: await call.around.storage.uploadUrl(place, true) });
+    return json(201, { ...version, ...await call.around.storage.upload(place, true) });
   },
 };
