@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from control_room import model
+from control_room.difference import Difference
 from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
@@ -212,6 +213,8 @@ class AsyncArtifacts:
         kind: str = "data",
         content_type: str | None = None,
         description: str | None = None,
+        classification: str | None = None,
+        made_from: Sequence[Mapping[str, Any]] = (),
         reuse: bool = False,
         wait_seconds: float = artifacts.CHECK_SECONDS,
     ) -> model.ArtifactSummary:
@@ -222,7 +225,15 @@ class AsyncArtifacts:
         chosen, content = artifacts.source(source, name)
         return await self._line.hold(
             artifacts.put(
-                content, chosen, kind, content_type, description, reuse=reuse, wait_seconds=wait_seconds
+                content,
+                chosen,
+                kind,
+                content_type,
+                description,
+                classification=classification,
+                made_from=made_from,
+                reuse=reuse,
+                wait_seconds=wait_seconds,
             )
         )
 
@@ -238,13 +249,18 @@ class AsyncArtifacts:
         name: str | None = None,
         kind: str | None = None,
         run_id: int | None = None,
+        sha256: str | None = None,
+        tag: str | None = None,
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.ArtifactSummary]:
-        return await self._line.hold(artifacts.list_(name, kind, run_id, limit, cursor))
+        """`sha256`: with a version of that digest; `tag`: `key` or `key=value`."""
+        return await self._line.hold(
+            artifacts.list_(name, kind, run_id, limit, cursor, sha256=sha256, tag=tag)
+        )
 
-    async def download(self, artifact_id: str, target: Path, *, version: int | None = None) -> str:
-        """Writes the bytes to `target`, checked against the registry; returns their sha256.
+    async def download(self, artifact_id: str, target: Path, *, version: int | str | None = None) -> str:
+        """Writes the bytes of a version (a number or an alias) to `target`, checked; returns their sha256.
 
         Raises TransferDamaged; nothing is left at `target` then.
         """
@@ -271,6 +287,25 @@ class AsyncArtifacts:
         finally:
             part.unlink(missing_ok=True)
         return digest.hexdigest()
+
+    async def read(self, name_or_id: str, version: int | str | None = None) -> bytes:
+        """The bytes of a version (its number or an alias), checked against the registry."""
+        artifact = await self.find(name_or_id)
+        return (await self._line.hold(artifacts.read(artifact, version)))[1]
+
+    async def diff(self, name_or_id: str, old: int | str, new: int | str | None = None) -> Difference:
+        """What changed between two versions of a text; `new` is the newest READY one unless given."""
+        return await self._line.hold(artifacts.diff(name_or_id, old, new))
+
+    async def update(self, artifact_id: str, **changes: Any) -> model.Artifact:
+        """description, classification, tags {key: value | None}, aliases {alias: version | None}.
+
+        {alias: {"version": 3, "was": 2}} moves an alias only from there; else ApiError ALIAS_MOVED.
+        """
+        return await self._line.hold(artifacts.update(artifact_id, changes))
+
+    async def usage(self) -> model.ArtifactUsage:
+        return await self._line.hold(artifacts.usage())
 
     async def delete(self, artifact_id: str) -> None:
         await self._line.hold(artifacts.delete(artifact_id))

@@ -64,11 +64,11 @@ def exchange(ask: Ask) -> Talk[httpx.Response]:
                 return reply
             if last or reply.status_code not in _PASSING:
                 raise ApiError.of(reply.status_code, reply.text, reply.reason_phrase)
-            yield Pause(_delay(attempt, reply.headers.get("retry-after")))
+            yield Pause(pause_before(attempt, reply.headers.get("retry-after")))
         elif isinstance(reply, httpx.TransportError):
             if last:
-                raise _unreachable(reply) from reply
-            yield Pause(_delay(attempt, None))
+                raise unreachable(reply) from reply
+            yield Pause(pause_before(attempt))
     raise AssertionError("the last try returns or raises")
 
 
@@ -111,14 +111,15 @@ def _form(value: object) -> str:
     return str(value)
 
 
-def _delay(attempt: int, retry_after: str | None) -> float:
+def pause_before(attempt: int, retry_after: str | None = None) -> float:
     """0.2, 0.8, 3.2 s with jitter; the server's own wish goes first."""
     if retry_after is not None and retry_after.strip().isdecimal():
         return min(float(retry_after), _LONGEST_DELAY)
     return 0.2 * float(4 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311  jitter, no secret
 
 
-def _unreachable(error: httpx.TransportError) -> Unreachable:
+def unreachable(error: httpx.TransportError) -> Unreachable:
+    """What a transport's error means to people."""
     try:
         url = error.request.url
         where = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"

@@ -32,7 +32,7 @@ from runner.dispatch.loop import Dispatcher
 from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
-from runner.dispatch.upkeep import Sealer, Sweeper, Tidier
+from runner.dispatch.upkeep import Broom, Sealer, Sweeper, Tidier
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
@@ -285,6 +285,7 @@ async def _work(
             "ticker": ticker.run,
             "sealer": sealer.run,
             "tidier": Tidier(store).run,
+            "broom": Broom(store, door).run,
             "outbox": outbox.run,
             "verification": verification.run,
             "mailbox": mailbox.run,

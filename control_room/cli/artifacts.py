@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 
 from control_room.cli.desk import Desk, Json, Limit
+from control_room.view import artifact as artifact_view
 from control_room.view import ink
 from control_room.view import run as run_view
 
@@ -17,18 +19,20 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("ls")
 def list_(
+    *,
     name: Annotated[str | None, typer.Option(help="Only the artifact of this name.")] = None,
     kind: Annotated[
         str | None, typer.Option(help="code, sql, diagram, notebook, report, log or data.")
     ] = None,
     run: Annotated[int | None, typer.Option(help="Only what this run made.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only with this tag: KEY or KEY=VALUE.")] = None,
     limit: Limit = 50,
     json: Json = False,
 ) -> None:
     """List artifacts with their newest version."""
     desk = Desk(json)
     with desk.client() as client:
-        page = client.artifacts.list(name=name, kind=kind, run_id=run, limit=limit)
+        page = client.artifacts.list(name=name, kind=kind, run_id=run, tag=tag, limit=limit)
     desk.show_page(page, run_view.artifacts(page.items))
 
 
@@ -39,13 +43,29 @@ def put(
     name: Annotated[str | None, typer.Option(help="Its name in the registry (the file's name).")] = None,
     kind: Annotated[str, typer.Option(help="code, sql, diagram, notebook, report, log or data.")] = "data",
     description: Annotated[str | None, typer.Option()] = None,
+    classification: Annotated[
+        str | None, typer.Option("--class", help="internal (every member reads the bytes) or confidential.")
+    ] = None,
+    made_from: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="ARTIFACT", help="What it was made from, for the lineage."),
+    ] = None,
     reuse: Annotated[bool, typer.Option(help="Make no new version of the same bytes.")] = False,
     json: Json = False,
 ) -> None:
     """Upload a file as a new version and wait until it is checked."""
     desk = Desk(json)
     with desk.client() as client:
-        made = client.artifacts.put(file, name=name, kind=kind, description=description, reuse=reuse)
+        origins = [{"artifact_id": client.artifacts.find(each).artifact_id} for each in made_from or []]
+        made = client.artifacts.put(
+            file,
+            name=name,
+            kind=kind,
+            description=description,
+            classification=classification,
+            made_from=origins,
+            reuse=reuse,
+        )
     desk.show(made, run_view.artifacts([made]))
 
 
@@ -56,7 +76,9 @@ def get(
         Path | None,
         typer.Argument(metavar="[FILE]", help="Where to: a file or a folder."),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="The newest READY one, unless given.")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="A number or an alias; the newest READY one, unless given.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Download an artifact, checked against its sha256."""
@@ -71,3 +93,116 @@ def get(
     else:
         size = ink.size(where.stat().st_size)
         desk.out.print(Text.assemble((str(where), "name"), f"  {size}  ", (sha256, "quiet")))
+
+
+@app.command()
+def show(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+    json: Json = False,
+) -> None:
+    """Show an artifact: aliases, tags, versions and what they were made from."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.artifacts.find(artifact)
+    desk.show(found, artifact_view.artifact(found))
+
+
+@app.command()
+def alias(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+    moves: Annotated[
+        list[str],
+        typer.Argument(metavar="ALIAS=VERSION…", help="`champion=3`, or `champion=` to take it away."),
+    ],
+    was: Annotated[
+        int | None, typer.Option(help="Only if it points to this version now (0: to none).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Point aliases to versions: all of them at once, or none."""
+    desk = Desk(json)
+    wanted: dict[str, object] = {}
+    for name, value in map(_pair, moves):
+        if value and not value.isdecimal():
+            raise typer.BadParameter(f"{name}={value}: a version is a whole number")
+        to = int(value) if value else None
+        wanted[name] = to if was is None else {"version": to, "was": was or None}
+    with desk.client() as client:
+        found = client.artifacts.find(artifact)
+        changed = client.artifacts.update(found.artifact_id, aliases=wanted)
+    desk.show(changed, artifact_view.artifact(changed))
+
+
+@app.command()
+def tag(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+    tags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE…", help="`team=risk`, or `team=` to take it away."),
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    classification: Annotated[
+        str | None, typer.Option("--class", help="internal (every member reads the bytes) or confidential.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Set tags, description and classification."""
+    desk = Desk(json)
+    changes: dict[str, object] = {}
+    if tags:
+        changes["tags"] = {key: value or None for key, value in map(_pair, tags)}
+    if description is not None:
+        changes["description"] = description or None
+    if classification is not None:
+        changes["classification"] = classification
+    with desk.client() as client:
+        found = client.artifacts.find(artifact)
+        changed = client.artifacts.update(found.artifact_id, **changes)
+    desk.show(changed, artifact_view.artifact(changed))
+
+
+@app.command()
+def diff(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A version or an alias.")],
+    new: Annotated[
+        str | None, typer.Argument(metavar="[NEW]", help="The newest READY version unless given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what changed between two versions of a text."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.artifacts.diff(artifact, old, new)
+    if desk.json:
+        ink.print_json(desk.out, asdict(found))
+    else:
+        desk.out.print(artifact_view.difference(found))
+
+
+@app.command()
+def usage(json: Json = False) -> None:
+    """Show how much of the quota is used."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.artifacts.usage()
+    desk.show(found, artifact_view.usage(found))
+
+
+@app.command()
+def rm(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+) -> None:
+    """Delete an artifact (admins): the record and the lineage stay, the bytes go after a week."""
+    desk = Desk(False)
+    with desk.client() as client:
+        found = client.artifacts.find(artifact)
+        client.artifacts.delete(found.artifact_id)
+    desk.out.print(Text.assemble("deleted  ", (found.name, "name")))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} has no =")
+    return name, value

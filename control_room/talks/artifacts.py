@@ -5,11 +5,22 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from control_room.errors import ApiError, ArtifactRefused, ControlRoomError, NotInTime
-from control_room.model import Artifact, ArtifactSummary, ArtifactVersion, Page, Upload
+from control_room import difference
+from control_room.difference import Difference
+from control_room.errors import (
+    ApiError,
+    ArtifactRefused,
+    ControlRoomError,
+    NotInTime,
+    TransferDamaged,
+)
+from control_room.model import Artifact, ArtifactSummary, ArtifactUsage, ArtifactVersion, Page, Upload
 from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
+from control_room.talks import resumable
 
 CHECK_SECONDS = 60.0
 
@@ -21,11 +32,14 @@ def put(
     content_type: str | None = None,
     description: str | None = None,
     *,
+    classification: str | None = None,
+    made_from: Sequence[Mapping[str, Any]] = (),
     reuse: bool = False,
     wait_seconds: float = CHECK_SECONDS,
 ) -> Talk[ArtifactSummary]:
     """Uploads a new version and waits until the runner has checked it.
 
+    Bytes that the tenant has are not sent again. `made_from` are {artifact_id, version?}, for the lineage.
     With `reuse`, a READY newest version of the same name with the same bytes is taken instead.
     Raises ArtifactRefused, NotInTime, ApiError (ARTIFACT_TOO_LARGE …).
     """
@@ -42,9 +56,13 @@ def put(
         "sha256": sha256,
         "content_type": media_type,
         **({"description": description} if description else {}),
+        **({"classification": classification} if classification else {}),
+        **({"inputs": list(made_from)} if made_from else {}),
     }
     upload = yield from ask_word(Upload, Ask("POST", "/artifacts", body=described))
-    if upload.upload_url:
+    if upload.resumable is not None and len(content) > resumable.THRESHOLD:
+        yield from resumable.send(upload.resumable, content, media_type)
+    elif upload.upload_url:
         yield from exchange(
             Ask(
                 "PUT",
@@ -101,8 +119,11 @@ def list_(
     run_id: int | None = None,
     limit: int | None = None,
     cursor: str | int | None = None,
+    *,
+    sha256: str | None = None,
+    tag: str | None = None,
 ) -> Talk[Page[ArtifactSummary]]:
-    asked = query(name=name, kind=kind, run_id=run_id, limit=limit, cursor=cursor)
+    asked = query(name=name, kind=kind, run_id=run_id, sha256=sha256, tag=tag, limit=limit, cursor=cursor)
     return (
         yield from ask_word(Page[ArtifactSummary], Ask("GET", "/artifacts", query=asked, repeatable=True))
     )
@@ -122,6 +143,35 @@ def download_url(artifact_id: str, version: int | None = None) -> Talk[str]:
     asked = Ask("GET", f"/artifacts/{artifact_id}/download", query=query(version=version), repeatable=True)
     response = yield from exchange(asked)
     return str(response.headers["location"])
+
+
+def read(artifact: Artifact, named: int | str | None = None) -> Talk[tuple[ArtifactVersion, bytes]]:
+    """The bytes of one version, checked. Raises TransferDamaged, ApiError."""
+    version = wanted_version(artifact, named)
+    url = yield from download_url(artifact.artifact_id, version.version)
+    asked = Ask("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
+    response = yield from exchange(asked)
+    if version.sha256 is not None and hashlib.sha256(response.content).hexdigest() != version.sha256:
+        raise TransferDamaged(f"{artifact.name} arrived damaged", "try again")
+    return version, response.content
+
+
+def diff(name_or_id: str, old: int | str, new: int | str | None = None) -> Talk[Difference]:
+    """What changed between two versions (numbers or aliases) of a text; `new` is the newest READY one."""
+    artifact = yield from find(name_or_id)
+    before, former = yield from read(artifact, old)
+    after, latter = yield from read(artifact, new)
+    name = Path(artifact.name).name
+    return difference.between(former, latter, f"{name} v{before.version}", f"{name} v{after.version}")
+
+
+def update(artifact_id: str, changes: Mapping[str, Any]) -> Talk[Artifact]:
+    """Description, classification, tags, aliases: all at once or not at all. Raises ApiError ALIAS_MOVED."""
+    return (yield from ask_word(Artifact, Ask("PATCH", f"/artifacts/{artifact_id}", body=dict(changes))))
+
+
+def usage() -> Talk[ArtifactUsage]:
+    return (yield from ask_word(ArtifactUsage, Ask("GET", "/artifacts/usage", repeatable=True)))
 
 
 def delete(artifact_id: str) -> Talk[None]:
@@ -147,8 +197,11 @@ def source(given: Path | bytes, name: str | None) -> tuple[str, bytes]:
         raise ControlRoomError(f"{given} cannot be read: {error.strerror}") from error
 
 
-def wanted_version(artifact: Artifact, number: int | None) -> ArtifactVersion:
-    """The version of that number, or the newest READY one. Raises ApiError as the server would."""
+def wanted_version(artifact: Artifact, named: int | str | None) -> ArtifactVersion:
+    """The version of that number or alias, or the newest READY one. Raises ApiError as the server would."""
+    if isinstance(named, str) and not named.isdecimal() and named not in artifact.aliases:
+        raise ApiError(404, "ALIAS_NOT_FOUND", "The artifact has no such alias.", named)
+    number = None if named is None else artifact.aliases.get(str(named)) or int(named)
     for version in sorted(artifact.versions, key=lambda it: it.version, reverse=True):
         if version.version == number or (number is None and version.state == "READY"):
             return version

@@ -1,5 +1,5 @@
 """Work of the house that belongs to no attempt: sealing the audit, tidying what is past its keeping, sweeping
-what is left outside.
+what is left outside, removing bytes that nobody needs.
 
 Every runner does it; the database lets one at a time. Neither costs anything while there is nothing to do.
 """
@@ -12,9 +12,10 @@ import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from runner.model.errors import Failure, StoreRefused, StoreUnavailable
+from runner.model.errors import Failure, StaleLease, StoreRefused, StoreUnavailable
 from runner.store.base import Store
 from runner.store.session import Backoff
+from runner.transfer.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.5
 TIDY_SECONDS = 60.0
 SWEEP_SECONDS = 20.0
+REMOVE_SECONDS = 60.0
+#: Objects of one step: one request to the door, one to Storage.
+REMOVE_AT_MOST = 200
 
 
 class Sealer:
@@ -114,3 +118,37 @@ class Tidier:
                     pause = GATHER_SECONDS  # others have work to do as well
             except (StoreUnavailable, StoreRefused) as error:
                 log.warning("not_tidied", extra={"reason": str(error)})
+
+
+class Broom:
+    """Removes the bytes of artifacts that nobody needs any more, and those that are nobody's.
+
+    claim (what is to go is written down) → the door, which has Storage's key, deletes → confirm (forgotten is
+    what is gone, nothing else). Whoever dies between two of these leaves it to the next: doing it twice is safe.
+    """
+
+    def __init__(self, store: Store, door: Door, period_seconds: float = REMOVE_SECONDS) -> None:
+        self._store = store
+        self._door = door
+        self._period = period_seconds
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        pause = self._period
+        while True:
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the runners
+            pause = self._period
+            try:
+                if await self.sweep():
+                    pause = GATHER_SECONDS
+            except (StoreUnavailable, StoreRefused, Failure, StaleLease) as error:
+                log.warning("bytes_not_removed", extra={"reason": str(error)})
+
+    async def sweep(self) -> bool:
+        """One step; whether there is more. Raises as store and door do."""
+        swept = await self._store.sweep_artifacts(REMOVE_AT_MOST)
+        if swept.removals is not None:
+            await self._door.remove_swept(swept.removals)
+            told = await self._store.confirm_removals(swept.removals.claim)
+            log.info("bytes_removed", extra={"removed": told.removed, "kept": told.kept})
+        return swept.more

@@ -132,6 +132,28 @@ class Upload(Form):
     token: str = Field(default="", repr=False)
 
 
+class Removals(Form):
+    """Bytes that are to go, under one claim; the token tells the door which they are."""
+
+    claim: str
+    count: int
+    token: str = Field(repr=False)
+
+
+class Swept(Form):
+    """What one step of the sweep found; `more` means that the next step has work as well."""
+
+    removals: Removals | None = None
+    more: bool = False
+
+
+class Removed(Form):
+    """What became of a claim: how many objects are gone, how many are still there and are tried again."""
+
+    removed: int
+    kept: int
+
+
 class Delivery(Form):
     """One callback to send. `body` holds the exact characters to sign and send."""
 

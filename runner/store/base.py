@@ -18,10 +18,12 @@ from runner.model.wire import (
     Delivery,
     DeliverySettlement,
     Opening,
+    Removed,
     Renewal,
     ReportAnswer,
     Settlement,
     StagedInput,
+    Swept,
     Terms,
     Tick,
     Told,
@@ -169,6 +171,14 @@ class Store(Protocol):
 
     async def tidy(self) -> bool:
         """Drop a bounded part of what is past its keeping; true when there is more."""
+        ...
+
+    async def sweep_artifacts(self, limit: int) -> Swept:
+        """Let bytes go that nobody needs, a bounded part of them; those that are to be removed now."""
+        ...
+
+    async def confirm_removals(self, claim: str) -> Removed:
+        """Forget what of a claim is gone from the bucket."""
         ...
 
     async def claim_uploads(self, limit: int) -> list[Upload]:

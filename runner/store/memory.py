@@ -19,10 +19,12 @@ from runner.model.wire import (
     Delivery,
     DeliverySettlement,
     Opening,
+    Removed,
     Renewal,
     ReportAnswer,
     Settlement,
     StagedInput,
+    Swept,
     Terms,
     Tick,
     Told,
@@ -68,6 +70,7 @@ class MemoryStore:
         self.rows: dict[int, Row] = {}
         self.uploads: list[Upload] = []
         self.verdicts: list[Verdict] = []
+        self.swept: list[Swept] = []
         self.unsealed: list[int] = []
         self.due: list[int] = []
         self.deliveries: list[Delivery] = []
@@ -245,6 +248,16 @@ class MemoryStore:
         """What the test put into `due`, batch by batch."""
         self._enter("fire")
         return self.due.pop(0) if self.due else 0
+
+    async def sweep_artifacts(self, limit: int) -> Swept:
+        """What the test put into `swept`, step by step."""
+        self._enter("sweep_artifacts")
+        return self.swept.pop(0) if self.swept else Swept()
+
+    async def confirm_removals(self, claim: str) -> Removed:
+        """Everything is gone, whatever the claim."""
+        self._enter("confirm_removals")
+        return Removed(removed=1, kept=0)
 
     async def claim_uploads(self, limit: int) -> list[Upload]:
         """Each is handed out once."""

@@ -190,6 +190,16 @@ class Verbs:
         """worker.fire"""
         return int(await self._errands.value("select worker.fire(%s::int)", [limit]))
 
+    async def sweep_artifacts(self, limit: int) -> wire.Swept:
+        """worker.sweep_artifacts"""
+        answer = await self._errands.value("select worker.sweep_artifacts(%s::int)", [limit])
+        return wire.read_one(wire.Swept, answer)
+
+    async def confirm_removals(self, claim: str) -> wire.Removed:
+        """worker.confirm_removals"""
+        answer = await self._errands.value("select worker.confirm_removals(%s::uuid)", [claim])
+        return wire.read_one(wire.Removed, answer)
+
     async def claim_uploads(self, limit: int) -> list[wire.Upload]:
         """worker.claim_uploads"""
         rows = await self._errands.rows(

@@ -5,6 +5,7 @@
     POST {functions}/v1/attempts/{id}/parcels         → 201 {upload_url}; PUT the bytes
     GET  {functions}/v1/attempts/{id}/parcels/{name}  → 302, signed URL → the bytes; DELETE removes them
     GET  {functions}/v1/uploads/bytes                 → 302, signed URL → the bytes of one person's upload
+    DELETE {functions}/v1/sweeps/bytes                → what a claimed sweep names is removed
 
 Parcels are what goes to and comes from the work of an attempt that lives outside (a pod): no artifacts,
 nobody's but this attempt's, and gone when it is over.
@@ -30,7 +31,9 @@ from runner.model.attempt import Attempt
 from runner.model.errors import Failure, Permanent, Retryable, StaleLease
 from runner.model.outcome import StoredArtifact
 from runner.model.termination import TerminationCode
-from runner.model.wire import Upload
+from runner.model.wire import Removals, Upload
+from runner.transfer import resumable
+from runner.transfer.resumable import Ticket
 
 if TYPE_CHECKING:
     import httpx
@@ -122,12 +125,13 @@ class Door:
             form,
         )
         ticket = response.json()
-        await self._upload(
-            str(response.url.join(ticket["upload_url"])),
-            path,
-            content_type or "application/octet-stream",
-            measured,
-        )
+        media_type = content_type or "application/octet-stream"
+        if measured.size > resumable.THRESHOLD and "resumable" in ticket:
+            await self._upload_in_parts(
+                Ticket.of(ticket["resumable"], str(response.url)), path, media_type, measured
+            )
+        else:
+            await self._upload(str(response.url.join(ticket["upload_url"])), path, media_type, measured)
         return StoredArtifact(
             artifact_id=str(ticket["artifact_id"]),
             version=int(ticket["version"]),
@@ -154,6 +158,10 @@ class Door:
         await self._ask(
             "DELETE", f"{_parcels(attempt)}/{name}", attempt.token, TerminationCode.EXECUTOR_UNAVAILABLE
         )
+
+    async def remove_swept(self, removals: Removals) -> None:
+        """Have removed what a sweep has claimed. Raises as `store` does; StaleLease: the claim is over."""
+        await self._ask("DELETE", "/v1/sweeps/bytes", removals.token, TerminationCode.PUBLISH_FAILED)
 
     async def _fetch(self, path: str, token: str, target: Path, max_bytes: int) -> Measured:
         code = TerminationCode.INPUT_UNAVAILABLE
@@ -198,6 +206,20 @@ class Door:
             # The place is new and ours alone: bytes that are there already came from a try whose answer was
             # lost.
             if response.status_code not in (200, 201, 204) and not (tries > 1 and _is_duplicate(response)):
+                raise _refusal(response, code)
+
+        await self._patiently(once, code)
+
+    async def _upload_in_parts(self, ticket: Ticket, path: Path, media_type: str, measured: Measured) -> None:
+        """A part whose connection breaks is continued from where it got to."""
+        code = TerminationCode.PUBLISH_FAILED
+        sending = resumable.Sending(self._http(), ticket, path, measured.size, media_type)
+
+        async def once() -> None:
+            response = await sending.go_on()
+            if response is not None and response.status_code in resumable.AGAIN:
+                raise Retryable(code, f"storage answered {response.status_code}")
+            if response is not None:
                 raise _refusal(response, code)
 
         await self._patiently(once, code)
@@ -264,7 +286,7 @@ def _refusal(response: httpx.Response, code: TerminationCode) -> Failure | Stale
     """What an answer that is no success means for the attempt."""
     said = _error_code(response)
     status = response.status_code
-    if said in ("ATTEMPT_TOKEN_INVALID", "CHECK_TOKEN_INVALID", "STALE_LEASE"):
+    if said in ("ATTEMPT_TOKEN_INVALID", "CHECK_TOKEN_INVALID", "SWEEP_TOKEN_INVALID", "STALE_LEASE"):
         return StaleLease(said)
     if status >= 500 or status in (408, 425, 429):
         return Retryable(code, f"storage answered {status}")

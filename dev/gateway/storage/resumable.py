@@ -1,12 +1,12 @@
 """Uploads in parts: TUS 1.0.0 as Storage speaks it, under `/storage/v1/upload/resumable`.
 
-    POST                    begins: Upload-Length, Upload-Metadata (bucketName, objectName, contentType …) → Location
-    HEAD  /<id>             how much is there
-    PATCH /<id>             more of it, from Upload-Offset on; with the last byte the object comes to be
-    DELETE /<id>            throws an unfinished one away
+    POST            begins: Upload-Length, Upload-Metadata (bucketName, objectName, contentType …) → Location
+    HEAD   /<mark>  how much is there
+    PATCH  /<mark>  more of it, from Upload-Offset on; with the last byte the object comes to be
+    DELETE /<mark>  throws an unfinished one away
 
-Below `/sign` the right is a signed upload's token in `x-signature`; else it is the caller's, asked anew with each
-part. What a cut connection has brought is kept, so the next part begins where that one ended.
+Below `/sign` the right is a signed upload's token in `x-signature`; else it is the caller's, asked anew with
+each part. What a cut connection has brought is kept, so the next part begins where that one ended.
 """
 
 import asyncio

@@ -171,7 +171,8 @@ class Doors:
         """A run whose attempt an executor outside would carry."""
         return self.submit(job_type="kb_catalog", spec="catalogue the handbook")
 
-    def artifact(self, content: str = "hello", ready: bool = True) -> str:
+    def artifact(self, content: str | None = None, ready: bool = True) -> str:
+        content = content or f"hello {uuid.uuid4()}"  # bytes that are known are READY at once
         form = {"name": f"notes/{uuid.uuid4()}.txt", "kind": "data", "content": content}
         answer = self.ask("POST", "/artifacts", self.token(), json=form)
         assert answer.status_code == 201, answer.text

@@ -61,7 +61,7 @@ def test_the_check_of_an_upload_reads_its_bytes(doors: Doors) -> None:
 
 @pytest.mark.parametrize("encoding", ["text", "base64"])
 def test_small_content_comes_inline(doors: Doors, encoding: str) -> None:
-    content = "grüße\n"
+    content = f"grüße {uuid.uuid4()}\n"
     sent = content if encoding == "text" else base64.b64encode(content.encode()).decode()
     form = {"name": f"in/{uuid.uuid4()}.txt", "kind": "data", "content": sent, "encoding": encoding}
     made = doors.ask("POST", "/artifacts", doors.token(), json=form).json()

@@ -69,7 +69,9 @@ MATRIX = [
         "POST /artifacts", 403, 201, 201, 201, lambda _: {"name": unique(), "kind": "data", "content": "abc"}
     ),
     Door("GET /artifacts", 200, 200, 200, 200),
+    Door("GET /artifacts/usage", 200, 200, 200, 200),
     Door("GET /artifacts/{artifact_id}", 200, 200, 200, 404),
+    Door("PATCH /artifacts/{artifact_id}", 403, 200, 200, 404, lambda _: {"aliases": {"champion": 1}}),
     Door("POST /artifacts/{artifact_id}/complete", 403, 202, 202, 404),
     Door("GET /artifacts/{artifact_id}/download", 403, 302, 302, 404),
     Door("DELETE /artifacts/{artifact_id}", 403, 403, 200, 404),
@@ -132,6 +134,7 @@ MATRIX = [
     Door("GET /attempts/{attempt_id}/parcels/{name}", 401, 401, 401, 401),
     Door("DELETE /attempts/{attempt_id}/parcels/{name}", 401, 401, 401, 401),
     Door("GET /uploads/bytes", 401, 401, 401, 401),
+    Door("DELETE /sweeps/bytes", 401, 401, 401, 401),
 ]
 PUBLIC = {"GET /health", "GET /openapi.json"}
 ACTORS = ("nobody", "viewer", "operator", "admin", "stranger")
