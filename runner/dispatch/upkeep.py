@@ -124,7 +124,7 @@ class Broom:
     """Removes the bytes of artifacts that nobody needs any more, and those that are nobody's.
 
     claim (what is to go is written down) → the door, which has Storage's key, deletes → confirm (forgotten is
-    what is gone, nothing else). Whoever dies between two of these leaves it to the next: doing it twice is safe.
+    what is gone, nothing else). Whoever dies between two of these leaves it to the next: twice is safe.
     """
 
     def __init__(self, store: Store, door: Door, period_seconds: float = REMOVE_SECONDS) -> None:
