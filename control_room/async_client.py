@@ -418,6 +418,25 @@ class AsyncCatalog:
     async def describe(self, name: str, **words: Any) -> model.CatalogObject:
         return await self._line.hold(catalog.describe(name, words))
 
+    async def freshness(
+        self, within: str | None = None, *, status: str | None = None, limit: int | None = None
+    ) -> model.Page[model.Fresh]:
+        return await self._line.hold(catalog.freshness({"in": within, "status": status, "limit": limit}))
+
+    async def expect(self, expectation: Mapping[str, Any]) -> model.Expectation:
+        return await self._line.hold(catalog.expect(expectation))
+
+    async def verdicts(
+        self,
+        *,
+        run_id: int | None = None,
+        layer: str | None = None,
+        table: str | None = None,
+        limit: int | None = None,
+    ) -> model.Page[model.Verdict]:
+        narrowed = {"run_id": run_id, "layer": layer, "table": table, "limit": limit}
+        return await self._line.hold(catalog.verdicts(narrowed))
+
     async def sync(self) -> model.Taken:
         return await self._line.hold(catalog.sync())
 

@@ -411,6 +411,25 @@ class Catalog:
     def describe(self, name: str, **words: Any) -> model.CatalogObject:
         return self._line.hold(catalog.describe(name, words))
 
+    def freshness(
+        self, within: str | None = None, *, status: str | None = None, limit: int | None = None
+    ) -> model.Page[model.Fresh]:
+        return self._line.hold(catalog.freshness({"in": within, "status": status, "limit": limit}))
+
+    def expect(self, expectation: Mapping[str, Any]) -> model.Expectation:
+        return self._line.hold(catalog.expect(expectation))
+
+    def verdicts(
+        self,
+        *,
+        run_id: int | None = None,
+        layer: str | None = None,
+        table: str | None = None,
+        limit: int | None = None,
+    ) -> model.Page[model.Verdict]:
+        narrowed = {"run_id": run_id, "layer": layer, "table": table, "limit": limit}
+        return self._line.hold(catalog.verdicts(narrowed))
+
     def sync(self) -> model.Taken:
         return self._line.hold(catalog.sync())
 

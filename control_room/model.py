@@ -477,6 +477,40 @@ class CatalogObject(Word):
     gone_at: datetime | None = None
 
 
+class Fresh(Word):
+    name: str
+    status: str
+    loaded_at: datetime | None = None
+    checked_at: datetime | None = None
+    age_seconds: int | None = None
+    warn_after: JsonObject | None = None
+    error_after: JsonObject | None = None
+    inherited: bool = False
+
+
+class Expectation(Word):
+    expectation_id: int
+    layer: str
+    table: str
+    name: str
+    kind: str
+    action: str
+    definition: JsonObject = Field(default_factory=dict)
+
+
+class Verdict(Word):
+    run_id: int
+    layer: str
+    table: str
+    name: str
+    action: str
+    success: bool
+    loaded: int
+    failed: int | None = None
+    message: str | None = None
+    judged_at: datetime | None = None
+
+
 class Taken(Word):
     """What a sync or an ingest has seen, changed, and found gone."""
 

@@ -58,6 +58,9 @@ select is(tests.audited('north.admin', $$ public.set_layer_rules('{"rules": []}'
 select is(tests.audited('north.operator', $$ public.catalog_sync('{}') $$), 'north north.operator operator catalog.sync tenant', 'bringing the catalog up to date');
 select is(tests.audited('north.operator', $$ public.catalog_ingest('{"catalog": "erp", "models": []}') $$), 'north north.operator operator catalog.ingest catalog', 'telling of another system');
 select is(tests.audited('north.operator', $$ public.describe_object('{"name": "erp", "comment": "x"}') $$), 'north north.operator operator catalog.describe catalog', 'saying what something is');
+select is(tests.audited('north.operator', $$ public.set_freshness('{"name": "main.gold", "warn_after": {"count": 1, "period": "day"}}') $$), 'north north.operator operator catalog.set_freshness object', 'how old data may be');
+select is(tests.audited('north.operator', $$ public.set_expectation('{"layer": "gold", "table": "t", "name": "n", "kind": "not_null", "action": "warn", "definition": {"column": "a"}}') $$), 'north north.operator operator catalog.set_expectation expectation', 'what is expected of it');
+select is(tests.audited('north.operator', format('public.delete_expectation(%L::jsonb)', jsonb_build_object('expectation_id', (select max(id) from catalog.expectations)))), 'north north.operator operator catalog.delete_expectation expectation', 'and no more');
 select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.admin admin artifact.delete artifact', 'deleting it');
 select is(tests.audited('north.admin', $$ public.create_endpoint('{"url": "https://x.example"}') $$), 'north north.admin admin endpoint.create endpoint', 'making an endpoint');
 select (select id from callback.endpoints) as endpoint \gset

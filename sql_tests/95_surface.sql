@@ -107,24 +107,35 @@ $q$, $list$
     callback.refuse_early_delete() | app_owner
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
     callback.wants_progress(uuid, bigint) | app_owner | app_system
+    catalog.as_period(interval) | app_owner | authenticated app_system
     catalog.classify(uuid, text[]) | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
+    catalog.condition(text, text) | app_system
+    catalog.count_failed(text, text) | app_system
+    catalog.count_surplus(uuid, catalog.expectations, text, text) | app_system
     catalog.drop_staging(text) | app_system
     catalog.entry_columns() | app_system
+    catalog.expectation_condition(catalog.expectation_kind, jsonb) | app_system
     catalog.find_object(uuid, text[], catalog.object_kind) | app_owner | authenticated app_system
     catalog.forbidden_flows(uuid) | app_owner | authenticated
+    catalog.forget(uuid, bigint[]) | app_system
+    catalog.freshness_of(uuid, bigint) | app_owner | authenticated
     catalog.full_name(text[]) | app_owner | authenticated app_system
     catalog.guard_layers(uuid) | app_system
     catalog.ingest(uuid, jsonb) | app_system
     catalog.ingested(jsonb) | app_system
     catalog.is_time(text) | app_system
+    catalog.judge(uuid, bigint, text, text, text, text, bigint) | app_system
+    catalog.judge_all(uuid, bigint, text, jsonb, jsonb) | app_system
+    catalog.keep_verdicts(uuid, bigint, jsonb) | app_system
     catalog.key_of(catalog.object_kind, text[]) | app_owner | authenticated app_system
     catalog.name_of(uuid, text, text) | app_system
     catalog.of_odoo(jsonb) | app_system
     catalog.open_layers(text) | app_system
     catalog.open_staging(text, jsonb) | app_system
     catalog.parts_of(text, text) | app_owner | authenticated app_system
+    catalog.period_of(jsonb, text) | app_owner | authenticated app_system
     catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
     catalog.publish_entries(uuid, text, text, text, bigint) | app_system
     catalog.readers(text, text) | app_system
@@ -137,6 +148,7 @@ $q$, $list$
     catalog.table_type(text) | app_system
     catalog.take_in(uuid, text[], catalog.seen[]) | app_system
     catalog.tenant_word(uuid) | app_system
+    catalog.try_expectation(uuid, text, text, text) | app_system
     catalog.words_of(uuid, text[], text, text, jsonb) | app_owner | app_system
     door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
@@ -160,6 +172,7 @@ $q$, $list$
     door.create_token(jsonb) | app_owner definer | authenticated
     door.delete_artifact(jsonb) | app_owner definer | authenticated
     door.delete_endpoint(jsonb) | app_owner definer | authenticated
+    door.delete_expectation(jsonb) | app_system definer | authenticated
     door.delete_job(jsonb) | app_owner definer | authenticated
     door.describe_object(jsonb) | app_system definer | authenticated
     door.disallow_network(jsonb) | app_owner definer | authenticated
@@ -209,6 +222,8 @@ $q$, $list$
     door.run_events(jsonb) | app_owner definer | authenticated
     door.run_job(jsonb) | app_owner definer | authenticated
     door.run_logs(jsonb) | app_owner definer | authenticated
+    door.set_expectation(jsonb) | app_system definer | authenticated
+    door.set_freshness(jsonb) | app_owner definer | authenticated
     door.set_layer_rules(jsonb) | app_owner definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
@@ -220,6 +235,7 @@ $q$, $list$
     door.update_artifact(jsonb) | app_owner definer | authenticated
     door.update_endpoint(jsonb) | app_owner definer | authenticated
     door.want_dataset(text) | app_owner | authenticated
+    door.want_table(jsonb) | app_owner | authenticated app_system
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
     ground.claimed_role() | app_owner | anon authenticated service_role app_system
@@ -328,6 +344,7 @@ $q$, $list$
     public.create_token(jsonb) | app_owner | authenticated
     public.delete_artifact(jsonb) | app_owner | authenticated
     public.delete_endpoint(jsonb) | app_owner | authenticated
+    public.delete_expectation(jsonb) | app_owner | authenticated
     public.delete_job(jsonb) | app_owner | authenticated
     public.describe_object(jsonb) | app_owner | authenticated
     public.disallow_network(jsonb) | app_owner | authenticated
@@ -355,12 +372,17 @@ $q$, $list$
     public.list_endpoints(jsonb) | app_owner | authenticated
     public.list_entries(jsonb) | app_owner | authenticated
     public.list_events(jsonb) | app_owner | authenticated
+    public.list_expectations(jsonb) | app_owner | authenticated
+    public.list_freshness(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
     public.list_layer_rules(jsonb) | app_owner | authenticated
+    public.list_layers(jsonb) | app_owner | authenticated
     public.list_networks(jsonb) | app_owner | authenticated
     public.list_objects(jsonb) | app_owner | authenticated
+    public.list_quarantine(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
+    public.list_verdicts(jsonb) | app_owner | authenticated
     public.pause_job(jsonb) | app_owner | authenticated
     public.platform_add_member(jsonb) | app_owner | service_role
     public.platform_allow_callbacks(jsonb) | app_owner | service_role
@@ -385,6 +407,8 @@ $q$, $list$
     public.run_job(jsonb) | app_owner | authenticated
     public.run_lineage(jsonb) | app_owner | authenticated
     public.run_logs(jsonb) | app_owner | authenticated
+    public.set_expectation(jsonb) | app_owner | authenticated
+    public.set_freshness(jsonb) | app_owner | authenticated
     public.set_layer_rules(jsonb) | app_owner | authenticated
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
@@ -521,7 +545,7 @@ $q$, $list$
     worker.sweep_contents(integer) | app_system
     worker.tick(uuid) | app_system definer | runner
     worker.tidy() | app_system definer | runner
-    worker.unrecorded(jsonb, text, text) | app_system
+    worker.unrecorded(jsonb, text, text, text) | app_system
 $list$, 'who owns and who may execute which function: owner | others; definers are marked');
 
 select tests.exactly($q$
@@ -556,9 +580,13 @@ $q$, $list$
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
     table catalog.assets | app_owner | app_system insert select update; authenticated select
     table catalog.entries | app_owner | app_system delete insert select update; authenticated select
+    table catalog.expectations | app_owner | app_system delete insert select; authenticated select
+    table catalog.freshness | app_owner | authenticated select
     table catalog.target_tables | app_owner | app_system insert select update; authenticated select
     table catalog.layer_rules | app_owner | authenticated select
     table catalog.objects | app_owner | app_system insert select update; authenticated select
+    table catalog.quarantine | app_owner | app_system delete insert select; authenticated select
+    table catalog.verdicts | app_owner | app_system delete insert select; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
     table job.job_types | app_owner | app_system select; authenticated select
     table job.jobs | app_owner | app_system select; authenticated select
@@ -690,6 +718,11 @@ $q$, $list$
     catalog.entries | all | app_system | the worker keeps entries | all
     catalog.entries | select | app_owner | doors see the caller's entries | claimed tenant
     catalog.entries | select | authenticated | members see internal entries, operators all | ((tenant_id = ( select tenancy.tenant_id())) and ((classification = 'internal'::text) or (( select tenancy.role()) >= 'operator'::ground.member_role)))
+    catalog.expectations | all | app_system | the worker keeps expectations | all
+    catalog.expectations | select | app_owner | doors see the caller's expectations | claimed tenant
+    catalog.expectations | select | authenticated | operators see expectations | own tenant, operators
+    catalog.freshness | all | app_owner | doors keep the caller's freshness | claimed tenant
+    catalog.freshness | select | authenticated | members see what is to be fresh | own tenant
     catalog.target_tables | all | app_system | the worker keeps targets' tables | all
     catalog.target_tables | select | app_owner | doors see the caller's targets' tables | claimed tenant
     catalog.target_tables | select | authenticated | members see their targets' tables | own tenant
@@ -698,6 +731,12 @@ $q$, $list$
     catalog.objects | all | app_system | the worker keeps the catalog | all
     catalog.objects | select | app_owner | doors see the caller's catalog | claimed tenant
     catalog.objects | select | authenticated | members see their catalog | own tenant
+    catalog.quarantine | all | app_system | the worker keeps quarantine | all
+    catalog.quarantine | select | app_owner | doors see the caller's quarantine | claimed tenant
+    catalog.quarantine | select | authenticated | operators see what was set aside | own tenant, operators
+    catalog.verdicts | all | app_system | the worker keeps verdicts | all
+    catalog.verdicts | select | app_owner | doors see the caller's verdicts | claimed tenant
+    catalog.verdicts | select | authenticated | members see verdicts | own tenant
     ground.error_codes | select | public | everyone reads the error list | all
     job.job_types | select | public | everyone sees the job types | all
     job.jobs | all | app_owner | doors keep the caller's jobs | claimed tenant

@@ -76,6 +76,39 @@ def describe(
 
 
 @app.command()
+def freshness(
+    within: Annotated[str | None, typer.Option("--in", help="Of this schema or table alone.")] = None,
+    status: Annotated[str | None, typer.Option(help="pass, warn or error.")] = None,
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """Show whether data are as fresh as they have to be; the exit code is 1 where one is not at all."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.catalog.freshness(within, status=status, limit=limit)
+    desk.show_page(page, view.fresh(page.items))
+    if any(it.status == "error" for it in page.items):
+        raise typer.Exit(1)
+
+
+@app.command()
+def verdicts(
+    run: Annotated[int | None, typer.Option("--run", help="Of this run alone.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="LAYER.TABLE", help="Of this table alone.")] = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """Show what publications were found to be, newest first."""
+    layer, _, name = (table or "").partition(".")
+    if table is not None and not name:
+        raise Usage("a table is LAYER.TABLE")
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.catalog.verdicts(run_id=run, layer=layer or None, table=name or None, limit=limit)
+    desk.show_page(page, view.verdicts(page.items))
+
+
+@app.command()
 def sync(json: Json = False) -> None:
     """Bring the catalog up to date with the database."""
     desk = Desk(json)

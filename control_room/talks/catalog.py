@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from control_room.model import CatalogObject, Page, Taken
+from control_room.model import CatalogObject, Expectation, Fresh, Page, Taken, Verdict
 from control_room.talk import Ask, Talk, ask_word, query
 
 
@@ -36,6 +36,24 @@ def sync() -> Talk[Taken]:
 def ingest(document: Mapping[str, Any]) -> Talk[Taken]:
     """One whole catalog, as another system tells of itself. Raises ApiError FIELD_INVALID with the place."""
     return (yield from ask_word(Taken, Ask("POST", "/catalog/ingest", body=dict(document), repeatable=True)))
+
+
+def freshness(narrowed: Mapping[str, Any]) -> Talk[Page[Fresh]]:
+    """Tables that have to be fresh, and whether they are."""
+    asked = Ask("GET", "/catalog/freshness", query=query(**narrowed), repeatable=True)
+    return (yield from ask_word(Page[Fresh], asked))
+
+
+def expect(expectation: Mapping[str, Any]) -> Talk[Expectation]:
+    """One of that name on that table is replaced. Raises ApiError EXPECTATION_INVALID."""
+    asked = Ask("POST", "/catalog/expectations", body=dict(expectation), repeatable=True)
+    return (yield from ask_word(Expectation, asked))
+
+
+def verdicts(narrowed: Mapping[str, Any]) -> Talk[Page[Verdict]]:
+    """What publications were found to be, newest first."""
+    asked = Ask("GET", "/catalog/verdicts", query=query(**narrowed), repeatable=True)
+    return (yield from ask_word(Page[Verdict], asked))
 
 
 def _path(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from control_room.model import CatalogObject, Taken
+from control_room.model import CatalogObject, Fresh, Taken, Verdict
 from control_room.view import ink
 
 
@@ -51,6 +51,36 @@ def whole(it: CatalogObject) -> RenderableType:
             )
         lines += [Text(), table]
     return Group(*lines)
+
+
+def fresh(tables: Sequence[Fresh]) -> RenderableType:
+    if not tables:
+        return Text("nothing of that kind", style="quiet")
+    table = ink.table("table", "status", "age", "loaded")
+    for it in tables:
+        style = {"pass": "good", "warn": "warn"}.get(it.status, "bad")
+        age = (
+            "never loaded"
+            if it.age_seconds is None
+            else f"{it.age_seconds // 3600} h {it.age_seconds // 60 % 60} min"
+        )
+        loaded = it.loaded_at.isoformat(" ", "seconds") if it.loaded_at else ""
+        table.add_row(
+            Text(it.name, style="name"), Text(it.status, style=style), age, Text(loaded, style="quiet")
+        )
+    return table
+
+
+def verdicts(found: Sequence[Verdict]) -> RenderableType:
+    if not found:
+        return Text("no verdicts", style="quiet")
+    table = ink.table("run", "table", "expectation", "action", "verdict", right=("run",))
+    for it in found:
+        said = "as expected" if it.success else it.message or f"{it.failed} of {it.loaded} not"
+        style = "good" if it.success else "warn" if it.action == "warn" else "bad"
+        name = f"{it.layer}.{it.table}"
+        table.add_row(str(it.run_id), Text(name, style="name"), it.name, it.action, Text(said, style=style))
+    return table
 
 
 def taken(it: Taken) -> RenderableType:

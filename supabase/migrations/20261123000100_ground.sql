@@ -128,6 +128,8 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('ARTIFACT_STATE_INVALID', 409, 'The artifact version is final and cannot change.', 'Upload a new version.'),
 ('ENTRY_NOT_FOUND', 404, 'The tenant''s knowledge bases have no such entry.', 'Check entry_id; GET /api/v1/catalog/entries finds yours.'),
 ('OBJECT_NOT_FOUND', 404, 'The tenant''s catalog has no such object.', 'Check the name; GET /api/v1/catalog/objects?q= finds yours. A table of this control room is main.<layer>.<table>.'),
+('EXPECTATION_INVALID', 400, 'What is expected cannot be asked of a row.', 'Correct it; the documentation of the catalog lists the words and functions that conditions are made of.'),
+('EXPECTATION_NOT_FOUND', 404, 'Nothing of that number is expected.', 'Check expectation_id; GET /api/v1/catalog/expectations lists yours.'),
 ('CATALOG_NAME_TAKEN', 409, 'A catalog of that name comes from somewhere else.', 'Choose another name; main is the tenant''s own.'),
 ('ENDPOINT_NOT_FOUND', 404, 'The tenant has no such endpoint.', 'Check endpoint_id; GET /api/v1/endpoints lists yours.'),
 ('ENDPOINT_DISABLED', 409, 'The endpoint is disabled: it said 410, failed for days, or an admin switched it off.', 'Mend the receiver, then PATCH /api/v1/endpoints/{id} with enabled true.'),

@@ -28,6 +28,7 @@ insert into queue.termination_codes (code, fault, meaning) values
 ('SECRET_UNAVAILABLE', 'platform', 'A granted secret has no value where the runner looks for it.'),
 ('EXECUTOR_UNAVAILABLE', 'platform', 'What carries attempts out did not work.'),
 ('PUBLISH_FAILED', 'user', 'What it made could not be published.'),
+('EXPECTATION_FAILED', 'user', 'What it made is not what is expected of the table.'),
 ('UPSTREAM_FAILED', 'none', 'A task that it depends on did not succeed.'),
 ('UPSTREAM_CANCELED', 'none', 'A task that it depends on was canceled.'),
 ('EXCLUDED', 'none', 'Its run_if did not come true, or a condition had the other outcome.'),

@@ -20,6 +20,7 @@ create table catalog.assets (
     classification text not null default 'internal' check (classification in ('internal', 'confidential')),  -- who reads the rows: see catalog.classify
     published_by_run bigint,
     published_at timestamptz,
+    loaded_at timestamptz,  -- the last publication that brought rows
     created_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id),
     unique (tenant_id, layer, name)
@@ -178,10 +179,11 @@ begin
     execute format('insert into %I.%I (%s) select %s from %s', v_schema, p_table, v_names, v_names, v_from);
     get diagnostics v_rows = row_count;
     execute format('drop table %s', v_from);
-    insert into catalog.assets as a (tenant_id, layer, schema_name, name, columns, row_count, published_by_run, published_at)
-    values (p_tenant, p_layer::catalog.layer, v_schema, p_table, v_columns, v_rows, p_run, clock_timestamp())
+    insert into catalog.assets as a (tenant_id, layer, schema_name, name, columns, row_count, published_by_run, published_at, loaded_at)
+    values (p_tenant, p_layer::catalog.layer, v_schema, p_table, v_columns, v_rows, p_run, clock_timestamp(), case when v_rows > 0 then clock_timestamp() end)
     on conflict (tenant_id, layer, name) do update
     set columns = excluded.columns, published_by_run = excluded.published_by_run, published_at = excluded.published_at,
+        loaded_at = coalesce(excluded.loaded_at, a.loaded_at),
         row_count = case p_mode when 'append' then coalesce(a.row_count, 0) + v_rows else v_rows end;
     if v_is_new then
         perform catalog.sync_layers(p_tenant, p_slug, p_layer, p_table);

@@ -201,6 +201,10 @@ begin
     end if;
     if o ->> 'state' = 'SUCCEEDED' then
         select t.slug into v_slug from tenancy.tenants t where t.id = a.tenant_id;
+        if o ? 'tables' then
+            o := o || coalesce(catalog.judge_all(a.tenant_id, a.run_id, format('o%s_%s_', a.id, a.lease),
+                (select p.outputs from queue.payloads p where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id), o -> 'tables'), '{}');
+        end if;
         for x in select * from jsonb_array_elements(coalesce(o -> 'tables', '[]')) loop
             -- the layer and table come from what was submitted, never from what was run
             select catalog.publish(a.tenant_id, v_slug, replace(x ->> 'staging', 'staging.', ''), d ->> 'layer', d ->> 'table',
@@ -233,6 +237,9 @@ begin
         where w.tenant_id = a.tenant_id and w.artifact_id = (x ->> 'artifact_id')::uuid and w.version = (x ->> 'version')::integer
           and w.attempt_id = a.id and w.lease = a.lease;
     end loop;
+    if o ? 'expectations' then
+        perform catalog.keep_verdicts(a.tenant_id, a.run_id, o -> 'expectations');
+    end if;
     for x in select * from jsonb_array_elements(coalesce(o -> 'lineage', '[]')) loop
         if lineage.fault(x) is null
            and lineage.record_all(a.tenant_id, array[x], a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql')) <> '{}' then
@@ -280,15 +287,15 @@ $$;
 revoke all on function worker.settle_one(jsonb) from public;
 
 -- The same item, of which it could not be written down what it says.
-create function worker.unrecorded(p_item jsonb, p_sqlstate text, p_message text)
+create function worker.unrecorded(p_item jsonb, p_sqlstate text, p_message text, p_verdicts text)
 returns jsonb language sql immutable set search_path = '' as $$
     select jsonb_build_object('attempt_id', p_item -> 'attempt_id', 'lease', p_item -> 'lease',
-        'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', 'PUBLISH_FAILED', 'retryable', p_sqlstate = 'CRSTG',
-            'message', 'the outcome could not be recorded: ' || left(p_message, 500),
+        'outcome', jsonb_build_object('state', 'FAILED', 'termination_code', case p_sqlstate when 'CREXP' then 'EXPECTATION_FAILED' else 'PUBLISH_FAILED' end,
+            'retryable', p_sqlstate = 'CRSTG', 'message', case p_sqlstate when 'CREXP' then '' else 'the outcome could not be recorded: ' end || left(p_message, 500),
             'exit_code', p_item #> '{outcome,exit_code}', 'peak_memory_bytes', p_item #> '{outcome,peak_memory_bytes}',
-            'cpu_ms', p_item #> '{outcome,cpu_ms}'))
+            'cpu_ms', p_item #> '{outcome,cpu_ms}') || case p_sqlstate when 'CREXP' then jsonb_build_object('expectations', p_verdicts::jsonb) else '{}' end)
 $$;
-revoke all on function worker.unrecorded(jsonb, text, text) from public;
+revoke all on function worker.unrecorded(jsonb, text, text, text) from public;
 
 -- What some bring is recorded one by one, and where that fails the attempt ends FAILED: it does not sink the others. Then all end in one
 -- statement; if one of them cannot end as it says, each ends by itself, with its work or without.
@@ -300,6 +307,7 @@ declare
     i jsonb;
     v_plain jsonb;
     v_others jsonb;
+    v_detail text;
     v_failed jsonb := '{}';  -- attempt -> whose work could not be recorded
     v_answer jsonb;
 begin
@@ -318,7 +326,11 @@ begin
                     when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
                         raise;
                     when others then
-                        i := worker.unrecorded(i, sqlstate, sqlerrm);
+                        get stacked diagnostics v_detail = pg_exception_detail;
+                        i := worker.unrecorded(i, sqlstate, sqlerrm, v_detail);
+                        if i #> '{outcome,expectations}' is not null then  -- what was found is kept, though nothing is published
+                            perform worker.record_work(i);
+                        end if;
                         v_failed := v_failed || jsonb_build_object(i ->> 'attempt_id', true);
                 end;
                 v_plain := v_plain || i;
@@ -336,7 +348,8 @@ begin
                 when serialization_failure or deadlock_detected or query_canceled or admin_shutdown then
                     raise;
                 when others then
-                    v_answer := v_answer || jsonb_build_array(worker.settle_one(worker.unrecorded(i, sqlstate, sqlerrm)) || '{"reason": "publish_failed"}');
+                    get stacked diagnostics v_detail = pg_exception_detail;
+                    v_answer := v_answer || jsonb_build_array(worker.settle_one(worker.unrecorded(i, sqlstate, sqlerrm, v_detail)) || '{"reason": "publish_failed"}');
             end;
         end loop;
     end;

@@ -29,6 +29,7 @@ begin
     perform worker.forget_outside();
     for v in select * from queue.expire() loop
         perform lineage.forget(v.tenant_id, v.run_ids);
+        perform catalog.forget(v.tenant_id, v.run_ids);
         perform callback.forget(v.tenant_id, v.run_ids);
         v_expired := v_expired + cardinality(v.run_ids);
     end loop;

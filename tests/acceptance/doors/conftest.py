@@ -40,6 +40,15 @@ class Doors:
         "spec": "count what is there",
         "code": {"files": {"job.py": "print(1)"}},
     }
+    FRESHNESS: ClassVar[Json] = {"name": "main.gold", "warn_after": {"count": 1, "period": "day"}}
+    EXPECTATION: ClassVar[Json] = {
+        "layer": "silver",
+        "table": "orders",
+        "name": "has an id",
+        "kind": "not_null",
+        "action": "quarantine",
+        "definition": {"column": "id"},
+    }
     EVENT: ClassVar[Json] = {
         "eventType": "COMPLETE",
         "eventTime": "2026-01-01T00:00:00Z",

@@ -99,6 +99,14 @@ MATRIX = [
     Door("PATCH /catalog/objects/{object}", 403, 403, 200, 200, lambda _: {"owner": "us"}),
     Door("POST /catalog/sync", 403, 200, 200, 200),
     Door("POST /catalog/ingest", 403, 200, 200, 200, lambda _: {"catalog": "erp", "models": []}),
+    Door("GET /catalog/layers", 200, 200, 200, 200),
+    Door("GET /catalog/freshness", 200, 200, 200, 200),
+    Door("POST /catalog/freshness", 403, 200, 200, 200, lambda it: it.FRESHNESS),
+    Door("GET /catalog/expectations", 403, 200, 200, 200),
+    Door("POST /catalog/expectations", 403, 200, 200, 200, lambda it: it.EXPECTATION),
+    Door("DELETE /catalog/expectations/{expectation_id}", 403, 404, 404, 404),
+    Door("GET /catalog/verdicts", 200, 200, 200, 200),
+    Door("GET /catalog/quarantine", 403, 200, 200, 200),
     Door("GET /catalog/entries", 200, 200, 200, 200),
     Door("GET /catalog/entries?q=parcels", 200, 200, 200, 200),
     Door("GET /catalog/entries/{entry_id}", 404, 404, 404, 404),
@@ -164,6 +172,7 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
         "name": lambda: "book",
         # each has gold of his own
         "object": lambda: "main.gold",
+        "expectation_id": lambda: 987654321,
         "entry_id": lambda: 987654321,
     }
 

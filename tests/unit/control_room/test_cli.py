@@ -445,6 +445,28 @@ def test_the_catalog_is_found_shown_described_and_told(
     assert control_room("catalog", "ingest", str(document)).code == 2
 
 
+def test_what_is_stale_and_what_was_not_as_expected_is_shown(
+    stub: Any, control_room: Callable[..., Ended]
+) -> None:
+    old = {"name": "main.gold.orders", "status": "error", "age_seconds": 90000}
+    stub.on("GET", "/catalog/freshness", {"items": [old], "next": None})
+    found = {"run_id": 7, "layer": "silver", "table": "orders", "name": "has an id", "action": "drop"}
+    stub.on(
+        "GET",
+        "/catalog/verdicts",
+        {"items": [{**found, "success": False, "loaded": 9, "failed": 2}], "next": None},
+    )
+
+    stale = control_room("catalog", "freshness", "--in", "main.gold")
+    judged = control_room("catalog", "verdicts", "--table", "silver.orders", "--run", "7")
+
+    assert (stale.code, "25 h" in stale.out) == (1, True)
+    assert (judged.code, "2 of 9 not" in judged.out) == (0, True)
+    asked = stub.asked("GET", "/catalog/verdicts")[0].query
+    assert asked == {"run_id": "7", "layer": "silver", "table": "orders", "limit": "50"}
+    assert control_room("catalog", "verdicts", "--table", "orders").code == 2
+
+
 NODE = "dataset:control-room://acme:"
 
 

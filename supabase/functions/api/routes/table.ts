@@ -50,6 +50,14 @@ import { route as listObjects } from "./catalog/list_objects.ts";
 import { route as listSchemas } from "./catalog/list_schemas.ts";
 import { route as listVolumes } from "./catalog/list_volumes.ts";
 import { route as syncCatalog } from "./catalog/sync_catalog.ts";
+import { route as deleteExpectation } from "./catalog/delete_expectation.ts";
+import { route as listExpectations } from "./catalog/list_expectations.ts";
+import { route as listFreshness } from "./catalog/list_freshness.ts";
+import { route as listLayers } from "./catalog/list_layers.ts";
+import { route as listQuarantine } from "./catalog/list_quarantine.ts";
+import { route as listVerdicts } from "./catalog/list_verdicts.ts";
+import { route as setExpectation } from "./catalog/set_expectation.ts";
+import { route as setFreshness } from "./catalog/set_freshness.ts";
 import { route as getEntry } from "./catalog/get_entry.ts";
 import { route as listEntries } from "./catalog/list_entries.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
@@ -138,6 +146,14 @@ export const routes: readonly Route[] = [
   describeObject,
   syncCatalog,
   ingestCatalog,
+  listLayers,
+  listFreshness,
+  setFreshness,
+  listExpectations,
+  setExpectation,
+  deleteExpectation,
+  listVerdicts,
+  listQuarantine,
   getEntry,
   listEntries,
   listTables,

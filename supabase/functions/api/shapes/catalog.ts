@@ -93,3 +93,63 @@ export const CatalogDocument: Schema = {
     },
   },
 };
+
+const period: Schema = {
+  type: "object",
+  required: ["count", "period"],
+  properties: {
+    count: { type: "integer", minimum: 1, maximum: 999999 },
+    period: { type: "string", enum: ["minute", "hour", "day"] },
+  },
+};
+
+export const Period: Schema = { anyOf: [period, { type: "null" }] };
+
+export const Freshness: Schema = {
+  type: "object",
+  required: ["name", "status"],
+  properties: {
+    name: { type: "string" },
+    status: { type: "string", enum: ["pass", "warn", "error"], description: "never loaded is an error" },
+    loaded_at: { ...time, description: "when rows last came" },
+    checked_at: { ...time, description: "when a load last looked, rows or none" },
+    age_seconds: { type: ["integer", "null"] },
+    warn_after: Period,
+    error_after: Period,
+    inherited: { type: "boolean", description: "by the rule of its schema" },
+  },
+};
+
+export const Expectation: Schema = {
+  type: "object",
+  required: ["layer", "table", "name", "kind", "action", "definition"],
+  properties: {
+    layer: { type: "string", enum: ["bronze", "silver", "gold"] },
+    table: { type: "string" },
+    name: { type: "string" },
+    kind: { type: "string", enum: ["expression", "not_null", "accepted_values", "unique", "row_count"] },
+    action: { type: "string", enum: ["warn", "drop", "quarantine", "fail"] },
+    definition: {
+      type: "object",
+      description: "{expression}, {column}, {column, values}, {columns} or {min, max}",
+      examples: [{ expression: "quantity > 0 and price is not null" }],
+    },
+  },
+};
+
+export const Verdict: Schema = {
+  type: "object",
+  properties: {
+    run_id: bigint,
+    layer: { type: "string" },
+    table: { type: "string" },
+    name: { type: "string" },
+    kind: { type: "string" },
+    action: { type: "string" },
+    success: { type: "boolean" },
+    loaded: bigint,
+    failed: { type: ["integer", "null"] },
+    message: text,
+    judged_at: time,
+  },
+};

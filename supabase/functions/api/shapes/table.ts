@@ -2,7 +2,7 @@ import { Schema } from "../../_shared/schema.ts";
 import { Artifact, ArtifactChange, ArtifactUsage, ArtifactVersion } from "./artifacts.ts";
 import { AuditEntry, AuditVerdict } from "./audit.ts";
 import { Delivery, Endpoint, Event, Network, Replay } from "./callbacks.ts";
-import { CatalogDocument, CatalogObject } from "./catalog.ts";
+import { CatalogDocument, CatalogObject, Expectation, Freshness, Period, Verdict } from "./catalog.ts";
 import { Failure } from "./errors.ts";
 import { Backfill, BackfillOrder, Clock, Job, Paused } from "./jobs.ts";
 import {
@@ -65,6 +65,10 @@ export const shapes = {
   Backfill,
   CatalogObject,
   CatalogDocument,
+  Expectation,
+  Freshness,
+  Period,
+  Verdict,
   Thing,
 } as const satisfies Record<string, Schema>;
 
