@@ -435,6 +435,7 @@ $q$, $list$
     queue.end_task(uuid, bigint, queue.state, text, text, boolean) | app_owner | app_system
     queue.expire(integer) | app_owner | app_system
     queue.expired(integer) | app_owner | app_system
+    queue.enter_plain(uuid, bigint, smallint, jsonb) | app_owner | app_system
     queue.fail_task(text, text) | app_owner | app_system
     queue.family(uuid, bigint) | app_owner | app_system
     queue.free_places(uuid, bigint) | app_owner | app_system
@@ -568,6 +569,9 @@ $q$, $list$
     table artifact.upkeep | app_owner | app_system select update
     table artifact.usage | app_owner | app_system insert select update
     table artifact.versions | app_owner | app_system insert select update | authenticated select of tenant_id artifact_id version state size sha256 content_type path run_id attempt_id provenance findings created_by created_at uploaded_at finished_at
+    sequence audit.entries_id_seq | app_owner | app_system usage
+    sequence queue.runs_id_seq | app_owner | app_system usage
+    sequence queue.task_runs_id_seq | app_owner | app_system usage
     table audit.entries | app_owner | app_system insert select; authenticated select
     table audit.seals | app_owner | app_system insert select; authenticated select
     table audit.settings | app_owner | app_system select update

@@ -82,7 +82,29 @@ def fill(dsn: str, n: int) -> float:
         return time.perf_counter() - began
 
 
+def operator(dsn: str) -> pacing.Submitter:
+    """One operator on one connection, who says once who it is; each submission is a transaction of one statement,
+    as each of the peers' is."""
+    connection = psycopg.connect(dsn, autocommit=True)
+    connection.prepare_threshold = 2
+    connection.execute(
+        "select set_config('role', 'operator', false), set_config('request.jwt.claims', %s, false)",
+        [claims(tenants(connection)[0])],
+    )
+    cursor = connection.cursor()
+
+    def submit() -> int:
+        cursor.execute("select public.run_job(%s)", [STAMPED])
+        row = cursor.fetchone()
+        assert row is not None
+        assert isinstance(row[0], dict)
+        return int(row[0]["run_id"])
+
+    return submit
+
+
 def submitter(dsn: str) -> pacing.Submitter:
+    """A connection of the pool behind the Data API: another tenant's operator each time."""
     connection = connect(dsn)
     turns: Iterator[str] = itertools.cycle([claims(tenant) for tenant in tenants(connection)])
 
@@ -104,7 +126,8 @@ def main() -> None:
         case "work":
             raise SystemExit("error: our worker is `python -m runner`")
         case _:
-            pacing.answer(pacing.submissions(lambda: submitter(asked.dsn), asked.word, asked.numbers))
+            one = operator if asked.word == "single" else submitter
+            pacing.answer(pacing.submissions(lambda: one(asked.dsn), asked.word, asked.numbers))
 
 
 if __name__ == "__main__":

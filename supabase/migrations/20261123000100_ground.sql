@@ -195,12 +195,9 @@ grant execute on function ground.claims() to anon, authenticated, service_role, 
 create function ground.claimed_tenant_id()
 returns uuid language plpgsql stable parallel safe set search_path = '' as $$
 declare
-    v jsonb := ground.claims() -> 'tenant_id';
+    v text := nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id';
 begin
-    if jsonb_typeof(v) = 'string' and v #>> '{}' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
-        return (v #>> '{}')::uuid;
-    end if;
-    return null;
+    return case translate(v, '0123456789abcdefABCDEF', '0000000000000000000000') when '00000000-0000-0000-0000-000000000000' then v::uuid end;
 end
 $$;
 revoke all on function ground.claimed_tenant_id() from public;
@@ -335,8 +332,8 @@ begin
     if jsonb_typeof(p) is distinct from 'object' then
         perform ground.fail('BODY_INVALID', p_path, 'An object is expected at ' || p_path || '.');
     end if;
-    select k into v from jsonb_object_keys(p) k where k <> all (p_known) order by k limit 1;
-    if v is not null then
+    if p - p_known <> '{}' then
+        select min(k) into v from jsonb_object_keys(p - p_known) k;
         perform ground.fail('FIELD_UNKNOWN', p_path || '.' || left(v, 64));
     end if;
 end

@@ -122,6 +122,9 @@ declare
     v_names text[] := '{}';
     v_path text;
 begin
+    if p = '[]' then
+        return p;
+    end if;
     for v in select * from jsonb_array_elements(p) loop
         v_path := format('%s.inputs[%s]', p_path, i);
         perform ground.refuse_unknown(v, array['name', 'artifact_id', 'version', 'table', 'uri'], v_path);
@@ -158,6 +161,9 @@ declare
     v_names text[] := '{}';
     v_path text;
 begin
+    if p = '[]' then
+        return p;
+    end if;
     for v in select * from jsonb_array_elements(p) loop
         v_path := format('%s.outputs[%s]', p_path, i);
         perform ground.refuse_unknown(v, array['name', 'table', 'layer', 'kind', 'mode'], v_path);
@@ -224,6 +230,7 @@ declare
     v_engine text;
     v_name text;
     v_code jsonb;
+    v_secrets jsonb := job.check_array(p, 'secrets', p_path, 50);
     v_network boolean := coalesce((p -> 'network') = 'true', false);
     v_more jsonb := '{}';  -- what only some tasks have: code to be written, a validation or an image of their own
 begin
@@ -260,7 +267,8 @@ begin
        and (artifact.ready_version(p_tenant, (v_code ->> 'artifact_id')::uuid, (v_code ->> 'version')::integer)).path is null then
         perform ground.fail('INPUT_NOT_FOUND', p_path || '.code.artifact_id');
     end if;
-    for v_name in select jsonb_array_elements_text(job.check_array(p, 'secrets', p_path, 50)) loop
+    for i in 0 .. jsonb_array_length(v_secrets) - 1 loop
+        v_name := v_secrets ->> i;
         if v_name !~ '^[A-Z_][A-Z0-9_]{0,127}$' or not tenancy.is_granted(p_tenant, 'secret', v_name) then
             perform ground.fail('SECRET_NOT_GRANTED', p_path || '.secrets: ' || left(v_name, 64));
         end if;
@@ -285,7 +293,7 @@ begin
         'params', job.check_object(p, 'params', p_path),
         'inputs', job.check_inputs(p_tenant, job.check_array(p, 'inputs', p_path, 100), p_path),
         'outputs', job.check_outputs(job.check_array(p, 'outputs', p_path, 100), p_path),
-        'secrets', job.check_array(p, 'secrets', p_path, 50), 'network', v_network,
+        'secrets', v_secrets, 'network', v_network,
         'timeout_seconds', job.check_integer(p, 'timeout_seconds', p_path, 1, 86400, l.timeout_seconds, 'TIMEOUT_OUT_OF_RANGE'),
         'max_retries', job.check_integer(p, 'max_retries', p_path, 0, 10, l.max_retries),
         'retry_on_timeout', job.check_boolean(p, 'retry_on_timeout', p_path, false),

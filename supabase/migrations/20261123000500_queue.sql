@@ -373,6 +373,7 @@ grant select, insert, update on queue.settings, queue.runs, queue.task_runs, que
 grant select, insert on queue.unbroken, queue.past_attempts, queue.logs to app_system;
 grant select, insert, update on queue.payloads to app_system;
 grant select, insert, update, delete on queue.live_attempts, queue.news to app_system;
+grant usage on sequence queue.runs_id_seq, queue.task_runs_id_seq to app_system;  -- a run_job task submits
 grant select on queue.attempts to app_system;
 
 create function queue.is_final(p_state queue.state)

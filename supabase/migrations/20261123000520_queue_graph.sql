@@ -7,6 +7,33 @@ set role app_owner;
 
 -- ------------------------------------------------------------------------------------------- submit
 
+-- What job.check_submission answers, as columns: taken apart once, not by an operator for each.
+create type queue.submission as (job_id bigint, job_version integer, name text, job_type text, priority smallint, idempotency_key text,
+    parameters jsonb, traceparent text, run_timeout_seconds integer);
+create type queue.plain_task as (id bigint, task_key text, job_type text, engine text, image text, run_if text, max_retries smallint, timeout_seconds integer,
+    retry_on_timeout boolean, min_retry_interval_ms integer, spec text, code jsonb, params jsonb, inputs jsonb, outputs jsonb, secrets jsonb, network boolean);
+
+-- The one task of most runs: work without references, that waits for nothing.
+create function queue.enter_plain(p_tenant uuid, p_run bigint, p_priority smallint, p_task jsonb)
+returns void language plpgsql set search_path = '' as $$
+declare
+    t queue.plain_task := jsonb_populate_record(null::queue.plain_task, p_task);
+begin
+    t.id := nextval('queue.task_runs_id_seq');
+    insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, image, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
+                                 min_retry_interval_ms)
+    overriding system value
+    values (p_tenant, t.id, p_run, t.task_key, t.job_type, t.engine, t.image, 'QUEUED', t.run_if, t.max_retries, t.timeout_seconds, t.retry_on_timeout,
+            t.min_retry_interval_ms);
+    insert into queue.payloads (tenant_id, task_run_id, spec, code, params, inputs, outputs, secrets, network)
+    values (p_tenant, t.id, t.spec, nullif(t.code, 'null'), t.params, t.inputs, t.outputs, t.secrets, t.network);
+    insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
+    values (p_tenant, p_run, t.id, queue.requirement(t.job_type, t.engine, t.image), p_priority);
+end
+$$;
+revoke all on function queue.enter_plain(uuid, bigint, smallint, jsonb) from public;
+grant execute on function queue.enter_plain(uuid, bigint, smallint, jsonb) to app_system;
+
 -- A checked submission becomes one run; the same idempotency key gives the run that is there (fresh = false).
 -- p_parent: the run_job task that asks for it.
 create function queue.submit(p_tenant uuid, p_user text, p jsonb, p_parent queue.task_runs default null,
@@ -16,10 +43,15 @@ set enable_seqscan = off as $$  -- a check of a foreign key whose plan was made 
 declare
     v_tasks jsonb := p -> 'tasks';
     v_count integer := jsonb_array_length(v_tasks);
-    v_job bigint := (p ->> 'job_id')::bigint;
+    s queue.submission := jsonb_populate_record(null::queue.submission, p);
+    v_job bigint := s.job_id;
+    v_root bigint;
     v_begin bigint[];
 begin
-    if p ->> 'idempotency_key' is not null then  -- looked at first: to insert it would wait for whoever changes that run
+    if p_parent.id is not null then
+        select coalesce(x.root_run_id, x.id) into v_root from queue.runs x where x.tenant_id = p_tenant and x.id = p_parent.run_id;
+    end if;
+    if s.idempotency_key is not null then  -- looked at first: to insert it would wait for whoever changes that run
         select r.id, r.state into run_id, state from queue.runs r
         where r.tenant_id = p_tenant and r.idempotency_key = p ->> 'idempotency_key';
     end if;
@@ -29,16 +61,15 @@ begin
     elsif v_job is not null then
         perform queue.hold_lanes(array[p_tenant]);  -- before the key, for which another may wait who has them
     end if;
-    insert into queue.runs as r (tenant_id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, open_tasks, parameters,
-                                 parent_run_id, parent_task_run_id, root_run_id, created_by, traceparent, timeout_seconds)
-    values (p_tenant, v_job, (p ->> 'job_version')::integer, p ->> 'name', p ->> 'job_type', (p ->> 'priority')::smallint,
-            p ->> 'idempotency_key', v_count, v_count, coalesce(p -> 'parameters', '{}'), p_parent.run_id, p_parent.id,
-            case when p_parent.id is not null then (select coalesce(x.root_run_id, x.id) from queue.runs x
-                                                    where x.tenant_id = p_tenant and x.id = p_parent.run_id) end,
-            p_user, p ->> 'traceparent', (p ->> 'run_timeout_seconds')::integer)
-    on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
-    returning r.id, r.state into run_id, state;
-    if run_id is null then
+    run_id := nextval('queue.runs_id_seq');  -- asked for first: to return a row, its policies would be asked twice
+    state := 'QUEUED';
+    insert into queue.runs (tenant_id, id, job_id, job_version, name, job_type, priority, idempotency_key, task_count, open_tasks, parameters,
+                            parent_run_id, parent_task_run_id, root_run_id, created_by, traceparent, timeout_seconds)
+    overriding system value
+    values (p_tenant, run_id, s.job_id, s.job_version, s.name, s.job_type, s.priority, s.idempotency_key, v_count, v_count, coalesce(s.parameters, '{}'),
+            p_parent.run_id, p_parent.id, v_root, p_user, s.traceparent, s.run_timeout_seconds)
+    on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing;
+    if not found then
         fresh := false;
         select r.id, r.state into run_id, state from queue.runs r
         where r.tenant_id = p_tenant and r.idempotency_key = p ->> 'idempotency_key';
@@ -61,6 +92,11 @@ begin
     end if;
     if p_parent.id is not null then
         insert into queue.news (tenant_id, run_id, ended) select p_tenant, submit.run_id, e from unnest(array[false, true]) e where not e or submit.state = 'SKIPPED';
+    end if;
+    if v_count = 1 and state = 'QUEUED' and v_tasks -> 0 ? 'job_type' and strpos((v_tasks #> '{0,params}')::text, '{{') = 0 then
+        perform queue.enter_plain(p_tenant, run_id, s.priority, v_tasks -> 0);
+        perform ground.wake('control_room_attempts');
+        return;
     end if;
     with task as materialized (
         select t, ord, t ->> 'task_key' as task_key, job.kind_of(t) as kind, coalesce(t -> 'task', t) as w, d.keys as depends_on, d.outcomes,

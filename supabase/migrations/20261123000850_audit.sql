@@ -67,6 +67,7 @@ create policy "doors append for the caller" on audit.unsealed for insert to app_
 create policy "the sealer takes what waits" on audit.unsealed for all to app_system using (true) with check (true);
 grant select on audit.entries, audit.unsealed to authenticated;
 grant select, insert on audit.entries to app_system;
+grant usage on sequence audit.entries_id_seq to app_system;
 grant select, insert, delete on audit.unsealed to app_system;
 grant select, update on audit.settings to app_system;
 
@@ -107,15 +108,14 @@ returns void language plpgsql set search_path = '' as $$
 declare
     c jsonb := ground.claims();
     o audit.origin := audit.origin();
+    v_id bigint := nextval('audit.entries_id_seq');  -- to return it, the policies would be asked twice
 begin
-    with entry as (
-        insert into audit.entries as e (tenant_id, user_id, role, token_id, action, object_type, object_id, details, door, ip, forwarded_for, user_agent, request_id)
-        values (p_tenant, coalesce(p_actor, c ->> 'user_id', c ->> 'sub', 'service'),
-                case when p_actor is not null then 'attempt' else coalesce(c ->> 'user_role', c ->> 'role', 'service_role') end,
-                c ->> 'token_id', p_action, p_object_type, p_object_id, p_details, o.door, o.ip, o.forwarded_for, o.user_agent, o.request_id)
-        returning e.id
-    )
-    insert into audit.unsealed (entry_id, tenant_id) select e.id, p_tenant from entry e;
+    insert into audit.entries (id, tenant_id, user_id, role, token_id, action, object_type, object_id, details, door, ip, forwarded_for, user_agent, request_id)
+    overriding system value
+    values (v_id, p_tenant, coalesce(p_actor, c ->> 'user_id', c ->> 'sub', 'service'),
+            case when p_actor is not null then 'attempt' else coalesce(c ->> 'user_role', c ->> 'role', 'service_role') end,
+            c ->> 'token_id', p_action, p_object_type, p_object_id, p_details, o.door, o.ip, o.forwarded_for, o.user_agent, o.request_id);
+    insert into audit.unsealed (entry_id, tenant_id) values (v_id, p_tenant);
     perform ground.wake('control_room_audit');
 end
 $$;

@@ -496,7 +496,7 @@ begin
         select s.run_id into v_run from queue.submit(v_tenant, 'canary', jsonb_build_object('name', 'canary', 'job_type', 'spark_etl', 'priority', 0,
             'tasks', jsonb_build_array(jsonb_build_object('task_key', 'execute', 'job_type', 'spark_etl', 'engine', 'canary', 'spec', 'canary',
                 'params', '{}'::jsonb, 'inputs', '[]'::jsonb, 'outputs', '[]'::jsonb, 'secrets', '[]'::jsonb, 'network', false,
-                'timeout_seconds', 60, 'max_retries', 0, 'depends_on', '[]'::jsonb, 'run_if', 'ALL_SUCCESS')))) s;
+                'timeout_seconds', 60, 'max_retries', 0, 'retry_on_timeout', false, 'min_retry_interval_ms', 0, 'depends_on', '[]'::jsonb, 'run_if', 'ALL_SUCCESS')))) s;
         select * into v from queue.claim(p_instance, array['spark_etl/canary'], 1);
         if v.run_id is distinct from v_run then
             v_state := 'the claim did not see the submitted run';
