@@ -197,7 +197,10 @@ returns uuid language plpgsql stable parallel safe set search_path = '' as $$
 declare
     v text := nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant_id';
 begin
-    return case translate(v, '0123456789abcdefABCDEF', '0000000000000000000000') when '00000000-0000-0000-0000-000000000000' then v::uuid end;
+    if v ~ '^[0-9a-fA-F]+-[0-9a-fA-F]+-[0-9a-fA-F]+-[0-9a-fA-F]+-[0-9a-fA-F]+$' and v like '________-____-____-____-____________' then
+        return v::uuid;  -- (together they say what {8}-{4}… says at six times the price)
+    end if;
+    return null;
 end
 $$;
 revoke all on function ground.claimed_tenant_id() from public;

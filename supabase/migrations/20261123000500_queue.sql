@@ -6,7 +6,7 @@ create schema queue authorization app_owner;
 set role app_owner;
 grant usage on schema queue to authenticated, service_role, app_system;
 
-create type queue.state as enum (
+create type queue.state as enum (  -- in this order: what is not less than SUCCEEDED is final
     'QUEUED',     -- ready to be claimed; RUNNING -> QUEUED when a lease is lost or a retry waits
     'BLOCKED',    -- waits for other tasks, or for other runs of its job; BLOCKED -> QUEUED | SKIPPED | CANCELED
     'RUNNING',    -- QUEUED -> RUNNING by a claim
@@ -85,8 +85,7 @@ create table queue.runs (
     foreign key (tenant_id, job_id, job_version) references job.versions (tenant_id, job_id, version),
     foreign key (tenant_id, parent_run_id) references queue.runs (tenant_id, id),
     constraint a_child_knows_its_family check (num_nulls(parent_run_id, parent_task_run_id, root_run_id) in (0, 3)),
-    constraint finished_iff_finished_at
-        check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
+    constraint finished_iff_finished_at check ((state >= 'SUCCEEDED') = (finished_at is not null)),
     constraint finished_says_why check (finished_at is null or termination_code is not null),
     constraint waiting_is_blocked check ((state = 'BLOCKED') = (waits_since is not null)),
     constraint stopped_says_why check ((cancel_requested_at is null) = (stop_code is null)),
@@ -144,8 +143,7 @@ create table queue.task_runs (
     primary key (tenant_id, id),
     unique (run_id, tenant_id, task_key),  -- one index alone begins with the tenant: see the lint tenant_first_twice
     foreign key (tenant_id, run_id) references queue.runs (tenant_id, id),
-    constraint finished_iff_finished_at
-        check ((state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED')) = (finished_at is not null)),
+    constraint finished_iff_finished_at check ((state >= 'SUCCEEDED') = (finished_at is not null)),
     constraint a_judge_comes_before check (judge is null or depends_on @> array[judge]),
     constraint an_author_comes_before check (author is null or depends_on @> array[author]),
     constraint work_is_for_a_runner check (kind <> 'work' or num_nulls(job_type, engine, timeout_seconds) = 0)
