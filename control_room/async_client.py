@@ -24,6 +24,7 @@ from control_room.difference import Difference
 from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
+from control_room.preview import Preview
 from control_room.talk import Ask, Pause, Reply, Step, Talk
 from control_room.talks import artifacts, callbacks, catalog, entries, figures, jobs, lineage, runs, tables
 
@@ -296,6 +297,10 @@ class AsyncArtifacts:
     async def diff(self, name_or_id: str, old: int | str, new: int | str | None = None) -> Difference:
         """What changed between two versions of a text; `new` is the newest READY one unless given."""
         return await self._line.hold(artifacts.diff(name_or_id, old, new))
+
+    async def preview(self, name_or_id: str, version: int | str | None = None) -> Preview:
+        """A version of a text, a drawing, a picture or a notebook as one HTML page that can do nothing."""
+        return await self._line.hold(artifacts.show(name_or_id, version))
 
     async def update(self, artifact_id: str, **changes: Any) -> model.Artifact:
         """description, classification, tags {key: value | None}, aliases {alias: version | None}.

@@ -181,6 +181,30 @@ def diff(
 
 
 @app.command()
+def preview(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Where to: NAME.html here unless given.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="A number or an alias; the newest READY one, unless given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a text, a drawing, a picture or a notebook as a page that can do nothing."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.artifacts.preview(artifact, version)
+        name = Path(client.artifacts.find(artifact).name).name
+    where = target or Path(f"{name}.html")
+    where.write_text(found.page)
+    if desk.json:
+        ink.print_json(desk.out, {"file": str(where), "form": found.form, "truncated": found.truncated})
+    else:
+        desk.out.print(Text.assemble((str(where), "name"), f"  {found.form}"))
+
+
+@app.command()
 def usage(json: Json = False) -> None:
     """Show how much of the quota is used."""
     desk = Desk(json)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from control_room import difference
+from control_room import difference, preview
 from control_room.difference import Difference
 from control_room.errors import (
     ApiError,
@@ -19,6 +19,7 @@ from control_room.errors import (
     TransferDamaged,
 )
 from control_room.model import Artifact, ArtifactSummary, ArtifactUsage, ArtifactVersion, Page, Upload
+from control_room.preview import Preview
 from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
 from control_room.talks import resumable
 
@@ -163,6 +164,13 @@ def diff(name_or_id: str, old: int | str, new: int | str | None = None) -> Talk[
     after, latter = yield from read(artifact, new)
     name = Path(artifact.name).name
     return difference.between(former, latter, f"{name} v{before.version}", f"{name} v{after.version}")
+
+
+def show(name_or_id: str, named: int | str | None = None) -> Talk[Preview]:
+    """A version as a page that can do nothing. Raises ControlRoomError for what has none."""
+    artifact = yield from find(name_or_id)
+    _, content = yield from read(artifact, named)
+    return preview.of(content, Path(artifact.name).name)
 
 
 def update(artifact_id: str, changes: Mapping[str, Any]) -> Talk[Artifact]:

@@ -504,3 +504,86 @@ def test_what_came_and_went_is_shown_with_who_and_why(stub: Any, control_room: C
     assert ended.out.splitlines()[0].startswith("+ a → b")
     assert "ann: it was wrong" in ended.out.splitlines()[1]
     assert stub.asked("GET", "/lineage/diff")[0].query == {"nodeId": NODE + "a", "from": "2026-01-01"}
+
+
+ARTIFACT = {
+    "artifact_id": ID, "name": "models/risk.txt", "kind": "data", "classification": "confidential", "aliases": {"champion": 2}, "tags": {},
+    "versions": [
+        {"version": n, "state": "READY", "size": 4, "sha256": None, "run_id": 7, "provenance": {"inputs": [{"name": "in", "version": 1}]}}
+        for n in (2, 1)
+    ],
+}  # fmt: skip
+
+
+def test_aliases_are_moved_all_at_once(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on("GET", f"/artifacts/{ID}", ARTIFACT).on("PATCH", f"/artifacts/{ID}", ARTIFACT)
+
+    ended = control_room("artifacts", "alias", ID, "champion=2", "challenger=1", "old=")
+
+    assert (ended.code, "champion" in ended.out, "run 7, in v1" in ended.out) == (0, True, True)
+    assert stub.asked("PATCH", f"/artifacts/{ID}")[0].json == {
+        "aliases": {"champion": 2, "challenger": 1, "old": None}
+    }
+    control_room("artifacts", "alias", ID, "champion=3", "--was", "2")
+    assert stub.asked("PATCH", f"/artifacts/{ID}")[1].json == {
+        "aliases": {"champion": {"version": 3, "was": 2}}
+    }
+    assert control_room("artifacts", "alias", ID, "champion=x").code == 2
+
+
+def test_tags_description_and_class_are_set_in_one_request(
+    stub: Any, control_room: Callable[..., Ended]
+) -> None:
+    stub.on("GET", f"/artifacts/{ID}", ARTIFACT).on("PATCH", f"/artifacts/{ID}", ARTIFACT)
+
+    ended = control_room(
+        "artifacts", "tag", ID, "team=risk", "stage=", "--description", "a model", "--class", "internal"
+    )
+
+    assert ended.code == 0
+    assert stub.asked("PATCH", f"/artifacts/{ID}")[0].json == {
+        "tags": {"team": "risk", "stage": None}, "description": "a model", "classification": "internal",
+    }  # fmt: skip
+
+
+def test_versions_are_compared_and_shown_by_number_or_alias(
+    stub: Any, control_room: Callable[..., Ended], tmp_path: Path
+) -> None:
+    stub.on("GET", f"/artifacts/{ID}", ARTIFACT)
+    for text in (b"one\ntwo", b"one\n\x1b[31mthree"):
+        stub.on("GET", f"/artifacts/{ID}/download", b"", 302, {"location": f"/storage/v1/{text.hex()}"})
+        stub.on("GET", f"/storage/v1/{text.hex()}", text)
+
+    ended = control_room("artifacts", "diff", ID, "1", "champion")
+    shown = control_room(
+        "artifacts", "preview", ID, str(tmp_path / "page.html"), "--version", "champion", "--json"
+    )
+
+    assert ended.code == 0
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    assert lines[:6] == [
+        "--- risk.txt v1",
+        "+++ risk.txt v2",
+        "@@ -1,2 +1,2 @@",
+        " one",
+        "-two",
+        "+\ufffd[31mthree",
+    ]
+    assert [it.query["version"] for it in stub.asked("GET", f"/artifacts/{ID}/download")[:2]] == ["1", "2"]
+    assert (
+        json.loads(shown.out)["form"],
+        "<pre>one\nthree</pre>" in (tmp_path / "page.html").read_text(),
+    ) == ("text", True)
+
+
+def test_how_much_is_used(stub: Any, control_room: Callable[..., Ended]) -> None:
+    stub.on(
+        "GET",
+        "/artifacts/usage",
+        {"used_bytes": 1024**2, "max_stored_bytes": 4 * 1024**2, "max_artifact_bytes": 1, "contents": 3},
+    )
+
+    assert (
+        "1.0 MiB of 4.0 MiB used (25.0 %), 3 contents, kept until deleted"
+        in control_room("artifacts", "usage").out
+    )

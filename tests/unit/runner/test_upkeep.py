@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from runner.dispatch.upkeep import Sealer
+import httpx
+import pytest
+
+from runner.dispatch.upkeep import Broom, Sealer
+from runner.model.errors import Retryable, StaleLease
+from runner.model.wire import Removals, Swept
 from runner.store.memory import MemoryStore
+from runner.transfer import door as transfer
+from runner.transfer.door import Door
 
 
 async def _run(sealer: Sealer, seconds: float) -> None:
@@ -47,3 +54,54 @@ async def test_while_the_database_is_away_the_hint_is_kept() -> None:
     await running
 
     assert store.unsealed == []
+
+
+def _broom(store: MemoryStore, *answers: httpx.Response) -> tuple[Broom, list[httpx.Request]]:
+    asked: list[httpx.Request] = []
+    left = list(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return left.pop(0)
+
+    return Broom(store, Door("http://house.example/api", "anon", httpx.MockTransport(answer))), asked
+
+
+CLAIMED = Swept(removals=Removals(claim="c-1", count=2, token="crsw_secret"), more=True)
+
+
+async def test_where_nothing_is_to_go_the_door_is_not_asked() -> None:
+    store = MemoryStore()
+    broom, asked = _broom(store)
+
+    assert await broom.sweep() is False
+    assert (store.calls, asked) == (["sweep_artifacts"], [])
+
+
+async def test_what_is_claimed_is_deleted_by_the_door_and_then_confirmed() -> None:
+    store = MemoryStore()
+    store.swept = [CLAIMED]
+    broom, asked = _broom(store, httpx.Response(200, json={"removed": 2}))
+
+    assert await broom.sweep() is True
+    assert store.calls == ["sweep_artifacts", "confirm_removals"]
+    (request,) = asked
+    assert (request.method, request.url.path) == ("DELETE", "/api/v1/sweeps/bytes")
+    assert request.headers["authorization"] == "Bearer crsw_secret"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [(502, "STORAGE_FAILED", Retryable), (401, "SWEEP_TOKEN_INVALID", StaleLease)],
+)
+async def test_what_the_door_does_not_delete_is_not_confirmed(
+    monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(transfer, "FIRST_PAUSE_SECONDS", 0.001)
+    store = MemoryStore()
+    store.swept = [CLAIMED]
+    broom, _ = _broom(store, *[httpx.Response(status, json={"code": code}) for _ in range(transfer.TRIES)])
+
+    with pytest.raises(error):
+        await broom.sweep()
+    assert store.calls == ["sweep_artifacts"]
