@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "chaos: kills things for as long as it is told; runs with --chaos MINUTES",
     ):
         config.addinivalue_line("markers", marker)
+    # runners that tests start dry-run migrations on any major
+    os.environ["PATH"] = postgres.path_with_clients()
     # for the stacks that acceptance tests start by script
     if major := config.getoption("--postgres"):
         os.environ["CONTROL_ROOM_POSTGRES"] = str(major)

@@ -109,6 +109,13 @@ def find_binaries(major: int) -> Path:
     raise StackError(f"there is no Postgres {major} on this machine", f"run scripts/setup --postgres {major}")
 
 
+def path_with_clients() -> str:
+    """PATH, and behind it the pg_dump that scripts/setup fetched where the system's is too old."""
+    clients = home() / "postgres" / "clients" / "bin"
+    path = os.environ.get("PATH", os.defpath)
+    return path if str(clients) in path.split(os.pathsep) else f"{path}{os.pathsep}{clients}"
+
+
 def account() -> Account | None:
     """Who runs Postgres: root may not, so the user `postgres` does it; anybody else does it in person."""
     if os.geteuid() != 0:

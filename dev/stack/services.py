@@ -16,7 +16,7 @@ from typing import assert_never
 
 from dev.stack import edge, tokens
 from dev.stack.errors import StackError
-from dev.stack.postgres import SUPERUSER, Server
+from dev.stack.postgres import SUPERUSER, Server, path_with_clients
 from dev.stack.process import Command
 from dev.stack.state import CLONE, Layout, Service, home
 
@@ -134,6 +134,7 @@ def _runner(server: Server, ports: Mapping[Service, int]) -> dict[str, str]:
     }
     return {
         "CONTROL_ROOM_CALLBACK_ALLOW": LOOPBACK,
+        "PATH": path_with_clients(),
         "CONTROL_ROOM_ENGINES": str(home() / "engines"),
         "CONTROL_ROOM_WORK_DIR": str(server.place.work),
         # less than the patience of `scripts/stack down`

@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -200,18 +199,15 @@ async def programs(server: int) -> tuple[str, str]:
             if match and int(match[1]) >= server:
                 return found[0], found[1]
     raise Unfit(
-        f"there is no pg_dump of Postgres {server} or later on the runner: install postgresql-client-{server}"
+        f"there is no pg_dump of Postgres {server} or later on the runner's PATH: "
+        f"install postgresql-client-{server}"
     )
 
 
 def _folders() -> list[Path]:
-    """Where they may be: Debian's own folders, which /usr/bin/pg_dump only wraps, then the path."""
+    """Where they may be: Debian's own folders, which /usr/bin/pg_dump only wraps, then all of the path."""
     versions = [each for each in Path("/usr/lib/postgresql").glob("*/bin") if each.parent.name.isdigit()]
-    found = shutil.which("pg_dump")
-    return [
-        *sorted(versions, key=lambda each: int(each.parent.name)),
-        *([Path(found).parent] if found else []),
-    ]
+    return [*sorted(versions, key=lambda each: int(each.parent.name)), *map(Path, os.get_exec_path())]
 
 
 async def _run(

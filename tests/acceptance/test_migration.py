@@ -32,7 +32,9 @@ def shop(room: Room) -> Iterator[str]:
     """URL of a database of somebody else's, on the stack's server, that the tenant may migrate."""
     major = int(room.query("show server_version_num")[0][0]) // 10_000
     if not has_pg_dump(major):
-        pytest.skip(f"needs pg_dump of Postgres {major}: apt-get install postgresql-client-{major}")
+        pytest.skip(
+            f"needs pg_dump of Postgres {major}: scripts/setup --postgres {major} --engines migration"
+        )
     room.query("create role shopkeeper login createdb password 'key'")
     room.query("create database shop owner shopkeeper template template0")
     try:

@@ -138,7 +138,9 @@ def shop(cluster: Cluster, made_sandbox: Sandbox, folder: Path) -> Iterator[Shop
     with cluster.server.connect() as admin:
         major = admin.info.server_version // 10_000
         if not has_pg_dump(major):
-            pytest.skip(f"needs pg_dump of Postgres {major}: apt-get install postgresql-client-{major}")
+            pytest.skip(
+                f"needs pg_dump of Postgres {major}: scripts/setup --postgres {major} --engines migration"
+            )
         admin.execute(
             sql.SQL(
                 "do $$ begin create role {} login createdb password 'key'; exception when duplicate_object then null; end $$"
