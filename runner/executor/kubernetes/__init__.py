@@ -4,8 +4,13 @@
     carrier     what runs in its pod: fetch, work, deliver
     diagnosis   what a pod's status means, and which waiting is hopeless
     parcel      the workspace, packed for the way there and unpacked on the way back
+    freight     its parcels on their way, by the attempt's door
     cluster     the one that speaks to the API server
-    executor    the life of one attempt: begin or adopt, follow, end
+    patience    waiting for it while it is away
+    lookout     what is known of a Job's pod
+    listener    what its work prints
+    work        the life of one attempt: begin or adopt, follow, end
+    executor    the door: ready or not, a work for each attempt, what is left of them
 
 Nothing here imports the client before a runner is configured for it (`executor.kubernetes.cluster`).
 """
