@@ -442,6 +442,12 @@ class AsyncCatalog:
         narrowed = {"run_id": run_id, "layer": layer, "table": table, "limit": limit}
         return await self._line.hold(catalog.verdicts(narrowed))
 
+    async def refresh(self, target: str, *, force: bool = False, dry_run: bool = False) -> model.Refresh:
+        return await self._line.hold(catalog.refresh(target, force=force, dry_run=dry_run))
+
+    async def roll_up(self, rollup: Mapping[str, Any]) -> model.Rollup:
+        return await self._line.hold(catalog.roll_up(rollup))
+
     async def sync(self) -> model.Taken:
         return await self._line.hold(catalog.sync())
 

@@ -435,6 +435,12 @@ class Catalog:
         narrowed = {"run_id": run_id, "layer": layer, "table": table, "limit": limit}
         return self._line.hold(catalog.verdicts(narrowed))
 
+    def refresh(self, target: str, *, force: bool = False, dry_run: bool = False) -> model.Refresh:
+        return self._line.hold(catalog.refresh(target, force=force, dry_run=dry_run))
+
+    def roll_up(self, rollup: Mapping[str, Any]) -> model.Rollup:
+        return self._line.hold(catalog.roll_up(rollup))
+
     def sync(self) -> model.Taken:
         return self._line.hold(catalog.sync())
 

@@ -511,6 +511,22 @@ class Verdict(Word):
     judged_at: datetime | None = None
 
 
+class Refresh(Word):
+    target: str
+    run_id: int | None = None
+    state: str | None = None
+    plan: list[JsonObject] = Field(default_factory=list)
+
+
+class Rollup(Word):
+    table: str
+    source: str
+    by: list[str] = Field(default_factory=list)
+    measures: list[JsonObject] = Field(default_factory=list)
+    where: str | None = None
+    rows: int | None = None
+
+
 class Taken(Word):
     """What a sync or an ingest has seen, changed, and found gone."""
 

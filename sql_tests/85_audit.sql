@@ -61,6 +61,13 @@ select is(tests.audited('north.operator', $$ public.describe_object('{"name": "e
 select is(tests.audited('north.operator', $$ public.set_freshness('{"name": "main.gold", "warn_after": {"count": 1, "period": "day"}}') $$), 'north north.operator operator catalog.set_freshness object', 'how old data may be');
 select is(tests.audited('north.operator', $$ public.set_expectation('{"layer": "gold", "table": "t", "name": "n", "kind": "not_null", "action": "warn", "definition": {"column": "a"}}') $$), 'north north.operator operator catalog.set_expectation expectation', 'what is expected of it');
 select is(tests.audited('north.operator', format('public.delete_expectation(%L::jsonb)', jsonb_build_object('expectation_id', (select max(id) from catalog.expectations)))), 'north north.operator operator catalog.delete_expectation expectation', 'and no more');
+select tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'maker', 'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "outputs": [{"name": "t", "layer": "gold", "table": "made"}]}')))));
+select is(tests.audited('north.operator', $$ public.catalog_refresh('{"target": "gold.made"}') $$), 'north north.operator operator run.submit run, north north.operator operator catalog.refresh run', 'bringing a table up to date');
+set local role app_system;
+select catalog.open_staging('audited', '[{"name": "a", "type": "text"}]'), catalog.publish(tests.tenant('north'), 'north', 'audited', 'silver', 'rolled', 'overwrite', null);
+reset role;
+select is(tests.audited('north.operator', $$ public.set_rollup('{"table": "sums", "source": "silver.rolled", "by": ["a"], "measures": [{"name": "n", "fn": "count"}]}') $$), 'north north.operator operator catalog.set_rollup rollup', 'rolling up');
+select is(tests.audited('north.operator', $$ public.delete_rollup('{"table": "sums"}') $$), 'north north.operator operator catalog.delete_rollup rollup', 'and no more of it');
 select is(tests.audited('north.admin', format('public.delete_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text))), 'north north.admin admin artifact.delete artifact', 'deleting it');
 select is(tests.audited('north.admin', $$ public.create_endpoint('{"url": "https://x.example"}') $$), 'north north.admin admin endpoint.create endpoint', 'making an endpoint');
 select (select id from callback.endpoints) as endpoint \gset

@@ -40,6 +40,7 @@ select tests.as('north.operator', format('public.set_expectation(%L::jsonb)', '{
 select tests.as('north.operator', $$ public.set_freshness('{"name": "main.gold", "error_after": {"count": 1, "period": "day"}}') $$);
 insert into catalog.verdicts (tenant_id, run_id, layer, table_name, name, kind, action, success, loaded) values (tests.tenant('north'), :run, 'gold', 'sentinel', 'SENTINEL', 'not_null', 'warn', true, 1);
 insert into catalog.quarantine (tenant_id, run_id, layer, table_name, expectations, content) values (tests.tenant('north'), :run, 'gold', 'sentinel', '{SENTINEL}', '{}');
+select tests.as('north.operator', format('public.set_rollup(%L::jsonb)', '{"table": "sentinel_sums", "source": "gold.sentinel", "by": ["a"], "measures": [{"name": "n", "fn": "count"}]}'::jsonb));
 insert into catalog.layer_rules (tenant_id, rules, set_by) values (tests.tenant('north'), '[]', 'SENTINEL');
 insert into worker.outside (attempt_id, tenant_id, token_hash, report) select a.id, a.tenant_id, 'x', '{"result": "SENTINEL"}' from queue.live_attempts a where a.run_id = :waiting;
 set local role app_system;
@@ -98,7 +99,7 @@ exception when others then
 end
 $$;
 select is(tests.answer('south.admin', f, b::jsonb) ~* 'sentinel|north', false, format('%s %s tells another tenant nothing', f, b))
-from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_events', 'list_networks', 'list_tokens', 'list_audit', 'audit_verify', 'audit_head', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table', 'list_entries', 'list_objects', 'get_object', 'list_layers', 'list_freshness', 'list_expectations', 'list_verdicts', 'list_quarantine']) f,
+from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_events', 'list_networks', 'list_tokens', 'list_audit', 'audit_verify', 'audit_head', 'slo', 'health', 'get_run', 'run_job', 'create_job', 'read_table', 'list_entries', 'list_objects', 'get_object', 'list_layers', 'list_freshness', 'list_expectations', 'list_verdicts', 'list_quarantine', 'list_rollups', 'catalog_refresh']) f,
      unnest(array['{}', '{"q": "sentinel"}', '{"limit": 1000}', '{"name": "SENTINEL job", "run_id": 1, "job_id": 1}', '{"cursor": "1"}', '{"state": "QUEUED"}']) b;
 select is(jsonb_path_query_array(tests.as('south.admin', format('public.%I(''{}'')', f)), '$.items'), '[[]]', f || ' of another tenant is empty')
 from unnest(array['list_runs', 'list_jobs', 'list_artifacts', 'list_endpoints', 'list_deliveries', 'list_networks', 'list_tokens', 'list_entries']) f;
@@ -137,7 +138,7 @@ grant select on everything to public;
 -- tables of north's that have no row prove nothing: each must hold at least one
 insert into queue.news (tenant_id, run_id, ended) select tenant_id, id, true from queue.runs where tenant_id = tests.tenant('north') limit 1;
 select isnt(tests.sees('supabase_admin', '{}', e.name, format('%s = %L', e.tenant_column, tests.tenant('north'))), '0', e.name || ' holds a row of north''s to be kept from others')
-from everything e where e.tenant_column is not null and e.name not in ('gold_north.sentinel');
+from everything e where e.tenant_column is not null and e.name not in ('gold_north.sentinel', 'gold_north.sentinel_sums');
 select ok(tests.sees('admin', tests.claims('south.admin'), e.name, format('%s = %L', e.tenant_column, tests.tenant('north'))) in ('0', 'refused'), 'south''s admin sees nothing of north''s in ' || e.name)
 from everything e where e.tenant_column is not null;
 select ok(tests.sees('admin', :'removed_claims', e.name, 'true') in ('0', 'refused') or e.name in ('ground.error_codes', 'job.job_types', 'queue.termination_codes'), 'a removed member sees nothing in ' || e.name) from everything e;
@@ -214,7 +215,7 @@ select is(tests.code('admin', (tests.claims('north.admin')::jsonb || jsonb_build
 select is(tests.code('service_role', '{"role": "service_role"}', d.call), '42501', 'service_role is refused at the members'' ' || d.name) from doors d where d.for_members and not d.for_platform;
 select is(tests.code('admin', tests.claims('north.admin'), d.call), '42501', 'an admin is refused at the platform''s ' || d.name) from doors d where not d.for_members and d.for_platform;
 select is(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer is refused at ' || d.name) from doors d
-where d.name in ('run_job', 'submit_runs', 'cancel_run', 'repair_run', 'rerun_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'update_artifact', 'delete_artifact', 'lineage_ingest', 'retire_lineage', 'set_layer_rules', 'describe_object', 'catalog_sync', 'catalog_ingest', 'set_freshness', 'set_expectation', 'delete_expectation', 'list_expectations', 'list_quarantine',
+where d.name in ('run_job', 'submit_runs', 'cancel_run', 'repair_run', 'rerun_run', 'run_logs', 'create_job', 'update_job', 'delete_job', 'backfill_job', 'cancel_backfill', 'create_artifact', 'complete_artifact', 'update_artifact', 'delete_artifact', 'lineage_ingest', 'retire_lineage', 'set_layer_rules', 'describe_object', 'catalog_sync', 'catalog_ingest', 'set_freshness', 'set_expectation', 'delete_expectation', 'list_expectations', 'list_quarantine', 'set_rollup', 'delete_rollup', 'list_rollups', 'catalog_refresh',
                  'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'redeliver_delivery', 'replay_deliveries', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select is(tests.code('operator', tests.claims('north.operator'), d.call), 'ROLE_INSUFFICIENT', 'an operator is refused at ' || d.name) from doors d where d.name in ('delete_artifact', 'retire_lineage', 'set_layer_rules', 'create_endpoint', 'get_endpoint', 'update_endpoint', 'rotate_endpoint', 'delete_endpoint', 'allow_network', 'disallow_network', 'list_networks', 'list_audit', 'audit_verify', 'audit_head');
 select isnt(tests.code('viewer', tests.claims('north.viewer'), d.call), 'ROLE_INSUFFICIENT', 'a viewer gets past ' || d.name) from doors d
@@ -245,6 +246,7 @@ select b.name, 'north.admin', 'admin', b.body from (values
     ('set_freshness', '{"name": "main.gold", "warn_after": {"count": 1, "period": "day"}, "error_after": {"count": 2, "period": "day"}}'), ('list_freshness', '{"in": "main.gold", "status": "warn", "limit": 5, "cursor": "9"}'),
     ('set_expectation', '{"layer": "gold", "table": "fuzz", "name": "n", "kind": "expression", "action": "warn", "definition": {"expression": "a > 0"}}'), ('set_expectation', '{"layer": "gold", "table": "fuzz", "name": "n", "kind": "accepted_values", "action": "drop", "definition": {"column": "a", "values": ["x"]}}'),
     ('list_expectations', '{"layer": "gold", "table": "fuzz", "limit": 5, "cursor": "9"}'), ('list_verdicts', '{"run_id": 1, "layer": "gold", "table": "fuzz", "limit": 5, "cursor": "9"}'), ('list_quarantine', '{"run_id": 1, "layer": "gold", "table": "fuzz", "limit": 5, "cursor": "9"}'), ('delete_expectation', '{"expectation_id": 987654321}'),
+    ('set_rollup', '{"table": "fuzz", "source": "gold.sentinel", "by": ["a"], "measures": [{"name": "n", "fn": "count"}], "where": "a > ''a''"}'), ('delete_rollup', '{"table": "nothing"}'), ('list_rollups', '{"limit": 5, "cursor": "9"}'), ('catalog_refresh', '{"target": "gold.sentinel", "force": true, "dry_run": true}'),
     ('slo', '{"window_hours": 5}'), ('read_table', '{"layer": "gold", "table": "sentinel", "limit": 5}')
 ) b (name, body);
 insert into bodies values

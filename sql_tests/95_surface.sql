@@ -108,16 +108,20 @@ $q$, $list$
     callback.subscribe(uuid, text, bigint, jsonb) | app_owner | app_system
     callback.wants_progress(uuid, bigint) | app_owner | app_system
     catalog.as_period(interval) | app_owner | authenticated app_system
+    catalog.build_rollup(catalog.rollups, text) | app_system
     catalog.classify(uuid, text[]) | app_system
     catalog.column_type(text) | app_system
     catalog.columns_of(regclass) | app_system
     catalog.condition(text, text) | app_system
     catalog.count_failed(text, text) | app_system
-    catalog.count_surplus(uuid, catalog.expectations, text, text) | app_system
+    catalog.count_surplus(uuid, catalog.expectations, text, text, text[]) | app_system
+    catalog.define_rollup(uuid, text, jsonb) | app_system
+    catalog.drop_rollup(uuid, text) | app_system
     catalog.drop_staging(text) | app_system
     catalog.entry_columns() | app_system
     catalog.expectation_condition(catalog.expectation_kind, jsonb) | app_system
     catalog.find_object(uuid, text[], catalog.object_kind) | app_owner | authenticated app_system
+    catalog.flows_of_jobs(uuid) | app_owner | app_system
     catalog.forbidden_flows(uuid) | app_owner | authenticated
     catalog.forget(uuid, bigint[]) | app_system
     catalog.freshness_of(uuid, bigint) | app_owner | authenticated
@@ -126,29 +130,41 @@ $q$, $list$
     catalog.ingest(uuid, jsonb) | app_system
     catalog.ingested(jsonb) | app_system
     catalog.is_time(text) | app_system
-    catalog.judge(uuid, bigint, text, text, text, text, bigint) | app_system
+    catalog.judge(uuid, bigint, text, text, text, text, bigint, text[]) | app_system
     catalog.judge_all(uuid, bigint, text, jsonb, jsonb) | app_system
     catalog.keep_verdicts(uuid, bigint, jsonb) | app_system
     catalog.key_of(catalog.object_kind, text[]) | app_owner | authenticated app_system
+    catalog.make_table(uuid, text, text, text, jsonb) | app_system
+    catalog.marks_read(text) | app_system
+    catalog.merge_out(text, text, text[]) | app_system
     catalog.name_of(uuid, text, text) | app_system
+    catalog.note_origin(uuid, text, text, text, bigint, timestamp with time zone) | app_system
+    catalog.note_rollup(catalog.rollups, text, bigint, bigint) | app_system
     catalog.of_odoo(jsonb) | app_system
     catalog.open_layers(text) | app_system
     catalog.open_staging(text, jsonb) | app_system
     catalog.parts_of(text, text) | app_owner | authenticated app_system
     catalog.period_of(jsonb, text) | app_owner | authenticated app_system
-    catalog.publish(uuid, text, text, text, text, text, bigint) | app_system
+    catalog.publish(uuid, text, text, text, text, text, bigint, text[]) | app_system
     catalog.publish_entries(uuid, text, text, text, bigint) | app_system
     catalog.readers(text, text) | app_system
+    catalog.refresh_plan(uuid, text, boolean) | app_system
     catalog.refresh_target(uuid, jsonb, bigint) | app_system
+    catalog.roll(uuid, text, text, text, text, jsonb, boolean, bigint) | app_system
+    catalog.roll_up(catalog.rollups, text, text, jsonb) | app_system
+    catalog.rollup_query(catalog.rollups, text, boolean) | app_system
     catalog.schema_of(text, text) | app_system | authenticated
     catalog.stage_input(text, text, text, text) | app_system
     catalog.sync(uuid) | app_system
     catalog.sync_layers(uuid, text, text, text) | app_system
     catalog.sync_target(uuid, text) | app_system
     catalog.table_type(text) | app_system
+    catalog.tables_under(uuid, text) | app_system
     catalog.take_in(uuid, text[], catalog.seen[]) | app_system
     catalog.tenant_word(uuid) | app_system
+    catalog.touched(uuid, text, text, text, text, text[]) | app_system
     catalog.try_expectation(uuid, text, text, text) | app_system
+    catalog.why_stale(uuid, bigint, text[], jsonb[]) | app_system
     catalog.words_of(uuid, text[], text, text, jsonb) | app_owner | app_system
     door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
@@ -161,6 +177,7 @@ $q$, $list$
     door.cancel_backfill(jsonb) | app_owner definer | authenticated
     door.cancel_run(jsonb) | app_owner definer | authenticated
     door.catalog_ingest(jsonb) | app_system definer | authenticated
+    door.catalog_refresh(jsonb) | app_owner definer | authenticated
     door.catalog_sync(jsonb) | app_system definer | authenticated
     door.check(tenancy.membership, jsonb) | app_owner
     door.check_bytes(jsonb) | app_system definer | anon
@@ -174,6 +191,7 @@ $q$, $list$
     door.delete_endpoint(jsonb) | app_owner definer | authenticated
     door.delete_expectation(jsonb) | app_system definer | authenticated
     door.delete_job(jsonb) | app_owner definer | authenticated
+    door.delete_rollup(jsonb) | app_system definer | authenticated
     door.describe_object(jsonb) | app_system definer | authenticated
     door.disallow_network(jsonb) | app_owner definer | authenticated
     door.endpoint_form(callback.endpoints) | app_owner
@@ -213,6 +231,7 @@ $q$, $list$
     door.platform_set_limits(jsonb) | app_system definer | service_role
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
+    door.refresh_plan(jsonb) | app_system definer | app_owner
     door.repair_run(jsonb) | app_owner definer | authenticated
     door.replay(jsonb) | app_owner definer | authenticated
     door.rerun_run(jsonb) | app_owner definer | authenticated
@@ -225,6 +244,7 @@ $q$, $list$
     door.set_expectation(jsonb) | app_system definer | authenticated
     door.set_freshness(jsonb) | app_owner definer | authenticated
     door.set_layer_rules(jsonb) | app_owner definer | authenticated
+    door.set_rollup(jsonb) | app_system definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
     door.submit(tenancy.membership, jsonb, bigint) | app_owner
@@ -334,6 +354,7 @@ $q$, $list$
     public.cancel_backfill(jsonb) | app_owner | authenticated
     public.cancel_run(jsonb) | app_owner | authenticated
     public.catalog_ingest(jsonb) | app_owner | authenticated
+    public.catalog_refresh(jsonb) | app_owner | authenticated
     public.catalog_sync(jsonb) | app_owner | authenticated
     public.check_bytes(jsonb) | app_owner | anon
     public.column_lineage(text, integer, text, timestamp with time zone) | app_owner | authenticated
@@ -346,6 +367,7 @@ $q$, $list$
     public.delete_endpoint(jsonb) | app_owner | authenticated
     public.delete_expectation(jsonb) | app_owner | authenticated
     public.delete_job(jsonb) | app_owner | authenticated
+    public.delete_rollup(jsonb) | app_owner | authenticated
     public.describe_object(jsonb) | app_owner | authenticated
     public.disallow_network(jsonb) | app_owner | authenticated
     public.exchange_token(jsonb) | app_owner | anon
@@ -380,6 +402,7 @@ $q$, $list$
     public.list_networks(jsonb) | app_owner | authenticated
     public.list_objects(jsonb) | app_owner | authenticated
     public.list_quarantine(jsonb) | app_owner | authenticated
+    public.list_rollups(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
     public.list_verdicts(jsonb) | app_owner | authenticated
@@ -410,6 +433,7 @@ $q$, $list$
     public.set_expectation(jsonb) | app_owner | authenticated
     public.set_freshness(jsonb) | app_owner | authenticated
     public.set_layer_rules(jsonb) | app_owner | authenticated
+    public.set_rollup(jsonb) | app_owner | authenticated
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
     public.sweep_bytes(jsonb) | app_owner | anon
@@ -582,7 +606,7 @@ $q$, $list$
     table callback.settings | app_owner | app_system insert select update
     table callback.events | app_owner | app_system delete insert select; authenticated select
     table callback.subscriptions | app_owner | app_system insert select; authenticated select
-    table catalog.assets | app_owner | app_system insert select update; authenticated select
+    table catalog.assets | app_owner | app_system delete insert select update; authenticated select
     table catalog.entries | app_owner | app_system delete insert select update; authenticated select
     table catalog.expectations | app_owner | app_system delete insert select; authenticated select
     table catalog.freshness | app_owner | authenticated select
@@ -590,6 +614,7 @@ $q$, $list$
     table catalog.layer_rules | app_owner | authenticated select
     table catalog.objects | app_owner | app_system insert select update; authenticated select
     table catalog.quarantine | app_owner | app_system delete insert select; authenticated select
+    table catalog.rollups | app_owner | app_system delete insert select; authenticated select
     table catalog.verdicts | app_owner | app_system delete insert select; authenticated select
     table ground.error_codes | app_owner | anon select; app_system select; authenticated select; service_role select
     table job.job_types | app_owner | app_system select; authenticated select
@@ -738,6 +763,9 @@ $q$, $list$
     catalog.quarantine | all | app_system | the worker keeps quarantine | all
     catalog.quarantine | select | app_owner | doors see the caller's quarantine | claimed tenant
     catalog.quarantine | select | authenticated | operators see what was set aside | own tenant, operators
+    catalog.rollups | all | app_system | the worker keeps rollups | all
+    catalog.rollups | select | app_owner | doors see the caller's rollups | claimed tenant
+    catalog.rollups | select | authenticated | operators see rollups | own tenant, operators
     catalog.verdicts | all | app_system | the worker keeps verdicts | all
     catalog.verdicts | select | app_owner | doors see the caller's verdicts | claimed tenant
     catalog.verdicts | select | authenticated | members see verdicts | own tenant

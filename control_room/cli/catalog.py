@@ -109,6 +109,21 @@ def verdicts(
 
 
 @app.command()
+def refresh(
+    target: Annotated[str, typer.Argument(metavar="LAYER.TABLE", help="What is to be brought up to date.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="All of it, changed or not.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan alone.")] = False,
+    json: Json = False,
+) -> None:
+    """Run the jobs that a table is made by and of, as far as something has changed."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.catalog.refresh(target, force=force, dry_run=dry_run)
+    desk.show(found, view.plan(found))
+
+
+@app.command()
 def sync(json: Json = False) -> None:
     """Bring the catalog up to date with the database."""
     desk = Desk(json)

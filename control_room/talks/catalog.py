@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from control_room.model import CatalogObject, Expectation, Fresh, Page, Taken, Verdict
+from control_room.model import CatalogObject, Expectation, Fresh, Page, Refresh, Rollup, Taken, Verdict
 from control_room.talk import Ask, Talk, ask_word, query
 
 
@@ -54,6 +54,18 @@ def verdicts(narrowed: Mapping[str, Any]) -> Talk[Page[Verdict]]:
     """What publications were found to be, newest first."""
     asked = Ask("GET", "/catalog/verdicts", query=query(**narrowed), repeatable=True)
     return (yield from ask_word(Page[Verdict], asked))
+
+
+def refresh(target: str, *, force: bool, dry_run: bool) -> Talk[Refresh]:
+    """The table and all that it is made of, as far as it has changed. Raises ApiError TABLE_HAS_NO_MAKER."""
+    body = {"target": target, "force": force, "dry_run": dry_run}
+    return (yield from ask_word(Refresh, Ask("POST", "/catalog/refresh", body=body)))
+
+
+def roll_up(rollup: Mapping[str, Any]) -> Talk[Rollup]:
+    """A table of gold that is the sums of another. Raises ApiError ROLLUP_INVALID."""
+    asked = Ask("POST", "/catalog/rollups", body=dict(rollup), repeatable=True)
+    return (yield from ask_word(Rollup, asked))
 
 
 def _path(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from control_room.model import CatalogObject, Fresh, Taken, Verdict
+from control_room.model import CatalogObject, Fresh, Refresh, Taken, Verdict
 from control_room.view import ink
 
 
@@ -81,6 +81,14 @@ def verdicts(found: Sequence[Verdict]) -> RenderableType:
         name = f"{it.layer}.{it.table}"
         table.add_row(str(it.run_id), Text(name, style="name"), it.name, it.action, Text(said, style=style))
     return table
+
+
+def plan(it: Refresh) -> RenderableType:
+    table = ink.table("job", "tables", "", "why")
+    for step in it.plan:
+        runs = Text("runs", style="busy") if step["stale"] else Text("as it is", style="quiet")
+        table.add_row(Text(str(step["job"]), style="name"), ", ".join(step["tables"]), runs, str(step["why"]))
+    return Group(table, Text(f"run {it.run_id}" if it.run_id else "no run", style="quiet"))
 
 
 def taken(it: Taken) -> RenderableType:

@@ -166,7 +166,7 @@ begin
     end if;
     for v in select * from jsonb_array_elements(p) loop
         v_path := format('%s.outputs[%s]', p_path, i);
-        perform ground.refuse_unknown(v, array['name', 'table', 'layer', 'kind', 'mode'], v_path);
+        perform ground.refuse_unknown(v, array['name', 'table', 'layer', 'kind', 'mode', 'key'], v_path);
         if coalesce(v ->> 'name', '') !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$' or v ->> 'name' = any (v_names) then
             perform ground.fail('FIELD_INVALID', v_path || '.name', 'an output has a plain name of its own.');
         end if;
@@ -177,8 +177,12 @@ begin
         if (v ? 'layer') <> (v ? 'table') or (v ? 'layer' and coalesce(v ->> 'layer', '') not in ('bronze', 'silver', 'gold')) then
             perform ground.fail('FIELD_INVALID', v_path || '.layer', 'a table output has a layer: bronze, silver or gold.');
         end if;
-        if coalesce(v ->> 'mode', 'overwrite') not in ('overwrite', 'append') then
-            perform ground.fail('FIELD_INVALID', v_path || '.mode', 'mode is overwrite or append.');
+        if coalesce(v ->> 'mode', 'overwrite') not in ('overwrite', 'append', 'merge') then
+            perform ground.fail('FIELD_INVALID', v_path || '.mode', 'mode is overwrite, append or merge.');
+        end if;
+        if (v ? 'key') <> coalesce(v ->> 'mode' = 'merge', false) or (v ? 'key' and not coalesce(jsonb_typeof(v -> 'key') = 'array' and jsonb_array_length(v -> 'key') between 1 and 32
+               and not v -> 'key' @? '$[*] ? (@.type() != "string")', false)) then
+            perform ground.fail('FIELD_INVALID', v_path || '.key', 'merge, and it alone, has a key: the names of 1 to 32 columns.');
         end if;
         if coalesce(v ->> 'kind', 'data') <> all (enum_range(null::artifact.kind)::text[]) then
             perform ground.fail('FIELD_INVALID', v_path || '.kind', 'kind is one of ' || array_to_string(enum_range(null::artifact.kind), ', ') || '.');

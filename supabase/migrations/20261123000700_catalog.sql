@@ -21,6 +21,11 @@ create table catalog.assets (
     published_by_run bigint,
     published_at timestamptz,
     loaded_at timestamptz,  -- the last publication that brought rows
+    mark bigint not null default 0,  -- moves with what is in it
+    made_from jsonb,  -- the marks of what its maker had read: see catalog.is_current
+    made_by_job bigint,
+    made_by_version integer,
+    read_at timestamptz,
     created_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id),
     unique (tenant_id, layer, name)
@@ -33,7 +38,7 @@ create policy "doors see the caller's assets" on catalog.assets for select to ap
     using (tenant_id = (select ground.claimed_tenant_id()));
 create policy "the worker keeps assets" on catalog.assets for all to app_system using (true) with check (true);
 grant select on catalog.assets to authenticated;
-grant select, insert, update on catalog.assets to app_system;
+grant select, insert, update, delete on catalog.assets to app_system;
 
 set role postgres;
 grant create on schema catalog to app_system;
@@ -140,8 +145,48 @@ returns text language sql immutable set search_path = '' as $$
 $$;
 revoke all on function catalog.readers(text, text) from public;
 
--- Staging -> layer table, inside the settling transaction. Overwrite may change the columns; append may not.
-create function catalog.publish(p_tenant uuid, p_slug text, p_staging text, p_layer text, p_table text, p_mode text, p_run bigint)
+-- A table of a layer, as closed as its class says.
+create function catalog.make_table(p_tenant uuid, p_schema text, p_layer text, p_table text, p_columns jsonb)
+returns void language plpgsql set search_path = '' as $$
+begin
+    execute format('create table %I.%I (%s, tenant_id uuid not null default %L check (tenant_id = %L))', p_schema, p_table,
+        (select string_agg(format('%I %s', c ->> 'name', c ->> 'type'), ', ' order by ord) from jsonb_array_elements(p_columns) with ordinality x(c, ord)),
+        p_tenant, p_tenant);
+    execute format('alter table %I.%I enable row level security', p_schema, p_table);
+    execute format('alter table %I.%I force row level security', p_schema, p_table);
+    execute format('create policy "the worker publishes" on %I.%I for all to app_system using (true) with check (true)', p_schema, p_table);
+    execute format('create policy %I on %I.%I for select to authenticated using (%s)',
+        case p_layer when 'gold' then 'members read gold' else 'operators read ' || p_layer end, p_schema, p_table, catalog.readers(p_layer, coalesce(
+            (select a.classification from catalog.assets a where a.tenant_id = p_tenant and a.layer = p_layer::catalog.layer and a.name = p_table), 'internal')));
+    execute format('grant select on %I.%I to authenticated', p_schema, p_table);
+end
+$$;
+revoke all on function catalog.make_table(uuid, text, text, text, jsonb) from public;
+
+-- Takes rows out that a merge brings anew. Each row has a key, and each key one row.
+create function catalog.merge_out(p_to text, p_staging text, p_key text[])
+returns bigint language plpgsql set search_path = '' as $$
+declare
+    v_key text := (select string_agg(format('%I', k), ', ' order by o) from unnest(p_key) with ordinality x (k, o));
+    v_rows bigint;
+begin
+    execute format('select count(*) from staging.%I where not ((%s) is not null)', p_staging, v_key) into v_rows;
+    if v_rows > 0 then
+        raise exception using errcode = '23502', message = format('merge: %s rows have no %s', v_rows, v_key);
+    end if;
+    execute format('select count(*) - count(distinct (%s)) from staging.%I', v_key, p_staging) into v_rows;
+    if v_rows > 0 then
+        raise exception using errcode = '23505', message = format('merge: %s rows have the %s of another', v_rows, v_key);
+    end if;
+    execute format('delete from %s where (%s) in (select %2$s from staging.%3$I)', p_to, v_key, p_staging);
+    get diagnostics v_rows = row_count;
+    return v_rows;
+end
+$$;
+revoke all on function catalog.merge_out(text, text, text[]) from public;
+
+-- Staging -> layer table, inside the settling transaction. Overwrite may change the columns; append and merge may not.
+create function catalog.publish(p_tenant uuid, p_slug text, p_staging text, p_layer text, p_table text, p_mode text, p_run bigint, p_key text[] default null)
 returns bigint language plpgsql set search_path = '' as $$
 declare
     v_schema text := catalog.schema_of(p_slug, p_layer);
@@ -150,48 +195,49 @@ declare
     v_columns jsonb := catalog.columns_of(v_from);
     v_names text := (select string_agg(quote_ident(c ->> 'name'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord));
     v_rows bigint;
+    v_gone bigint := 0;
+    v_groups jsonb;
     v_is_new boolean := false;
 begin
+    if p_layer = 'gold' and exists (select from catalog.rollups r where r.tenant_id = p_tenant and r.name = p_table) then
+        raise exception using errcode = '55000', message = format('gold.%s is a rollup, which is made of its source alone', p_table);
+    end if;
     perform pg_advisory_xact_lock_shared(hashtextextended('catalog ' || p_tenant || ' main', 0));  -- before the table's: who holds it alone waits for no table
     perform pg_advisory_xact_lock(hashtextextended(v_schema || '.' || p_table, 0));
     if v_to is not null and catalog.columns_of(v_to) <> v_columns then
-        if p_mode = 'append' then
-            raise exception using errcode = '42804', message = format('%s.%s has other columns than the output; append needs the same', p_layer, p_table);
+        if p_mode <> 'overwrite' then
+            raise exception using errcode = '42804', message = format('%s.%s has other columns than the output; %s needs the same', p_layer, p_table, p_mode);
         end if;
         execute format('drop table %s', v_to);  -- refused by Postgres while views depend on it, and said so
         v_to := null;
     end if;
     if v_to is null then
         v_is_new := true;
-        execute format('create table %I.%I (%s, tenant_id uuid not null default %L check (tenant_id = %L))', v_schema, p_table,
-            (select string_agg(format('%I %s', c ->> 'name', c ->> 'type'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord)),
-            p_tenant, p_tenant);
-        execute format('alter table %I.%I enable row level security', v_schema, p_table);
-        execute format('alter table %I.%I force row level security', v_schema, p_table);
-        execute format('create policy "the worker publishes" on %I.%I for all to app_system using (true) with check (true)', v_schema, p_table);
-        execute format('create policy %I on %I.%I for select to authenticated using (%s)',
-            case p_layer when 'gold' then 'members read gold' else 'operators read ' || p_layer end, v_schema, p_table, catalog.readers(p_layer, coalesce(
-                (select a.classification from catalog.assets a where a.tenant_id = p_tenant and a.layer = p_layer::catalog.layer and a.name = p_table), 'internal')));
-        execute format('grant select on %I.%I to authenticated', v_schema, p_table);
+        perform catalog.make_table(p_tenant, v_schema, p_layer, p_table, v_columns);
     elsif p_mode = 'overwrite' then
         execute format('delete from %I.%I where true', v_schema, p_table);
+    elsif p_mode = 'merge' then
+        v_groups := catalog.touched(p_tenant, v_schema, p_layer, p_table, p_staging, p_key);
+        v_gone := catalog.merge_out(format('%I.%I', v_schema, p_table), p_staging, p_key);
     end if;
     execute format('insert into %I.%I (%s) select %s from %s', v_schema, p_table, v_names, v_names, v_from);
     get diagnostics v_rows = row_count;
+    perform catalog.roll(p_tenant, p_slug, p_layer, p_table, case p_mode when 'append' then p_staging end, v_groups, v_is_new, p_run);
     execute format('drop table %s', v_from);
-    insert into catalog.assets as a (tenant_id, layer, schema_name, name, columns, row_count, published_by_run, published_at, loaded_at)
-    values (p_tenant, p_layer::catalog.layer, v_schema, p_table, v_columns, v_rows, p_run, clock_timestamp(), case when v_rows > 0 then clock_timestamp() end)
+    insert into catalog.assets as a (tenant_id, layer, schema_name, name, columns, row_count, published_by_run, published_at, loaded_at, mark)
+    values (p_tenant, p_layer::catalog.layer, v_schema, p_table, v_columns, v_rows, p_run, clock_timestamp(), case when v_rows > 0 then clock_timestamp() end, 1)
     on conflict (tenant_id, layer, name) do update
     set columns = excluded.columns, published_by_run = excluded.published_by_run, published_at = excluded.published_at,
         loaded_at = coalesce(excluded.loaded_at, a.loaded_at),
-        row_count = case p_mode when 'append' then coalesce(a.row_count, 0) + v_rows else v_rows end;
+        mark = a.mark + (v_rows > 0 or p_mode = 'overwrite')::integer,
+        row_count = case p_mode when 'overwrite' then v_rows else coalesce(a.row_count, 0) + v_rows - v_gone end;
     if v_is_new then
         perform catalog.sync_layers(p_tenant, p_slug, p_layer, p_table);
     end if;
     return v_rows;
 end
 $$;
-revoke all on function catalog.publish(uuid, text, text, text, text, text, bigint) from public;
+revoke all on function catalog.publish(uuid, text, text, text, text, text, bigint, text[]) from public;
 
 -- A copy of a layer table for a job's input: what the attempt reads is one snapshot, without tenant_id.
 create function catalog.stage_input(p_slug text, p_layer text, p_table text, p_name text)
@@ -200,16 +246,20 @@ declare
     v_from regclass := to_regclass(format('%I.%I', catalog.schema_of(p_slug, p_layer), p_table));
     v_columns jsonb;
     v_rows bigint;
+    v_mark bigint;
 begin
     if v_from is null then
         perform ground.fail('INPUT_NOT_FOUND', p_layer || '.' || p_table);
     end if;
     v_columns := catalog.columns_of(v_from);
+    -- read before the rows are: what was published between is read again, never passed over
+    v_mark := (select a.mark from catalog.assets a where a.schema_name = catalog.schema_of(p_slug, p_layer) and a.name = p_table);
     execute format('drop table if exists staging.%I', p_name);
     execute format('create unlogged table staging.%I as select %s from %s', p_name,
         (select string_agg(quote_ident(c ->> 'name'), ', ' order by ord) from jsonb_array_elements(v_columns) with ordinality x(c, ord)), v_from);
     get diagnostics v_rows = row_count;
     execute format('grant select on staging.%I to loader', p_name);
+    execute format('comment on table staging.%I is %L', p_name, jsonb_build_object('table', p_layer || '.' || p_table, 'mark', v_mark));
     return jsonb_build_object('table', 'staging.' || quote_ident(p_name), 'columns', v_columns, 'rows', v_rows);
 end
 $$;

@@ -157,7 +157,7 @@ revoke all on function catalog.count_failed(text, text) from public;
 
 -- Looks at what was loaded for a table, and takes out of it what is to be left out or set aside. Raises CREXP where nothing may be published,
 -- with all verdicts as its detail. One scan for all conditions; one more where rows are to go.
-create function catalog.judge(p_tenant uuid, p_run bigint, p_layer text, p_table text, p_staging text, p_mode text, p_rows bigint)
+create function catalog.judge(p_tenant uuid, p_run bigint, p_layer text, p_table text, p_staging text, p_mode text, p_rows bigint, p_key text[])
 returns jsonb language plpgsql set search_path = '' as $$
 declare
     v_all catalog.expectations[] := array(select e from catalog.expectations e where e.table_name = p_table and e.layer = p_layer::catalog.layer and e.tenant_id = p_tenant order by e.name);
@@ -222,7 +222,7 @@ begin
             continue when e.condition is not null;
             v_why := null;
             begin
-                v_count := catalog.count_surplus(p_tenant, e, p_staging, p_mode);
+                v_count := catalog.count_surplus(p_tenant, e, p_staging, p_mode, p_key);
             exception when data_exception or syntax_error_or_access_rule_violation then
                 v_count := null;
                 v_why := left(sqlerrm, 300);
@@ -241,10 +241,10 @@ begin
     return v_verdicts;
 end
 $$;
-revoke all on function catalog.judge(uuid, bigint, text, text, text, text, bigint) from public;
+revoke all on function catalog.judge(uuid, bigint, text, text, text, text, bigint, text[]) from public;
 
 -- How far off all of the rows are: rows too many of one key, or too many or too few at all.
-create function catalog.count_surplus(p_tenant uuid, e catalog.expectations, p_staging text, p_mode text)
+create function catalog.count_surplus(p_tenant uuid, e catalog.expectations, p_staging text, p_mode text, p_key text[])
 returns bigint language plpgsql set search_path = '' as $$
 declare
     v_schema text := catalog.schema_of((select t.slug from tenancy.tenants t where t.id = p_tenant), e.layer::text);
@@ -257,11 +257,13 @@ begin
     end if;
     execute format('select coalesce(sum(y.n - 1), 0) from (select count(*) as n from (select %1$s from staging.%2$I%3$s) x where (%1$s) is not null group by %1$s having count(*) > 1) y',
         v_columns, p_staging,
-        case when p_mode = 'append' and to_regclass(format('%I.%I', v_schema, e.table_name)) is not null then format(' union all select %s from %I.%I', v_columns, v_schema, e.table_name) else '' end) into n;
+        case when p_mode <> 'overwrite' and to_regclass(format('%I.%I', v_schema, e.table_name)) is not null then format(' union all select %s from %I.%I', v_columns, v_schema, e.table_name)
+             || case p_mode when 'merge' then (select format(' where (%1$s) not in (select %1$s from staging.%2$I where (%1$s) is not null)', string_agg(format('%I', k), ', ' order by o), p_staging) from unnest(p_key) with ordinality z (k, o)) else '' end
+             else '' end) into n;
     return n;
 end
 $$;
-revoke all on function catalog.count_surplus(uuid, catalog.expectations, text, text) from public;
+revoke all on function catalog.count_surplus(uuid, catalog.expectations, text, text, text[]) from public;
 
 -- The same for every table of an outcome: each is looked at before any is published. -> {tables, expectations}; null where nothing is expected.
 create function catalog.judge_all(p_tenant uuid, p_run bigint, p_prefix text, p_outputs jsonb, p_tables jsonb)
@@ -283,7 +285,8 @@ begin
         select o into d from jsonb_array_elements(p_outputs) o where o ->> 'name' = x ->> 'name' and o ? 'table';
         if found and starts_with(replace(x ->> 'staging', 'staging.', ''), p_prefix) then
             begin
-                v := catalog.judge(p_tenant, p_run, d ->> 'layer', d ->> 'table', replace(x ->> 'staging', 'staging.', ''), coalesce(d ->> 'mode', 'overwrite'), (x ->> 'rows')::bigint);
+                v := catalog.judge(p_tenant, p_run, d ->> 'layer', d ->> 'table', replace(x ->> 'staging', 'staging.', ''), coalesce(d ->> 'mode', 'overwrite'), (x ->> 'rows')::bigint,
+                                   array(select jsonb_array_elements_text(d -> 'key')));
             exception when sqlstate 'CREXP' then
                 get stacked diagnostics v_detail = pg_exception_detail, v_said = message_text;
                 v := v_detail::jsonb;

@@ -208,7 +208,7 @@ begin
         for x in select * from jsonb_array_elements(coalesce(o -> 'tables', '[]')) loop
             -- the layer and table come from what was submitted, never from what was run
             select catalog.publish(a.tenant_id, v_slug, replace(x ->> 'staging', 'staging.', ''), d ->> 'layer', d ->> 'table',
-                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id), (d ->> 'layer') || '.' || (d ->> 'table') into v_rows, v_table
+                                    coalesce(d ->> 'mode', 'overwrite'), a.run_id, array(select jsonb_array_elements_text(d -> 'key'))), (d ->> 'layer') || '.' || (d ->> 'table') into v_rows, v_table
             from queue.payloads p cross join jsonb_array_elements(p.outputs) d
             where p.tenant_id = a.tenant_id and p.task_run_id = a.task_run_id and d ->> 'name' = x ->> 'name' and d ? 'table'
               and replace(x ->> 'staging', 'staging.', '') like format('o%s\_%s\_%%', a.id, a.lease);
@@ -217,6 +217,7 @@ begin
             elsif v_rows <> (x ->> 'rows')::bigint then  -- staging is unlogged: a crash of the database empties it
                 raise exception using errcode = 'CRSTG', message = format('%s had %s rows when it was loaded and has %s now', left(x ->> 'name', 128), x ->> 'rows', v_rows);
             end if;
+            perform catalog.note_origin(a.tenant_id, split_part(v_table, '.', 1), split_part(v_table, '.', 2), format('i%s_%s_', a.id, a.lease), a.run_id, a.claimed_at);
             perform schedule.mark(a.tenant_id, tenancy.namespace_of(a.tenant_id), v_table, a.run_id);
         end loop;
         if o ? 'entries' then

@@ -49,6 +49,12 @@ class Doors:
         "action": "quarantine",
         "definition": {"column": "id"},
     }
+    ROLLUP: ClassVar[Json] = {
+        "table": "by_region",
+        "source": "silver.no_such",
+        "by": ["region"],
+        "measures": [{"name": "n", "fn": "count"}],
+    }
     EVENT: ClassVar[Json] = {
         "eventType": "COMPLETE",
         "eventTime": "2026-01-01T00:00:00Z",

@@ -467,6 +467,17 @@ def test_what_is_stale_and_what_was_not_as_expected_is_shown(
     assert control_room("catalog", "verdicts", "--table", "orders").code == 2
 
 
+def test_a_refresh_shows_what_runs_and_why(stub: Any, control_room: Callable[..., Ended]) -> None:
+    step = {"job_id": 5, "job": "clean", "tables": ["silver.c"], "stale": True, "why": "bronze.b has changed"}
+    stub.on("POST", "/catalog/refresh", {"target": "gold.d", "run_id": 7, "plan": [step]}, 202)
+
+    ended = control_room("catalog", "refresh", "gold.d", "--force")
+
+    assert (ended.code, "clean" in ended.out, "run 7" in ended.out) == (0, True, True)
+    asked = stub.asked("POST", "/catalog/refresh")[0].json
+    assert asked == {"target": "gold.d", "force": True, "dry_run": False}
+
+
 NODE = "dataset:control-room://acme:"
 
 

@@ -58,6 +58,10 @@ import { route as listQuarantine } from "./catalog/list_quarantine.ts";
 import { route as listVerdicts } from "./catalog/list_verdicts.ts";
 import { route as setExpectation } from "./catalog/set_expectation.ts";
 import { route as setFreshness } from "./catalog/set_freshness.ts";
+import { route as deleteRollup } from "./catalog/delete_rollup.ts";
+import { route as listRollups } from "./catalog/list_rollups.ts";
+import { route as refreshTable } from "./catalog/refresh_table.ts";
+import { route as setRollup } from "./catalog/set_rollup.ts";
 import { route as getEntry } from "./catalog/get_entry.ts";
 import { route as listEntries } from "./catalog/list_entries.ts";
 import { route as listTables } from "./catalog/list_tables.ts";
@@ -154,6 +158,10 @@ export const routes: readonly Route[] = [
   deleteExpectation,
   listVerdicts,
   listQuarantine,
+  listRollups,
+  setRollup,
+  deleteRollup,
+  refreshTable,
   getEntry,
   listEntries,
   listTables,

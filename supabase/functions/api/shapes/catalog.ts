@@ -153,3 +153,63 @@ export const Verdict: Schema = {
     judged_at: time,
   },
 };
+
+export const Rollup: Schema = {
+  type: "object",
+  required: ["table", "source", "by", "measures"],
+  properties: {
+    table: { type: "string", description: "of gold" },
+    source: { type: "string", examples: ["silver.orders"] },
+    by: { type: "array", items: { type: "string" } },
+    measures: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["name", "fn"],
+        properties: {
+          name: { type: "string" },
+          fn: { type: "string", enum: ["count", "sum", "min", "max"] },
+          column: { type: "string" },
+        },
+      },
+    },
+    where: { ...text, description: "a condition, as of expectations" },
+  },
+};
+
+export const RefreshOrder: Schema = {
+  type: "object",
+  required: ["target"],
+  properties: {
+    target: { type: "string", examples: ["gold.sales"] },
+    force: { type: "boolean", description: "all of it, changed or not" },
+    dry_run: { type: "boolean", description: "the plan alone" },
+    callbacks: { type: "object" },
+    idempotency_key: { type: "string" },
+  },
+};
+
+export const Refresh: Schema = {
+  type: "object",
+  required: ["target", "plan", "run_id"],
+  properties: {
+    target: { type: "string" },
+    run_id: { type: ["integer", "null"] },
+    state: { type: "string" },
+    url: { type: "string" },
+    plan: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: {
+          job_id: bigint,
+          job: { type: "string" },
+          tables: { type: "array", items: { type: "string" } },
+          after: { type: "array", items: bigint },
+          stale: { type: "boolean" },
+          why: { type: "string" },
+        },
+      },
+    },
+  },
+};

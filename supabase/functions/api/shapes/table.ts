@@ -2,7 +2,17 @@ import { Schema } from "../../_shared/schema.ts";
 import { Artifact, ArtifactChange, ArtifactUsage, ArtifactVersion } from "./artifacts.ts";
 import { AuditEntry, AuditVerdict } from "./audit.ts";
 import { Delivery, Endpoint, Event, Network, Replay } from "./callbacks.ts";
-import { CatalogDocument, CatalogObject, Expectation, Freshness, Period, Verdict } from "./catalog.ts";
+import {
+  CatalogDocument,
+  CatalogObject,
+  Expectation,
+  Freshness,
+  Period,
+  Refresh,
+  RefreshOrder,
+  Rollup,
+  Verdict,
+} from "./catalog.ts";
 import { Failure } from "./errors.ts";
 import { Backfill, BackfillOrder, Clock, Job, Paused } from "./jobs.ts";
 import {
@@ -69,6 +79,9 @@ export const shapes = {
   Freshness,
   Period,
   Verdict,
+  Rollup,
+  RefreshOrder,
+  Refresh,
   Thing,
 } as const satisfies Record<string, Schema>;
 
