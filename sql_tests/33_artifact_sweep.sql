@@ -161,6 +161,9 @@ select is(tests.state(:'input1'), 'retention', 'when the run has ended its input
 select is(tests.make(jsonb_build_object('name', 'again', 'sha256', (select sha256 from artifact.versions where path = :'old2'::jsonb ->> 'path'))) ->> 'state', 'PENDING', 'a digest whose bytes are gone brings them anew');
 select tests.as('platform', $$ public.platform_set_limits('{"tenant": "north", "artifact_retention_days": null}') $$);
 
+select is(artifact.let_go(tests.tenant('north'), (select sha256 from artifact.versions where path = :'young2'::jsonb ->> 'path'), 'retention'), false,
+    'whoever comes between the look and the deed is seen: what is wanted now stays');
+
 -- -------------------------------------------------------------------------------------------- deletion
 
 select tests.make(jsonb_build_object('name', 'shared', 'sha256', (select sha256 from artifact.versions where path = :'young2'::jsonb ->> 'path'))) as shared \gset

@@ -216,7 +216,7 @@ def _pack_one(attempt: Attempt, workspace: Workspace, file: ArtifactFile) -> _Pa
     path = workspace.kept / file.path
     if not file.kept:
         path = _take(workspace, file.path, attempt.max_artifact_bytes)
-    findings = scanner.scan(path, workspace.secrets.values())
+    findings = scanner.scan(path, workspace.secrets.values(), text=file.kind in scanner.TEXTS)
     if findings:
         said = ", ".join(f"line {each.line}: {each.rule}" for each in findings[:5])
         raise Permanent(

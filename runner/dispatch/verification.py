@@ -77,7 +77,7 @@ class Verification:
                 )
             if upload.sha256 is not None and measured.sha256 != upload.sha256:
                 return _refused(upload, measured, "sha256", "the bytes are not those that were announced")
-            findings = await asyncio.to_thread(scanner.scan, path)
+            findings = await asyncio.to_thread(scanner.scan, path, text=upload.kind in scanner.TEXTS)
         log.info(
             "upload_judged",
             extra={"artifact_id": upload.artifact_id, "version": upload.version, "findings": len(findings)},

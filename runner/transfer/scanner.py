@@ -9,18 +9,23 @@ faster than trying a regular expression at every byte of 50 MiB.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 CHUNK = 1024**2
 OVERLAP = 4096
 MAX_FINDINGS = 100
 MIN_KNOWN = 6
 _TEXT_SAMPLE = 8192
+#: Kinds of artifacts that are text, whatever their bytes look like.
+TEXTS = frozenset({"code", "sql", "notebook", "log"})
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,21 +88,25 @@ _HEX_BITS = 3.0
 _TEXT_BITS = 3.7
 
 
-def scan(path: Path, known: Iterable[str] = ()) -> tuple[Finding, ...]:
+def scan(path: Path, known: Iterable[str] = (), *, text: bool = False) -> tuple[Finding, ...]:
     """Findings in one file, in order, at most MAX_FINDINGS. `known` are values that must not appear at all.
 
-    Forms are looked for in text only (no NUL in the first 8 KiB); known values also in other files. Blocking.
+    Forms are looked for in text only: what has no NUL in its first 8 KiB, what begins as UTF-16 does (it is
+    read as such), and whatever is said to be `text`, so that a NUL does not hide the rest. Known values are
+    looked for in all files. Blocking.
     """
     words = tuple(word.encode() for word in known if len(word) >= MIN_KNOWN)
     keep = max((OVERLAP, *(2 * len(word) for word in words)))
     found: set[Finding] = set()
     with path.open("rb") as file:
-        is_text = b"\0" not in file.read(_TEXT_SAMPLE)
+        sample = file.read(_TEXT_SAMPLE)
+        is_wide = sample.startswith(_WIDE)
+        is_text = text or is_wide or b"\0" not in sample
         file.seek(0)
         lines_before = 0
         tail = b""
         # A piece at a time, so that a large file does not hold the interpreter while others' leases wait.
-        while piece := file.read(CHUNK):
+        for piece in _narrow(file) if is_wide else iter(lambda: file.read(CHUNK), b""):
             data = tail + piece
             for offset, rule in _matches(data, words, is_text=is_text):
                 found.add(Finding(lines_before + data.count(b"\n", 0, offset) + 1 if is_text else 0, rule))
@@ -106,6 +115,14 @@ def scan(path: Path, known: Iterable[str] = ()) -> tuple[Finding, ...]:
             lines_before += data.count(b"\n", 0, max(len(data) - keep, 0))
             tail = data[-keep:]
     return _sorted(found)
+
+
+def _narrow(file: BinaryIO) -> Iterator[bytes]:
+    """UTF-16 as UTF-8; what is no UTF-16 after all becomes marks."""
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    while piece := file.read(CHUNK):
+        yield decoder.decode(piece).encode("utf-8", "replace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
 def scan_text(text: str, known: Iterable[str] = ()) -> tuple[str, ...]:

@@ -106,3 +106,20 @@ def test_an_empty_file_has_none(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
 
     assert scan(tmp_path / "f", ["hunter-2"]) == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_text_in_wide_characters_is_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "f"
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    file.write_bytes(f"{mark}one\n{'x' * CHUNK}\ntoken {SECRETS['github_token']}\n".encode(encoding))
+
+    assert scan(file) == (Finding(3, "github_token"),)
+
+
+def test_a_nul_does_not_hide_what_is_said_to_be_text(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"\0\n" + SECRETS["github_token"].encode())
+
+    assert scan(file) == ()
+    assert scan(file, text=True) == (Finding(2, "github_token"),)
