@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 import httpx
@@ -488,6 +489,120 @@ KEYS = [
     ),
     *("\u202ex", "x\u0301", "é", "日本", "😀", "x" * 1025),
 ]
+
+
+class TestParts:
+    """Uploads in parts (TUS 1.0.0)."""
+
+    TUS: ClassVar[dict[str, str]] = {"tus-resumable": "1.0.0"}
+
+    def begin(self, scratch: Scratch, place: str, length: int, **rest: object) -> httpx.Response:
+        bucket, _, key = place.partition("/")
+        said = {"bucketName": bucket, "objectName": key, "contentType": "text/plain", "cacheControl": "60"}
+        pairs = ",".join(
+            f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in said.items()
+        )
+        headers = (
+            self.TUS | {"upload-length": str(length), "upload-metadata": pairs} | rest.pop("headers", {})
+        )  # type: ignore[operator]
+        return scratch.ask("POST", "/storage/v1/upload/resumable", headers=headers, **rest)  # type: ignore[arg-type]
+
+    def more(self, scratch: Scratch, where: str, offset: int, part: bytes, **rest: object) -> httpx.Response:
+        headers = self.TUS | {"upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
+        return scratch.ask("PATCH", where, headers=headers, content=part, **rest)  # type: ignore[arg-type]
+
+    def reached(self, scratch: Scratch, where: str) -> int:
+        return int(scratch.ask("HEAD", where, headers=self.TUS, token=None).headers["upload-offset"])
+
+    def test_the_last_part_makes_the_object(self, scratch: Scratch, place: str) -> None:
+        begun = self.begin(scratch, place, 10)
+        where = begun.headers["location"]
+        first = self.more(scratch, where, 0, b"hello ")
+        early = fetch(scratch, place)
+        last = self.more(scratch, where, 6, b"you!")
+
+        assert (begun.status_code, begun.headers["upload-offset"], begun.headers["tus-resumable"]) == (
+            201,
+            "0",
+            "1.0.0",
+        )
+        assert (first.status_code, first.headers["upload-offset"], last.headers["upload-offset"]) == (
+            204,
+            "6",
+            "10",
+        )
+        assert refused(early, 404)
+        assert "tus-complete" in last.headers
+        got = fetch(scratch, place)
+        assert (got.content, got.headers["content-type"], got.headers["cache-control"]) == (
+            b"hello you!",
+            "text/plain",
+            "max-age=60",
+        )
+
+    def test_a_part_begins_where_the_last_one_ended(self, scratch: Scratch, place: str) -> None:
+        where = self.begin(scratch, place, 10).headers["location"]
+        self.more(scratch, where, 0, b"12345")
+
+        assert [self.more(scratch, where, offset, b"x").status_code for offset in (0, 4, 6)] == [
+            409,
+            409,
+            409,
+        ]
+        assert self.reached(scratch, where) == 5
+
+    def test_no_more_arrives_than_was_announced(self, scratch: Scratch, place: str, files: Path) -> None:
+        where = self.begin(scratch, place, 3).headers["location"]
+
+        assert self.more(scratch, where, 0, b"four").status_code == 413
+        assert refused(fetch(scratch, place), 404)
+        assert self.begin(scratch, place, LIMIT + 1).status_code == 413
+        assert self.begin(scratch, place.replace("files/", "small/"), 1001).status_code == 413
+
+    def test_the_policies_are_asked_with_every_part(self, scratch: Scratch, place: str) -> None:
+        stranger = scratch.token(tenant_id=GLOBEX, sub=BOB)
+        where = self.begin(scratch, place, 4).headers["location"]
+
+        assert self.begin(scratch, place, 4, token=stranger).status_code == 403
+        assert self.more(scratch, where, 0, b"evil", token=stranger).status_code == 403
+        assert scratch.ask("DELETE", where, headers=self.TUS, token=stranger).status_code == 403
+        assert self.reached(scratch, where) == 0
+
+    def test_what_is_thrown_away_or_never_was_is_404(self, scratch: Scratch, place: str) -> None:
+        where = self.begin(scratch, place, 4).headers["location"]
+
+        assert scratch.ask("DELETE", where, headers=self.TUS).status_code == 204
+        for gone in (where, where[:-32] + "0" * 32, where[:-32] + "..%2f..%2fx"):
+            assert self.more(scratch, gone, 0, b"1234").status_code == 404
+
+    def test_two_for_one_place_the_first_one_has_it(self, scratch: Scratch, place: str) -> None:
+        one, other = (self.begin(scratch, place, 3).headers["location"] for _ in range(2))
+
+        assert self.more(scratch, one, 0, b"one").status_code == 204
+        assert self.more(scratch, other, 0, b"two").status_code == 409
+        assert fetch(scratch, place).content == b"one"
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"tus-resumable": "0.2.0"}, 412),
+            ({"upload-length": "-1"}, 400),
+            ({"upload-length": "many"}, 400),
+            ({"upload-metadata": "bucketName !!!"}, 400),
+            ({"upload-metadata": ""}, 400),
+        ],
+    )
+    def test_what_is_no_announcement_is_refused(
+        self, scratch: Scratch, place: str, headers: dict[str, str], status: int
+    ) -> None:
+        assert self.begin(scratch, place, 4, headers=headers).status_code == status
+
+    def test_a_whole_in_the_first_request(self, scratch: Scratch, place: str) -> None:
+        part = {"content-type": "application/offset+octet-stream"}
+        begun = self.begin(scratch, place, 5, headers=part, content=b"whole")
+
+        assert (begun.status_code, begun.headers["upload-offset"]) == (201, "5")
+        assert fetch(scratch, place).content == b"whole"
 
 
 def ask_as_is(scratch: Scratch, method: str, path: str) -> int:
