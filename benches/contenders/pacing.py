@@ -60,7 +60,8 @@ def idle(submit: Submitter, n: int) -> dict[int, float]:
     committed = {}
     for i in range(n):
         time.sleep(0.02 + (i % 7) * 0.01)
-        committed[submit()] = time.time()
+        job = submit()  # not in one line: the clock on the right would be read first
+        committed[job] = time.time()
     return committed
 
 
