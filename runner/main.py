@@ -48,7 +48,9 @@ from runner.store.base import Registration
 from runner.store.listener import Listener
 from runner.store.session import Backoff
 from runner.store.verbs import Verbs
+from runner.target.directory import Directory
 from runner.target.loader import Loader
+from runner.target.sources import Sources
 from runner.transfer.door import Door
 
 if TYPE_CHECKING:
@@ -108,7 +110,8 @@ async def _run(chosen: Settings) -> int:
     store = _store(chosen, instance)
     door = Door(chosen.functions_url, chosen.anon_key)
     loader = Loader(chosen.database_url)
-    desk = Desk(workspaces, Intake(store, loader, door), Handover(store, loader, door))
+    sources = Sources(Directory(chosen.targets))
+    desk = Desk(workspaces, Intake(store, loader, door, sources), Handover(store, loader, door))
     mailbox = Mailbox(store, poll_seconds=REPORTS_POLL_SECONDS)
     benches = workbenches.in_processes(chosen, made, desk)
     benches.update(await workbenches.in_containers(chosen, dock))

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.model.errors import SettingsError
+from runner.odoo import site
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -142,12 +143,22 @@ def _database_url(environment: Mapping[str, str]) -> str:
 
 
 def _targets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Databases that migrations may change, by name in capitals."""
+    """Databases that migrations may change, and what jobs may read from, by name in capitals."""
     return {
-        match[1]: _session_url(variable, value.strip(), "locks of a session do")
+        match[1]: _target_url(variable, value.strip())
         for variable, value in environment.items()
         if value.strip() and (match := TARGET.fullmatch(variable))
     }
+
+
+def _target_url(name: str, url: str) -> str:
+    if not url.startswith(site.SCHEMES):
+        return _session_url(name, url, "locks of a session do")
+    try:
+        site.of_url(url)
+    except site.Unclear as error:
+        raise SettingsError(f"{name}: {error}") from None
+    return url
 
 
 def _session_url(name: str, url: str, why: str) -> str:

@@ -43,6 +43,9 @@ from (values
     ('{"inputs": [{"name": "../a", "table": "gold.x"}]}', 'FIELD_INVALID', '$.inputs[0].name'), ('{"inputs": [{"table": "gold.x"}]}', 'FIELD_INVALID', '$.inputs[0].name'),
     ('{"inputs": [{"name": "a", "table": "gold.x"}, {"name": "a", "table": "gold.y"}]}', 'FIELD_INVALID', '$.inputs[1].name'),
     ('{"inputs": [{"name": "a", "table": "gold.x", "uri": "s3://x"}]}', 'FIELD_INVALID', '$.inputs[0]'), ('{"inputs": [{"name": "a", "uri": "file:///etc/passwd"}]}', 'INPUT_URI_REFUSED', '$.inputs[0].uri'),
+    ('{"inputs": [{"name": "a", "uri": "odoo://erp"}]}', 'INPUT_URI_REFUSED', '$.inputs[0].uri'), ('{"inputs": [{"name": "a", "uri": "https://erp.example/res.partner"}]}', 'INPUT_URI_REFUSED', '$.inputs[0].uri'),
+    ('{"inputs": [{"name": "a", "uri": "odoo://user@erp/res.partner"}]}', 'INPUT_URI_REFUSED', '$.inputs[0].uri'), ('{"inputs": [{"name": "a", "uri": "postgres://erp/x; drop table y"}]}', 'INPUT_URI_REFUSED', '$.inputs[0].uri'),
+    ('{"inputs": [{"name": "a", "uri": "odoo://erp/res.partner"}]}', 'TARGET_NOT_GRANTED', '$.inputs[0].uri: erp'), ('{"inputs": [{"name": "a", "table": "gold.x", "read": {}}]}', 'FIELD_INVALID', '$.inputs[0].read'),
     ('{"inputs": [{"name": "a", "table": "queue.runs"}]}', 'FIELD_INVALID', '$.inputs[0].table'), ('{"inputs": [{"name": "a", "table": "gold.x; drop table y"}]}', 'FIELD_INVALID', '$.inputs[0].table'),
     ('{"inputs": [{"name": "a", "table": "gold_south.x"}]}', 'FIELD_INVALID', '$.inputs[0].table'), ('{"inputs": [{"name": "a", "table": null}]}', 'FIELD_INVALID', '$.inputs[0].table'),
     ('{"inputs": [{"name": "a", "artifact_id": "x"}]}', 'FIELD_INVALID', '$.inputs[0].artifact_id'), ('{"inputs": [{"name": "a", "artifact_id": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00"}]}', 'INPUT_NOT_FOUND', '$.inputs[0].artifact_id'),
@@ -103,6 +106,23 @@ select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind"
 select lives_ok($$ select tests.submit('north.operator', '{"network": true}') $$, 'granted network is given');
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "model", "name": "m"}') $$);
 select tests.refused('north.operator', tests.run_job(tests.submission() - 'code'), 'MODEL_NOT_CONFIGURED', 'with a model granted, a runner must have it', 'm');
+
+select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "target", "name": "erp.live"}') $$);
+create function tests.reading(p jsonb) returns jsonb language sql as $$
+    select jsonb_build_object('inputs', jsonb_build_array('{"name": "a", "uri": "odoo://erp.live/res.partner"}'::jsonb || p))
+$$;
+select lives_ok(format('select tests.submit(''north.operator'', %L)', tests.reading(p::jsonb)), 'read from elsewhere: ' || p)
+from unnest(array['{}', '{"uri": "postgres://erp.live/public.res_partner"}', '{"read": {"fields": ["name", "x_studio_1"], "domain": ["|", ["name", "=", "a"], ["id", ">", 7]], "limit": 1000}}',
+    '{"read": {"after": "bronze.partners", "watermark": "create_date", "overlap_seconds": 0}}']) p;
+select lives_ok($$ select tests.submit('north.operator', '{"job_type": "kb_catalog", "code": null}' || tests.reading('{}')) $$, 'knowledge bases read from elsewhere, too');
+select tests.refused('north.operator', tests.run_job(tests.submission('{"job_type": "code_validation"}' || tests.reading('{}'))), 'INPUT_URI_REFUSED', 'job types that read nothing say so', '$.inputs');
+select tests.refused('north.operator', tests.run_job(tests.submission(tests.reading(p::jsonb))), c, 'not read: ' || p, d)
+from (values ('{"read": 7}', 'FIELD_INVALID', '$.inputs[0].read'), ('{"read": {"where": "1=1"}}', 'FIELD_UNKNOWN', '$.inputs[0].read.where'),
+    ('{"read": {"fields": ["name; drop table x"]}}', 'FIELD_INVALID', '$.inputs[0].read.fields'), ('{"read": {"fields": [7]}}', 'FIELD_INVALID', '$.inputs[0].read.fields'),
+    ('{"read": {"after": "queue.runs"}}', 'FIELD_INVALID', '$.inputs[0].read.after'), ('{"read": {"watermark": "a b"}}', 'FIELD_INVALID', '$.inputs[0].read.watermark'),
+    ('{"read": {"overlap_seconds": -1}}', 'FIELD_INVALID', '$.inputs[0].read.overlap_seconds'), ('{"read": {"limit": 0}}', 'FIELD_INVALID', '$.inputs[0].read.limit'),
+    ('{"read": {"domain": "all"}}', 'FIELD_INVALID', '$.inputs[0].read.domain'),
+    ('{"uri": "postgres://erp.live/public.x", "read": {"domain": [["id", ">", 1]]}}', 'FIELD_INVALID', '$.inputs[0].read.domain')) x (p, c, d);
 
 -- ----------------------------------------------------------------------------------------- idempotency
 

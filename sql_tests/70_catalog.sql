@@ -160,6 +160,41 @@ select tests.claim() as claim \gset
 select tests.refused('runner', format('worker.open_input(%s, 1, ''i'')', :'claim'::jsonb ->> 'attempt_id'), 'INPUT_NOT_FOUND', 'another tenant''s table of that name is not it');
 select tests.settle(:'claim');
 
+-- ------------------------------------------------------------------------- what is read from elsewhere
+
+create function tests.reading(p_more jsonb default '{}')
+returns jsonb language sql as $$
+    select jsonb_build_object('inputs', jsonb_build_array('{"name": "i", "uri": "odoo://erp/res.partner", "read": {"after": "bronze.partners"}}'::jsonb || p_more))
+$$;
+create function tests.high_water(p_claim text, p_lease integer default 1)
+returns text language sql as $$ select format('worker.high_water(%s, %s, ''i'')', p_claim::jsonb ->> 'attempt_id', p_lease) $$;
+select tests.as('platform', $$ public.platform_grant('{"tenant": "south", "kind": "target", "name": "erp"}') $$);
+select tests.refused('north.operator', format('public.run_job(%L::jsonb)', tests.submission(tests.reading())), 'TARGET_NOT_GRANTED', 'what another tenant may read is not read', '$.inputs[0].uri: erp');
+select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "target", "name": "erp"}') $$);
+select tests.submit('north.operator', tests.reading()) as run \gset
+select c as claim from tests.claim() c \gset
+select is(:'claim'::jsonb -> 'targets', '["erp"]', 'the runner is told from where it may read');
+select is(tests.as('runner', tests.high_water(:'claim')), null, 'where there is no table yet, reading begins at the beginning');
+select tests.publish('bronze', 'partners', '[{"name": "write_date", "type": "timestamptz"}]', $$ values ('2026-05-01 12:00:00.000001+02'::timestamptz), (null), ('2026-04-30 00:00:00+00') $$);
+select is(tests.as('runner', tests.high_water(:'claim')) #>> '{}', '2026-05-01 10:00:00.000001', 'else where the table has got to, in UTC and to the microsecond');
+select tests.publish('bronze', 'partners', '[{"name": "write_date", "type": "text"}]', $$ values ('2026-05-01') $$);
+select tests.refused('runner', tests.high_water(:'claim'), 'WATERMARK_UNFIT', 'a column that has no times cannot say it', 'bronze.partners.write_date');
+select tests.refused('runner', tests.high_water(:'claim', 2), 'STALE_LEASE', 'and a stale lease is not told');
+select tests.settle(:'claim');
+select tests.submit('north.operator', tests.reading('{"read": {"after": "gold.mine"}}')) as run \gset
+select c as claim from tests.claim() c \gset
+select is(tests.as('runner', tests.high_water(:'claim')), null, 'another tenant''s table of that name says nothing');
+select tests.settle(:'claim');
+select tests.submit('north.operator', tests.reading('{"read": {}}')) as run \gset
+select c as claim from tests.claim() c \gset
+select tests.refused('runner', tests.high_water(:'claim'), 'INPUT_UNKNOWN', 'only what was submitted says after which table', 'i');
+select tests.settle(:'claim');
+select tests.submit('north.operator', tests.reading()) as run \gset
+select tests.as('platform', $$ public.platform_revoke('{"tenant": "north", "kind": "target", "name": "erp"}') $$);
+select c as claim from tests.claim() c \gset
+select is(:'claim'::jsonb -> 'targets', '[]', 'what was taken back since the submission is not read');
+select tests.settle(:'claim');
+
 -- -------------------------------------------------------------------------------------------- who reads
 
 select tests.publish(l, 'access', '[{"name": "a", "type": "text"}]', $$ values ('x') $$) from unnest(array['bronze', 'silver', 'gold']) l;

@@ -127,6 +127,7 @@ $q$, $list$
     catalog.freshness_of(uuid, bigint) | app_owner | authenticated
     catalog.full_name(text[]) | app_owner | authenticated app_system
     catalog.guard_layers(uuid) | app_system
+    catalog.high_water(text, text, text, text) | app_system
     catalog.ingest(uuid, jsonb) | app_system
     catalog.ingested(jsonb) | app_system
     catalog.is_time(text) | app_system
@@ -286,6 +287,7 @@ $q$, $list$
     job.check_nesting(uuid, bigint, jsonb, text) | app_owner | app_system
     job.check_node(uuid, jsonb, text) | app_owner | app_system
     job.check_object(jsonb, text, text) | app_owner | app_system
+    job.check_reading(uuid, jsonb, text) | app_owner | app_system
     job.check_migration(uuid, jsonb, text) | app_owner | app_system
     job.check_outputs(jsonb, text) | app_owner | app_system
     job.check_parameters(jsonb, text, boolean) | app_owner | app_system
@@ -546,6 +548,7 @@ $q$, $list$
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system
     worker.granted(bigint, integer, text) | app_system definer | runner
+    worker.high_water(bigint, integer, text) | app_system definer | runner
     worker.judge_uploads(jsonb) | app_system definer | runner
     worker.keep_report(bigint, jsonb) | app_system
     worker.open_input(bigint, integer, text) | app_system definer | runner

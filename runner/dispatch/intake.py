@@ -1,4 +1,6 @@
-"""What an attempt finds when it starts: code, parameters, artifact inputs as files, table inputs as CSV."""
+"""What an attempt finds when it starts: code, parameters, artifact inputs as files, table inputs as CSV, and
+so what is read from targets: past the sandbox, which has neither their keys nor a way there.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +8,23 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from runner.jobtype import bundle
+from runner.model import reading as readings
 from runner.model.attempt import Attempt, Input
 from runner.model.errors import Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
+from runner.model.reading import Reading
 from runner.model.termination import TerminationCode
 from runner.model.wire import StagedInput
 from runner.model.workspace import PACKED_CODE, Workspace
 from runner.store.base import Store
 from runner.target.loader import Loader
+from runner.target.source import Source
+from runner.target.sources import Sources
 from runner.transfer.door import Door
 
 log = logging.getLogger(__name__)
@@ -31,21 +39,36 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.
 class Intake:
     """Lays a workspace out."""
 
-    def __init__(self, store: Store, loader: Loader, door: Door) -> None:
+    def __init__(self, store: Store, loader: Loader, door: Door, sources: Sources | None = None) -> None:
         self._store = store
         self._loader = loader
         self._door = door
+        self._sources = sources
 
-    async def lay_out(self, attempt: Attempt, workspace: Workspace, *, packed: bool = False) -> None:
+    def named(self, attempt: Attempt) -> Attempt:
+        """The attempt with the dataset behind each URI, known without reading a byte of it. Raises
+        Permanent(NOT_GRANTED, EXECUTOR_UNAVAILABLE, INPUT_UNAVAILABLE)."""
+        if not any(each.uri for each in attempt.inputs):
+            return attempt
+        return replace(attempt, inputs=tuple(self._named(attempt, each) for each in attempt.inputs))
+
+    async def lay_out(
+        self,
+        attempt: Attempt,
+        workspace: Workspace,
+        *,
+        packed: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Write everything the job type may rely on (see `model.workspace`). `packed`: code that came as an
-        artifact stays as it is.
+        artifact stays as it is. `say` takes lines for the attempt's log.
 
         Raises Permanent or Retryable (INVALID_CODE, INPUT_UNAVAILABLE), or StaleLease.
         """
         await self._write_code(attempt, workspace, packed=packed)
         (workspace.root / "params.json").write_text(json.dumps(attempt.params))
         for each in attempt.inputs:
-            await self._stage(attempt, each, workspace)
+            await self._stage(attempt, each, workspace, say)
 
     async def granted(self, attempt: Attempt, kinds: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """What the attempt's tenant may use now, by kind. Raises Retryable or StaleLease."""
@@ -80,7 +103,9 @@ class Intake:
         if judged is not None and judged != measured.sha256:
             raise Permanent(TerminationCode.INVALID_CODE, "the code is not the code that was validated")
 
-    async def _stage(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
+    async def _stage(
+        self, attempt: Attempt, each: Input, workspace: Workspace, say: Callable[[str], None]
+    ) -> None:
         if not _NAME.fullmatch(each.name):
             raise Permanent(TerminationCode.INPUT_UNAVAILABLE, f"{each.name[:64]!r} is no name of an input")
         if each.artifact_id is not None:
@@ -88,9 +113,51 @@ class Intake:
         elif each.table is not None:
             await self._stage_table(attempt, each, workspace)
         else:
+            await self._read(attempt, each, workspace, say)
+
+    def _named(self, attempt: Attempt, each: Input) -> Input:
+        if not each.uri:
+            return each
+        source, asked = self._source(attempt, each)
+        return replace(each, dataset=source.dataset(asked.name))
+
+    def _source(self, attempt: Attempt, each: Input) -> tuple[Source, Reading]:
+        asked = readings.of(each)
+        if asked.target not in attempt.targets:
             raise Permanent(
-                TerminationCode.INPUT_UNAVAILABLE, f"input {each.name}: URIs are not read by this runner"
+                TerminationCode.NOT_GRANTED,
+                f"the tenant was not, or is no longer, granted the target {asked.target[:64]}",
             )
+        if self._sources is None:
+            raise Permanent(TerminationCode.INPUT_UNAVAILABLE, f"input {each.name}: nothing is read here")
+        return self._sources.find(asked), asked
+
+    async def _read(
+        self, attempt: Attempt, each: Input, workspace: Workspace, say: Callable[[str], None]
+    ) -> None:
+        source, asked = self._source(attempt, each)
+        after = await self._high_water(attempt, each) if asked.after is not None else None
+        file = workspace.staged_tables / f"{each.name}.csv"
+        extract = await source.read(asked, after, file, MAX_TABLE_BYTES)
+        columns = [asdict(column) for column in extract.columns]
+        file.with_suffix(".json").write_text(json.dumps(columns))
+        since = f", {asked.watermark} from {after - asked.overlap:%Y-%m-%d %H:%M:%S}" if after else ""
+        note = f"; {extract.note}" if extract.note else ""
+        say(f"input {each.name}: {extract.rows} rows of {each.uri}{since}{note}")
+
+    async def _high_water(self, attempt: Attempt, each: Input) -> datetime | None:
+        try:
+            return await self._store.high_water(attempt.key, each.name)
+        except StoreUnavailable as error:
+            raise Retryable(
+                TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"
+            ) from error
+        except StoreRefused as error:
+            if error.code == "STALE_LEASE":
+                raise StaleLease from error
+            raise Permanent(
+                TerminationCode.INPUT_UNAVAILABLE, f"input {each.name}: {error.message[:500]}"
+            ) from error
 
     async def _stage_table(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
         staged = await self._open(attempt, each)

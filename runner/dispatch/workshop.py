@@ -86,10 +86,11 @@ class Workshop:
         job_type = bench.job_type
         if job_type is None:
             return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
+        attempt = self._intake.named(attempt)
         left = await _left(bench.executor, attempt)
         async with self._workspaces.open(attempt.key, left.place if left else None) as workspace:
             if left is None:
-                command = await self._lay_out(attempt, job_type, workspace)
+                command = await self._lay_out(attempt, job_type, workspace, reporter)
             else:
                 command = left.command
             prepared = replace(workspace, command=command, secrets=secrets)
@@ -106,8 +107,15 @@ class Workshop:
         async with self._look.beside(attempt, reporter) as look:
             yield look
 
-    async def _lay_out(self, attempt: Attempt, job_type: JobType, workspace: Workspace) -> Command:
-        await self._intake.lay_out(attempt, workspace, packed=job_type.takes_packed_code)
+    async def _lay_out(
+        self, attempt: Attempt, job_type: JobType, workspace: Workspace, reporter: Reporter
+    ) -> Command:
+        await self._intake.lay_out(
+            attempt,
+            workspace,
+            packed=job_type.takes_packed_code,
+            say=lambda line: reporter.log("system", line),
+        )
         command = await asyncio.to_thread(job_type.prepare, attempt, workspace)
         await self._workspaces.hand_over(workspace)
         return command

@@ -3,6 +3,7 @@
 control-room://<tenant>                 jobs by name, tables as <layer>.<table>
 control-room://<tenant>/artifacts       artifacts by their name in the registry
 control-room://<tenant>/runs/<run>      files of one run that are neither: they end with it
+odoo://<host>/<database>, postgres://<host>:<port>      what was read from a target: models, tables
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def of_input(attempt: Attempt, each: Input) -> Dataset:
     """The dataset behind an input. An artifact goes by its own name where the claim tells it."""
     if each.table is not None:
         return Dataset(namespace(attempt), each.table)
+    if each.dataset is not None:
+        return Dataset(*each.dataset)
     return artifact(attempt, each.artifact_name or each.name)
 
 
@@ -77,8 +80,7 @@ def request(attempt: Attempt) -> dict[str, Any]:
     whose = job(attempt)
     return {
         "inputs": [
-            {"name": each.name, "kind": "table" if each.table is not None else "file"}
-            for each in attempt.inputs
+            {"name": each.name, "kind": "table" if each.is_table else "file"} for each in attempt.inputs
         ],
         "outputs": [
             {"name": each.name, **({"table": each.table, "layer": each.layer} if each.table else {})}

@@ -32,13 +32,24 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something the attempt reads: an artifact (staged as a file), a table (staged as CSV) or a URI."""
+    """Something the attempt reads: an artifact (staged as a file), a table (staged as CSV), or what a target
+    has (`uri` and how it is `read`; staged as CSV, too).
+
+    `dataset` is the namespace and name of what a URI stands for, once this runner has looked it up.
+    """
 
     name: str
     artifact_id: str | None = None
     artifact_name: str | None = None
     table: str | None = None
     uri: str | None = None
+    read: JsonObject | None = None
+    dataset: tuple[str, str] | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Rows and columns, not a file."""
+        return self.artifact_id is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from runner.model.attempt import Attempt, Key
@@ -139,6 +140,10 @@ class Store(Protocol):
 
     async def open_input(self, key: Key, name: str) -> StagedInput:
         """A staging table that holds one table input."""
+        ...
+
+    async def high_water(self, key: Key, name: str) -> datetime | None:
+        """From where on an input reads that goes on after a table; None for from the beginning."""
         ...
 
     async def open_outside(self, key: Key, workflow: str) -> Opening:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from runner.model.attempt import Attempt, Key
 from runner.model.collected import Column
@@ -176,6 +177,13 @@ class MemoryStore:
         """There are no tables here."""
         self._enter("open_input")
         raise StoreRefused("INPUT_UNKNOWN" if self._held(key) else "STALE_LEASE", "there are no tables here")
+
+    async def high_water(self, key: Key, name: str) -> datetime | None:
+        """There are no tables here, so all reading begins at the beginning."""
+        self._enter("high_water")
+        if self._held(key) is None:
+            raise StoreRefused("STALE_LEASE", "it is not held")
+        return None
 
     def tell(self, token: str, report: JsonObject) -> bool:
         """What the door does with a report from outside; false when the token is of nothing that lives."""

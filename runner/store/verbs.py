@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from runner.model import wire
@@ -144,6 +145,13 @@ class Verbs:
             "select worker.open_input(%s::bigint, %s::int, %s::text)", [key.attempt_id, key.lease, name]
         )
         return wire.read_one(wire.StagedInput, answer)
+
+    async def high_water(self, key: Key, name: str) -> datetime | None:
+        """worker.high_water"""
+        answer = await self._errands.value(
+            "select worker.high_water(%s::bigint, %s::int, %s::text)", [key.attempt_id, key.lease, name]
+        )
+        return None if answer is None else datetime.fromisoformat(str(answer)).replace(tzinfo=UTC)
 
     async def open_outside(self, key: Key, workflow: str) -> wire.Opening:
         """worker.open_outside"""

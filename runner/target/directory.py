@@ -1,7 +1,8 @@
-"""Which databases this runner may change, by name. Their URLs hold passwords and stay in here.
+"""Which databases this runner may change or read, by name. Their URLs hold passwords and stay in here.
 
 A target `warehouse` is CONTROL_ROOM_TARGET_WAREHOUSE_URL; where its copy for a dry run is made may be said by
-CONTROL_ROOM_TARGET_WAREHOUSE_SCRATCH_URL (default: on the target's own server).
+CONTROL_ROOM_TARGET_WAREHOUSE_SCRATCH_URL (default: on the target's own server). A target may be an Odoo, too
+(`runner.odoo.site`): that one is only read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from runner.model.errors import Permanent, Retryable
 from runner.model.termination import TerminationCode
+from runner.odoo.site import SCHEMES
 
 #: A cut network is noticed within half a minute on both sides, a killed runner within two seconds: what it
 #: held in the target is let go.
@@ -54,6 +56,15 @@ class Target:
     name: str
     url: str = field(repr=False)
     scratch_url: str = field(repr=False)
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Host, port and database, as lineage names them."""
+        given = conninfo_to_dict(self.url)
+        host = str(given.get("host") or "localhost").partition(",")[0]
+        port = str(given.get("port") or 5432).partition(",")[0]
+        database = str(given.get("dbname") or given.get("user") or "postgres")
+        return "localhost" if host.startswith("/") else host.lower(), int(port), database
 
     async def open(self, database: str | None = None, *, scratch: bool = False) -> AsyncConnection[Any]:
         """A session of its own, in autocommit. Raises Retryable(EXECUTOR_UNAVAILABLE), or Permanent when the
@@ -93,12 +104,29 @@ class Directory:
         self._urls = dict(urls)
 
     def find(self, name: str) -> Target:
-        """The target of that name. Raises Permanent(EXECUTOR_UNAVAILABLE) for one that this runner lacks."""
-        key = re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+        """The database of that name. Raises Permanent(EXECUTOR_UNAVAILABLE) where this runner has none."""
+        url = self.url(name)
+        if self.is_odoo(name):
+            raise Permanent(
+                TerminationCode.EXECUTOR_UNAVAILABLE, f"the target {name[:64]} is an Odoo and no database"
+            )
+        return Target(name, url, self._urls.get(f"{_key(name)}_SCRATCH", url))
+
+    def is_odoo(self, name: str) -> bool:
+        """Whether it is one, and no database. Raises as `url` does."""
+        return self.url(name).startswith(SCHEMES)
+
+    def url(self, name: str) -> str:
+        """The URL of a target. Raises Permanent(EXECUTOR_UNAVAILABLE) for one that this runner lacks."""
+        key = _key(name)
         url = self._urls.get(key)
         if url is None:
             raise Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE,
                 f"this runner has no target {name[:64]} (CONTROL_ROOM_TARGET_{key[:64]}_URL is not set)",
             )
-        return Target(name, url, self._urls.get(f"{key}_SCRATCH", url))
+        return url
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()

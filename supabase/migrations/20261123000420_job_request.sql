@@ -114,6 +114,41 @@ $$;
 revoke all on function job.check_code(jsonb, text) from public;
 grant execute on function job.check_code(jsonb, text) to app_system;
 
+-- An input that is read from elsewhere: odoo://<target>/<model> or postgres://<target>/<schema>.<table>. Where that is, and as whom it is
+-- read, is the platform's word for the name; what was granted is looked at again when the attempt is claimed.
+create function job.check_reading(p_tenant uuid, p jsonb, p_path text)
+returns void language plpgsql stable set search_path = '' as $$
+declare
+    v_uri text[] := regexp_match(coalesce(p ->> 'uri', ''), '^(odoo|postgres)://([A-Za-z0-9_.-]{1,128})/([A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7})$');
+    r jsonb := job.check_object(p, 'read', p_path);
+    v_field text;
+begin
+    if v_uri is null then
+        perform ground.fail('INPUT_URI_REFUSED', p_path || '.uri');
+    elsif not tenancy.is_granted(p_tenant, 'target', v_uri[2]) then
+        perform ground.fail('TARGET_NOT_GRANTED', p_path || '.uri: ' || left(v_uri[2], 64));
+    end if;
+    p_path := p_path || '.read';
+    perform ground.refuse_unknown(r, array['fields', 'domain', 'after', 'watermark', 'overlap_seconds', 'limit'], p_path);
+    for v_field in select jsonb_array_elements_text(job.check_array(r, 'fields', p_path, 1000)) loop
+        if v_field !~ '^[A-Za-z_][A-Za-z0-9_]{0,62}$' then
+            perform ground.fail('FIELD_INVALID', p_path || '.fields', 'a field has a plain name.');
+        end if;
+    end loop;
+    if jsonb_array_length(job.check_array(r, 'domain', p_path, 200)) > 0 and v_uri[1] <> 'odoo' then
+        perform ground.fail('FIELD_INVALID', p_path || '.domain', 'domain is for Odoo.');
+    elsif r ? 'after' and coalesce(r ->> 'after', '') !~ '^(bronze|silver|gold)\.[a-z_][a-z0-9_]{0,62}$' then
+        perform ground.fail('FIELD_INVALID', p_path || '.after', 'after is the table that has what was read already: <layer>.<name>.');
+    elsif r ? 'watermark' and coalesce(r ->> 'watermark', '') !~ '^[A-Za-z_][A-Za-z0-9_]{0,62}$' then
+        perform ground.fail('FIELD_INVALID', p_path || '.watermark', 'watermark is the name of a field.');
+    end if;
+    perform job.check_integer(r, 'overlap_seconds', p_path, 0, 604800, null);
+    perform job.check_integer(r, 'limit', p_path, 1, 100000000, null);
+end
+$$;
+revoke all on function job.check_reading(uuid, jsonb, text) from public;
+grant execute on function job.check_reading(uuid, jsonb, text) to app_system;
+
 create function job.check_inputs(p_tenant uuid, p jsonb, p_path text)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
@@ -127,7 +162,7 @@ begin
     end if;
     for v in select * from jsonb_array_elements(p) loop
         v_path := format('%s.inputs[%s]', p_path, i);
-        perform ground.refuse_unknown(v, array['name', 'artifact_id', 'version', 'table', 'uri'], v_path);
+        perform ground.refuse_unknown(v, array['name', 'artifact_id', 'version', 'table', 'uri', 'read'], v_path);
         if coalesce(v ->> 'name', '') !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$' or v ->> 'name' = any (v_names) then
             perform ground.fail('FIELD_INVALID', v_path || '.name', 'an input has a plain name of its own.');
         end if;
@@ -136,7 +171,9 @@ begin
             perform ground.fail('FIELD_INVALID', v_path, 'an input has exactly one of artifact_id, table, uri.');
         end if;
         if v ? 'uri' then
-            perform ground.fail('INPUT_URI_REFUSED', v_path || '.uri');
+            perform job.check_reading(p_tenant, v, v_path);
+        elsif v ? 'read' then
+            perform ground.fail('FIELD_INVALID', v_path || '.read', 'read says how a uri is read.');
         elsif v ? 'table' and coalesce(v ->> 'table', '') !~ '^(bronze|silver|gold)\.[a-z_][a-z0-9_]{0,62}$' then
             perform ground.fail('FIELD_INVALID', v_path || '.table', 'table is <layer>.<name>, e.g. silver.orders.');
         elsif v ? 'artifact_id' then
@@ -290,6 +327,10 @@ begin
     end if;
     if t.name = 'schema_migration' then
         perform job.check_migration(p_tenant, job.check_object(p, 'params', p_path), p_path);
+    end if;
+    if t.name <> all (array['spark_etl', 'kb_catalog'])
+       and jsonb_path_exists(job.check_array(p, 'inputs', p_path, 100), '$[*].uri') then
+        perform ground.fail('INPUT_URI_REFUSED', p_path || '.inputs');
     end if;
     select x.* into l from tenancy.limits x where x.tenant_id = p_tenant;
     return jsonb_build_object(

@@ -265,6 +265,33 @@ end
 $$;
 revoke all on function catalog.stage_input(text, text, text, text) from public;
 
+-- How far a layer table has got by a column of times, in UTC; null where there is no table yet, or nothing in it. What was read is published
+-- with its watermark or not at all, since they are the same rows.
+create function catalog.high_water(p_slug text, p_layer text, p_table text, p_column text)
+returns text language plpgsql stable set search_path = '' as $$
+declare
+    v_from regclass := to_regclass(format('%I.%I', catalog.schema_of(p_slug, p_layer), p_table));
+    v_type text;
+    v_high text;
+begin
+    if v_from is null then
+        return null;
+    end if;
+    select format_type(a.atttypid, null) into v_type
+    from pg_catalog.pg_attribute a where a.attrelid = v_from and a.attname = p_column and a.attnum > 0 and not a.attisdropped;
+    if v_type is null or v_type !~ '^timestamp with(out)? time zone$' then
+        perform ground.fail('WATERMARK_UNFIT', format('%s.%s.%s', p_layer, p_table, left(p_column, 63)));
+    end if;
+    if v_type = 'timestamp with time zone' then
+        execute format('select (max(%I) at time zone ''UTC'')::text from %s', p_column, v_from) into v_high;
+    else
+        execute format('select max(%I)::text from %s', p_column, v_from) into v_high;
+    end if;
+    return v_high;
+end
+$$;
+revoke all on function catalog.high_water(text, text, text, text) from public;
+
 set role postgres;
 revoke create on schema catalog from app_system;
 revoke app_owner, app_system from postgres;

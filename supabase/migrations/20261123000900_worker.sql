@@ -58,6 +58,9 @@ begin
         -- looked at again here: what was granted at the submission may have been taken back since
         'targets', case when c.job_type = 'schema_migration' then
             (select coalesce(jsonb_agg(g.name), '[]') from tenancy.grants g where g.tenant_id = c.tenant_id and g.kind = 'target' and g.name = p.params ->> 'target')
+            when jsonb_path_exists(p.inputs, '$[*].uri') then
+            (select coalesce(jsonb_agg(g.name), '[]') from tenancy.grants g where g.tenant_id = c.tenant_id and g.kind = 'target'
+             and g.name in (select split_part(i ->> 'uri', '/', 3) from jsonb_array_elements(p.inputs) i))
             else '[]' end,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
         'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),

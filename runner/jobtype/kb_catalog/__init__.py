@@ -38,7 +38,8 @@ ENGINE = "catalog"
 MODULE = "control_room_catalog"
 LIMITS = Limits(memory_bytes=1 * GIB, pids=32, file_bytes=128 * MIB, tmp_bytes=128 * MIB)
 
-_LIBRARY = Library({MODULE: Path(__file__).resolve().parent / "harness"})
+_HERE = Path(__file__).resolve().parent
+_LIBRARY = Library({MODULE: _HERE / "harness", "runner/odoo": _HERE.parents[1] / "odoo"})
 
 
 class KbCatalog:

@@ -52,7 +52,7 @@ def _inputs(attempt: Attempt) -> list[dict[str, Any]]:
         raise _invalid("params.columns must be an object of names of columns")
     return [
         {"key": each.name, "table": each.name, "columns": columns}
-        if each.table is not None
+        if each.is_table
         else {"key": (each.artifact_name or each.name)[:MAX_KEY], "input": each.name}
         for each in attempt.inputs
     ]
