@@ -43,17 +43,17 @@ def reason(place: Place, engine: str) -> str:
     return ""
 
 
-def find(place: Place, engine: str) -> Found:
-    """The engine's interpreter and binds; call `reason` first."""
+def find(place: Place, engine: str, inside: str = INSIDE) -> Found:
+    """The engine's interpreter and binds; call `reason` first. `inside` is where a second one lies."""
     if place.image:
-        return Found(f"{INSIDE}/bin/python", ())
+        return Found(f"{inside}/bin/python", ())
     assert place.engines is not None
     environment = place.engines / engine
-    binds = [Bind(environment, INSIDE)]
+    binds = [Bind(environment, inside)]
     base = _base_prefix(environment)
     if base is not None and not base.is_relative_to("/usr"):
         binds.append(Bind(base, str(base)))
-    return Found(f"{INSIDE}/bin/python", tuple(binds))
+    return Found(f"{inside}/bin/python", tuple(binds))
 
 
 def _base_prefix(environment: Path) -> Path | None:

@@ -11,7 +11,7 @@ Parameters (all optional):
     suppressions       ignore | honour            whether `# noqa` and its like have an effect (ignore)
     tests              auto | off | required      whether pytest runs (auto: when there are tests)
     sql_dialect        postgres | sparksql | …    what SQL is read as (postgres)
-    odoo               lint | install             Odoo modules; install is inconclusive: no Odoo here
+    odoo               lint | install             Odoo modules are read, or installed and tested, too
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from runner.jobtype.base import ArtifactFile, Collected, Command, Exit, Limits, 
 from runner.jobtype.code_validation import report
 from runner.jobtype.code_validation.harness.request import SIDE_CHANNEL
 from runner.jobtype.code_validation.report import Report
+from runner.jobtype.environment import Found
 from runner.jobtype.library import FOLDER, Library
 from runner.model.attempt import Attempt
 from runner.model.command import GIB, MIB
@@ -35,8 +37,13 @@ from runner.model.termination import TerminationCode
 from runner.model.workspace import JOB, PACKED_CODE
 
 ENGINE = "validation"
+#: Beside it, where modules of Odoo are installed.
+ODOO = "odoo"
+ODOO_INSIDE = "/opt/odoo"
 MODULE = "control_room_validation"
 LIMITS = Limits(memory_bytes=2 * GIB, pids=512, file_bytes=128 * MIB, tmp_bytes=256 * MIB)
+#: A database and all that modules may depend on.
+ODOO_LIMITS = replace(LIMITS, memory_bytes=3 * GIB, file_bytes=512 * MIB, disk_bytes=4 * GIB)
 KEY_FILE = "seal.key"
 #: What is left for unpacking, writing and uploading when all tools have used up their time.
 SPARE_SECONDS = 10.0
@@ -91,21 +98,33 @@ class CodeValidation:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8", newline="")
         remaining = attempt.timeout_seconds if attempt.remaining_ms is None else attempt.remaining_ms / 1000
+        asked = parameters(attempt)
+        odoo, missing = self._odoo() if asked["odoo"] == "install" else (None, "")
         request = {
             "key": key.hex(),
             "packed": PACKED_CODE if attempt.code.files is None else None,
             "seconds": max(remaining - SPARE_SECONDS, remaining / 2),
-            **parameters(attempt),
+            "odoo_engine": ODOO_INSIDE if odoo is not None else None,
+            "odoo_missing": missing,
+            **asked,
         }
         (workspace.side_channel / "request.json").write_text(json.dumps(request), "utf-8")
         _LIBRARY.lay_out(workspace.side_channel / FOLDER)
         found = environment.find(self._place, ENGINE)
         return Command(
             argv=(found.python, "-B", "-P", "-s", "-m", MODULE),
-            binds=found.binds,
+            binds=(*found.binds, *(odoo.binds if odoo is not None else ())),
             environment={"PYTHONPATH": f"{JOB}/{SIDE_CHANNEL}/{FOLDER}", **found.variables},
-            limits=LIMITS,
+            limits=LIMITS if odoo is None else ODOO_LIMITS,
         )
+
+    def _odoo(self) -> tuple[Found | None, str]:
+        """How an Odoo is had in the sandbox, or why it is not: the run says so then, and is inconclusive."""
+        if self._place.image:
+            return None, "the image has no Odoo: modules are installed where runners have the engine odoo"
+        if why := environment.reason(self._place, ODOO):
+            return None, f"installing a module needs an Odoo: {why}"
+        return environment.find(self._place, ODOO, ODOO_INSIDE), ""
 
     def collect(self, attempt: Attempt, workspace: Workspace, exit: Exit) -> Collected:
         """The report, and the failure that follows from it. Raises Permanent when there is none."""

@@ -79,7 +79,7 @@ def _checks(bench: Bench) -> list[Check]:
     return [
         Check(
             tool=tool.name,
-            version=version(tool.distribution),
+            version=each.version or version(tool.distribution),
             uri=tool.uri,
             files=len(files),
             seconds=seconds,

@@ -44,11 +44,13 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What one tool made of its files. `problems` are reasons why it could not check: with one of them
-    there is no pass. `secrets` are values that must not appear anywhere in the report."""
+    there is no pass. `secrets` are values that must not appear anywhere in the report. `version`: where the
+    tool is no package of this engine."""
 
     findings: tuple[Finding, ...] = ()
     problems: tuple[str, ...] = ()
     secrets: tuple[tuple[str, int, str], ...] = field(default=(), repr=False)
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

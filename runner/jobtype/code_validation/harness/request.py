@@ -18,7 +18,8 @@ SIDE_CHANNEL = ".control-room"
 @dataclass(frozen=True)
 class Request:
     """One validation. `root` is /job; `packed` names the artifact that the code came as, None when the
-    files are laid out already; `seconds` is how long all of it may take."""
+    files are laid out already; `seconds` is how long all of it may take; `odoo_engine` is where an Odoo is,
+    None where there is none, and then `odoo_missing` says why."""
 
     root: Path
     key: bytes = field(repr=False)
@@ -31,6 +32,8 @@ class Request:
     odoo: str
     seconds: float
     engine: Path
+    odoo_engine: Path | None = None
+    odoo_missing: str = ""
 
     @property
     def side_channel(self) -> Path:
@@ -68,4 +71,6 @@ def read(root: Path, engine: Path) -> Request:
         odoo=form["odoo"],
         seconds=float(form["seconds"]),
         engine=engine,
+        odoo_engine=Path(form["odoo_engine"]) if form.get("odoo_engine") else None,
+        odoo_missing=str(form.get("odoo_missing", "")),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..tool import Tool
-from .odoo import OdooInstall, PylintOdoo
+from .odoo import PylintOdoo
+from .odoo_install import OdooInstall
 from .patterns import Semgrep
 from .python import Bandit, Mypy, Ruff
 from .secrets import DetectSecrets
@@ -25,9 +26,8 @@ STATIC: tuple[Tool, ...] = (
     Squawk(),
     Shellcheck(),
     Hadolint(),
-    OdooInstall(),
 )
 
 #: These come when all the others are done, one by one: pylint puts the code's folders on its own import path,
-#: and pytest runs the code.
-LAST: tuple[Tool, ...] = (PylintOdoo(), Pytest())
+#: pytest and Odoo run the code.
+LAST: tuple[Tool, ...] = (PylintOdoo(), Pytest(), OdooInstall())

@@ -1,4 +1,4 @@
-"""Odoo and OCA modules: pylint-odoo. Installing one needs a database and an Odoo, which no sandbox has."""
+"""Odoo and OCA modules, read: pylint-odoo. `odoo_install` runs them."""
 
 from __future__ import annotations
 
@@ -58,18 +58,3 @@ def parse_pylint(bench: Bench, form: Any) -> Iterable[Finding]:
             (each.get("endLine"), (each.get("endColumn") or 0) + 1),
             "https://github.com/OCA/pylint-odoo",
         )
-
-
-class OdooInstall:
-    """Asked for, and not to be had here: said so, never passed over."""
-
-    name = "odoo-install"
-    distribution = "odoo"
-    uri = "https://www.odoo.com"
-
-    def files(self, bench: Bench) -> tuple[str, ...]:
-        return bench.survey.odoo_modules if bench.request.odoo == "install" else ()
-
-    def check(self, bench: Bench, files: tuple[str, ...]) -> Heard:
-        reason = "installing a module needs Odoo and a database of its own, which this runner does not have"
-        return Heard(problems=(reason,))
