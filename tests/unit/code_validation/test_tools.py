@@ -261,14 +261,13 @@ def test_a_report_with_entities_is_not_read(tmp_path: Path) -> None:
         TOOLS["pytest"].check(bench, TOOLS["pytest"].files(bench))
 
 
-def test_installing_an_odoo_module_is_said_to_be_impossible_when_asked_for(tmp_path: Path) -> None:
+def test_installing_an_odoo_module_without_an_odoo_says_what_is_missing(tmp_path: Path) -> None:
     tool = TOOLS["odoo-install"]
-    quiet = replay(tmp_path / "lint", [])
-    asked = replay(tmp_path / "install", [], odoo="install")
-
-    assert tool.files(quiet) == ()
+    assert tool.files(replay(tmp_path / "lint", [], odoo="lint")) == ()
+    asked = replay(tmp_path / "install", [], odoo="install", odoo_missing="scripts/setup --engines odoo")
     assert tool.files(asked) == ("shop",)
-    assert tool.check(asked, ("shop",)).problems != ()
+    with pytest.raises(NoReport, match="scripts/setup --engines odoo"):
+        tool.check(asked, ("shop",))
 
 
 @pytest.mark.parametrize(
@@ -319,4 +318,4 @@ def tool_names(which: Sequence[Tool]) -> list[str]:
 
 
 def test_whatever_may_run_the_code_comes_last() -> None:
-    assert tool_names(tools.LAST) == ["pylint-odoo", "pytest"]
+    assert tool_names(tools.LAST) == ["pylint-odoo", "pytest", "odoo-install"]
