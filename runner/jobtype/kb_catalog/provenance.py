@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from runner.jobtype import naming
 from runner.jobtype.kb_catalog import request
@@ -11,6 +10,7 @@ from runner.lineage import openlineage
 from runner.lineage.openlineage import Dataset, JsonObject
 from runner.model.attempt import Attempt
 from runner.model.collected import Entry
+from runner.odoo.site import Site
 
 FIELDS = (("key", "text"), ("title", "text"), ("body", "text"))
 
@@ -43,7 +43,7 @@ def sources(attempt: Attempt) -> list[Dataset]:
     """What was read and has a name of its own; texts of the submission have none."""
     inputs = {naming.of_input(attempt, each) for each in attempt.inputs}
     models = {
-        Dataset(f"odoo://{urlsplit(each['url']).netloc.rpartition('@')[2]}/{each['database']}", each["model"])
+        Dataset(Site(each["url"], each["database"], "", "").namespace, each["model"])
         for each in attempt.params.get("odoo", [])
     }
     return sorted(inputs | models)

@@ -6,6 +6,7 @@ to the model or table; and to entries of a knowledge base. The everyday suite ha
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,6 +107,7 @@ def granted(room: Room) -> Iterator[Room]:
 def example(uri: str) -> Json:
     """The job that ships, with its code, reading from where it is told."""
     job: Json = json.loads((EXAMPLE / "job.json").read_text())
+    job["name"] += f" {secrets.token_hex(4)}"
     for task in job["tasks"]:
         task["code"]["files"] = {
             name: (EXAMPLE / file).read_text() for name, file in task["code"]["files"].items()
@@ -119,7 +121,8 @@ def example(uri: str) -> Json:
 def run(room: Room, job: int) -> Json:
     made = room.ask("POST", "/jobs/run", json={"job_id": job})
     ended = shelf.ended(room, made["run_id"], 180)
-    assert ended["state"] == "SUCCEEDED", ended
+    why = "select line from queue.logs where run_id = %s order by seq desc limit 6"
+    assert ended["state"] == "SUCCEEDED", room.query(why, made["run_id"])
     return ended
 
 
@@ -168,7 +171,8 @@ def test_partners_go_from_odoo_to_gold_and_on_from_there(granted: Room, erp: Erp
 )
 def test_records_of_odoo_become_entries_that_say_where_they_are_from(granted: Room, erp: Erp) -> None:
     room = granted
-    erp.create("Ready Mat")
+    name = f"Ready Mat x{secrets.token_hex(4)}"
+    erp.create(name)
     room.start_runner(CONTROL_ROOM_TARGET_ERP_URL=erp.target)
     body: dict[str, Any] = {
         "job_type": "kb_catalog",
@@ -179,7 +183,7 @@ def test_records_of_odoo_become_entries_that_say_where_they_are_from(granted: Ro
     made = int(room.ask("POST", "/jobs/run", json=body)["run_id"])
     assert shelf.ended(room, made)["state"] == "SUCCEEDED"
 
-    (found,) = shelf.find(room, '"Ready Mat"', "partners")
+    (found,) = shelf.find(room, f'"{name}"', "partners")
     entry = room.ask("GET", f"/catalog/entries/{found['entry_id']}")
     assert entry["source"]["input"] == "partners"
     assert shelf.comes_from(room, "partners") >= {erp.dataset}

@@ -1,119 +1,120 @@
-"""Records of Odoo as documents, by both of its dialects, as Odoo 18 and 19 were seen to speak them."""
+"""Records of an Odoo that the job itself names as documents, by both dialects: the public double, or a real Odoo
+(`--with odoo`).
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import threading
+import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from dev.odoo import server
 from runner.jobtype.kb_catalog import provenance
+from runner.odoo.client import Client
+from runner.odoo.site import of_url
+from tests.contract import odoo_double
 from tests.unit.kb_catalog.conftest import Catalogue, make_attempt
 
-KEY = "an-api-key"
-RECORDS = [{"id": n, "display_name": f"Article {n}", "name": f"Article {n}", "body": f"<p>Text <b>{n}</b></p>"} for n in range(1, 204)]  # fmt: skip
+COUNT = 203
+PAGED = 100
 
 
 @dataclass
-class Odoo:
-    """A server with 203 articles; `major` decides the dialect."""
+class Erp:
+    """An Odoo with COUNT partners of one `ref`; `first` is the id of one of them."""
 
-    major: int
-    url: str = ""
-    asked: list[str] = field(default_factory=list)
-
-    def answer(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
-        self.asked.append(path)
-        if path == "/jsonrpc":
-            return 200, self._rpc(body["params"])
-        if self.major < 19 or path != "/json/2/knowledge.article/search_read":
-            return 404, {"name": "werkzeug.exceptions.NotFound"}
-        if headers.get("authorization") != f"bearer {KEY}":
-            return 401, {"name": "werkzeug.exceptions.Unauthorized", "debug": "Traceback …"}
-        return 200, RECORDS[body["offset"] : body["offset"] + body["limit"]]
-
-    def _rpc(self, params: dict[str, Any]) -> dict[str, Any]:
-        match params["service"], params["method"]:
-            case "common", "version":
-                return {"result": {"server_version_info": [self.major, 0, 0, "final", 0, ""]}}
-            case "common", "authenticate":
-                return {"result": 2 if params["args"][2] == KEY else False}
-            case _:
-                *_, model, _, _, named = params["args"]
-                if model != "knowledge.article":
-                    data = {"name": "builtins.KeyError", "message": model, "debug": "Traceback …"}
-                    return {"error": {"code": 200, "message": "Odoo Server Error", "data": data}}
-                return {"result": RECORDS[named["offset"] : named["offset"] + named["limit"]]}
+    url: str
+    database: str
+    key: str
+    series: int
+    ref: str
+    first: int
 
 
-@pytest.fixture(params=[18, 19])
-def odoo(request: pytest.FixtureRequest) -> Iterator[Odoo]:
-    it = Odoo(request.param)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, said = it.answer(self.path, headers, body)
-            data = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    it.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield it
-    server.shutdown()
-    server.server_close()
+@pytest.fixture(scope="module")
+def real() -> Iterator[server.Odoo]:
+    if reason := server.missing():
+        pytest.skip(reason)
+    with server.serve() as started:
+        yield started
 
 
-def wanted(odoo: Odoo, **more: Any) -> dict[str, Any]:
+@pytest.fixture(
+    params=[
+        "double-18",
+        "double-19",
+        *(pytest.param(f"real-{n}", marks=pytest.mark.needs("odoo")) for n in (18, 19)),
+    ]
+)
+def odoo(request: pytest.FixtureRequest) -> Iterator[Erp]:
+    kind, _, series = request.param.partition("-")
+    ref = secrets.token_hex(4)
+    values = [
+        {"name": f"Article {n}", "ref": ref, "comment": f"<p>Text <b>{n}</b></p>"}
+        for n in range(1, COUNT + 1)
+    ]
+    if kind == "double":
+        with odoo_double.serve(int(series)) as it:
+            made = [it.create(**each) for each in values]
+            yield Erp(it.url, "double", odoo_double.KEY, int(series), ref, made[0])
+        return
+    started: server.Odoo = request.getfixturevalue("real")
+    made = Client(of_url(started.target)).call("res.partner", "create", vals_list=values)
+    yield Erp(started.url, started.database, started.key, int(series), ref, made[0])
+
+
+def wanted(odoo: Erp, **more: Any) -> dict[str, Any]:
     return {
-        "url": odoo.url, "database": "prod", "login": "kb", "secret": "ODOO_KEY",
-        "model": "knowledge.article", **more,
+        "url": odoo.url, "database": odoo.database, "login": "admin", "secret": "ODOO_KEY", "version": odoo.series,
+        "model": "res.partner", "body": "comment", "domain": [["ref", "=", odoo.ref]], **more,
     }  # fmt: skip
 
 
 def test_records_are_read_page_by_page_in_either_dialect(
-    odoo: Odoo, catalogue: Callable[..., Catalogue]
+    odoo: Erp, catalogue: Callable[..., Catalogue]
 ) -> None:
     made = catalogue(
-        params={"odoo": [wanted(odoo)]}, secrets=("ODOO_KEY",), environment={"ODOO_KEY": KEY}
+        params={"odoo": [wanted(odoo)]}, secrets=("ODOO_KEY",), environment={"ODOO_KEY": odoo.key}
     ).entries
 
-    assert len(made) == 203
-    first = made["odoo/knowledge.article/1"]
+    assert len(made) == COUNT
+    first = made[f"odoo/res.partner/{odoo.first}"]
     assert (first.title, first.body, first.media_type) == ("Article 1", "Text 1", "text/html")
-    assert first.source == {"odoo": f"odoo://{odoo.url[7:]}/prod", "model": "knowledge.article", "id": 1}
-    assert ("/jsonrpc" in odoo.asked[1:]) is (odoo.major == 18)
+    place = f"odoo://{odoo.url[7:]}/{odoo.database}"
+    assert first.source == {"odoo": place, "model": "res.partner", "id": odoo.first}
+
+
+def test_as_many_are_read_as_were_asked_for(odoo: Erp, catalogue: Callable[..., Catalogue]) -> None:
+    asked = wanted(odoo, limit=PAGED)
+    made = catalogue(params={"odoo": [asked]}, secrets=("ODOO_KEY",), environment={"ODOO_KEY": odoo.key})
+
+    assert len(made.entries) == PAGED
 
 
 @pytest.mark.parametrize(
     ("more", "key", "words"),
     [
         ({}, "wrong", ("does not know this login and key", "answered 401")),
-        ({"model": "no.such"}, KEY, ("builtins.KeyError", "answered 404")),
-        ({"url": "http://127.0.0.1:9"}, KEY, ("cannot be reached",)),
+        ({"model": "no.such"}, None, ("no.such", "does not exist")),
+        ({"url": "http://127.0.0.1:9"}, "any", ("cannot be reached",)),
     ],
 )
 def test_what_odoo_refuses_is_told_without_its_traceback(
-    odoo: Odoo, catalogue: Callable[..., Catalogue], more: dict[str, Any], key: str, words: tuple[str, ...]
+    odoo: Erp,
+    catalogue: Callable[..., Catalogue],
+    more: dict[str, Any],
+    key: str | None,
+    words: tuple[str, ...],
 ) -> None:
     asked = wanted(odoo, **more)
     made = catalogue(
         params={"odoo": [asked], "documents": [{"key": "good", "text": "x"}]},
         secrets=("ODOO_KEY",),
-        environment={"ODOO_KEY": key},
+        environment={"ODOO_KEY": key or odoo.key},
     )
 
     problem = made.problem(f"odoo/{asked['model']}#0")
@@ -122,13 +123,15 @@ def test_what_odoo_refuses_is_told_without_its_traceback(
     assert made.entries["good"].problem is None
 
 
-def test_a_model_is_a_dataset_that_the_collection_comes_from(odoo: Odoo) -> None:
+def test_a_model_is_a_dataset_that_the_collection_comes_from(odoo: Erp) -> None:
     asked = wanted(odoo, url="https://user:pw@odoo.example:8069")
     attempt = make_attempt(params={"odoo": [asked], "collection": "handbook"}, secrets=("ODOO_KEY",))
 
     event = provenance.event(attempt, ())
 
-    assert event["inputs"] == [{"namespace": "odoo://odoo.example:8069/prod", "name": "knowledge.article"}]
+    assert event["inputs"] == [
+        {"namespace": f"odoo://odoo.example:8069/{odoo.database}", "name": "res.partner"}
+    ]
     assert event["outputs"][0]["name"] == "catalog.handbook"
 
 
