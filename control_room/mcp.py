@@ -74,7 +74,10 @@ async def submit(  # noqa: PLR0917 - called by name
     ] = None,
     inputs: Annotated[
         list[JsonObject] | None,
-        Field(description='[{"name", "artifact_id"}] or [{"name", "table": "silver.orders"}]'),
+        Field(
+            description='[{"name", "artifact_id"}] or [{"name", "table": "silver.orders"}] or '
+            '[{"name", "uri": "odoo://<target>/<model>"}]'
+        ),
     ] = None,
     outputs: Annotated[
         list[JsonObject] | None, Field(description='[{"name", "layer": "gold", "table": "by_country"}]')

@@ -40,8 +40,10 @@ def input_of(name: str, what: str) -> Input:
         return Input(name, reference={"artifact_id": what})
     if _TABLE.fullmatch(what):
         return Input(name, reference={"table": what})
+    if what.startswith(("odoo://", "postgres://")):
+        return Input(name, reference={"uri": what})
     raise Usage(
-        f"--input {name}={what}: no such file, no artifact's id, no <layer>.<table>",
+        f"--input {name}={what}: no such file, no artifact's id, no <layer>.<table>, no target's odoo://…",
         "check the path; control-room artifacts ls lists artifacts",
     )
 

@@ -20,7 +20,7 @@ from runner.model.termination import TerminationCode
 
 URI = re.compile(r"(odoo|postgres)://([A-Za-z0-9_.-]{1,128})/([A-Za-z_][A-Za-z0-9_.]{0,511})")
 #: How much is read again, against transactions that were open while the last one read: their times are those
-#: of their beginnings. Odoo ends a request after two minutes and a scheduled action after fifteen.
+#: of their beginnings. Odoo's workers end what takes longer than two minutes, unless they are told otherwise.
 OVERLAP_SECONDS = 900
 
 

@@ -65,7 +65,22 @@ const submissionFields: Readonly<Record<string, Schema>> = {
         name: { type: "string" },
         artifact_id: { type: "string", format: "uuid" },
         table: { type: "string" },
-        uri: { type: "string" },
+        uri: {
+          type: "string",
+          description: "odoo://<target>/<model> or postgres://<target>/<schema>.<table>",
+        },
+        read: {
+          type: "object",
+          additionalProperties: false,
+          properties: {
+            fields: { type: "array", items: { type: "string" } },
+            domain: { type: "array", description: "Odoo's own" },
+            after: { type: "string", description: "the table that has what was read already" },
+            watermark: { type: "string", default: "write_date" },
+            overlap_seconds: { type: "integer", minimum: 0, maximum: 604800, default: 900 },
+            limit: { type: "integer", minimum: 1 },
+          },
+        },
       },
     },
   },
