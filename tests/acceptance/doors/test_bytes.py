@@ -46,9 +46,9 @@ def noise(size: int) -> bytes:
     return random.Random(uuid.uuid4().int).randbytes(size)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def judged(doors: Doors) -> Iterator[None]:
-    """The runner's check at work, as long as this file's tests run."""
+    """The runner's check at work, as long as a test asks for it."""
     stop = threading.Event()
 
     async def judge() -> None:
