@@ -26,6 +26,7 @@ from runner.callback.outbox import Outbox
 from runner.dispatch.chronicle import Chronicle
 from runner.dispatch.custody import Custody
 from runner.dispatch.handover import Handover
+from runner.dispatch.inspection import Inspection
 from runner.dispatch.intake import Intake
 from runner.dispatch.ledger import Ledger
 from runner.dispatch.loop import Dispatcher
@@ -241,6 +242,7 @@ async def _work(
         put_off=ticker.nudge,
     )
     verification = Verification(store, door, chosen.work_dir, poll_seconds=terms.poll_seconds)
+    inspection = Inspection(store, poll_seconds=terms.poll_seconds)
     dispatcher = Dispatcher(
         store,
         workshop,
@@ -272,6 +274,7 @@ async def _work(
             "control_room_cancel": custody.hear_cancel,
             "control_room_deliveries": outbox.wake,
             "control_room_uploads": verification.wake,
+            "control_room_events": inspection.wake,
             "control_room_audit": sealer.wake,
             "control_room_outside": mailbox.wake,
         },
@@ -291,6 +294,7 @@ async def _work(
             "broom": Broom(store, door).run,
             "outbox": outbox.run,
             "verification": verification.run,
+            "inspection": inspection.run,
             "mailbox": mailbox.run,
             "health": health.run,
             **({"dock": dock.run} if dock else {}),

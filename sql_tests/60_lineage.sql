@@ -167,7 +167,7 @@ select tests.guard('update lineage.column_edges set src_field = ''x''', 'no colu
 select tests.guard('truncate lineage.column_edges', 'column edges are not truncated');
 select tests.guard('delete from lineage.events', 'no event is deleted');
 select tests.guard('update lineage.events set event = ''{}''', 'no event is rewritten');
-select tests.guard('truncate lineage.events', 'events are not truncated');
+select tests.guard('truncate lineage.events cascade', 'events are not truncated');
 select tests.guard('truncate lineage.datasets cascade', 'nodes are not truncated from under their edges');
 
 select is(tests.try(r, 'alter table lineage.edges disable trigger all'), 'refused', r || ' does not disable the guards') from unnest(array['service_role', 'runner', 'app_system', 'postgres']) r;

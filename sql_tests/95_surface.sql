@@ -154,7 +154,7 @@ $q$, $list$
     catalog.roll(uuid, text, text, text, text, jsonb, boolean, bigint) | app_system
     catalog.roll_up(catalog.rollups, text, text, jsonb) | app_system
     catalog.rollup_query(catalog.rollups, text, boolean) | app_system
-    catalog.schema_of(text, text) | app_system | authenticated
+    catalog.schema_of(text, text) | app_system | authenticated app_owner
     catalog.stage_input(text, text, text, text) | app_system
     catalog.sync(uuid) | app_system
     catalog.sync_layers(uuid, text, text, text) | app_system
@@ -199,6 +199,7 @@ $q$, $list$
     door.enter(tenancy.membership, jsonb, bigint) | app_owner
     door.exchange_token(jsonb) | app_system definer | anon
     door.find_backfill(uuid, jsonb) | app_owner
+    door.flows_due(uuid, timestamp with time zone) | app_owner
     door.get_artifact(jsonb) | app_owner definer | authenticated
     door.get_backfill(jsonb) | app_owner definer | authenticated
     door.get_endpoint(jsonb) | app_owner definer | authenticated
@@ -207,6 +208,7 @@ $q$, $list$
     door.health() | app_system definer | anon authenticated service_role
     door.held_attempt(text, boolean) | app_system
     door.job_schedule(jsonb) | app_owner definer | authenticated
+    door.lineage_coverage(jsonb) | app_owner definer | authenticated
     door.lineage_ingest(jsonb) | app_owner definer | authenticated
     door.list_artifacts(jsonb) | app_owner definer | authenticated
     door.list_backfills(jsonb) | app_owner definer | authenticated
@@ -324,6 +326,9 @@ $q$, $list$
     job.with_loops(uuid, jsonb) | app_owner | app_system
     job.with_params(jsonb, jsonb) | app_owner | app_system
     job.work_fields() | app_owner | app_system
+    lineage.bear_witness(uuid, text, text, jsonb, bigint, boolean) | app_owner | app_system
+    lineage.claim_unchecked(integer) | app_owner | app_system
+    lineage.dataset_by_name(uuid, text, text) | app_owner | authenticated app_system
     lineage.dataset_ids(uuid, lineage.named[]) | app_owner | app_system
     lineage.elements(jsonb) | app_owner | app_system
     lineage.fault(jsonb) | app_owner | app_system
@@ -335,12 +340,15 @@ $q$, $list$
     lineage.forget(uuid, bigint[]) | app_owner | app_system
     lineage.hop(bigint[], bigint[], boolean, timestamp with time zone) | app_owner | authenticated
     lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
+    lineage.knows(uuid, text, text, text, text, text, text, timestamp with time zone) | app_owner | authenticated
     lineage.learn_symlinks(uuid, lineage.told[]) | app_owner | app_system
     lineage.normal_namespace(text) | app_owner | authenticated app_system
     lineage.path(bigint, bigint, timestamp with time zone, integer) | app_owner | authenticated
     lineage.record_all(uuid, jsonb[], bigint, text) | app_owner | app_system
     lineage.refuse_rewrite() | app_owner
+    lineage.settle_unchecked(uuid, bigint, integer, jsonb) | app_owner | app_system
     lineage.turn_calendar(interval) | app_owner definer | app_system
+    lineage.views_over(oid[]) | app_owner | authenticated app_system
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
     lineage.walk_columns(bigint, text, boolean, integer, timestamp with time zone, integer) | app_owner | authenticated
     public.allow_network(jsonb) | app_owner | authenticated
@@ -382,7 +390,9 @@ $q$, $list$
     public.get_run(jsonb) | app_owner | authenticated
     public.health(jsonb) | app_owner | anon authenticated service_role
     public.job_schedule(jsonb) | app_owner | authenticated
+    public.lineage_coverage(jsonb) | app_owner | authenticated
     public.lineage_diff(jsonb) | app_owner | authenticated
+    public.lineage_events(jsonb) | app_owner | authenticated
     public.lineage_graph(text, text, integer, timestamp with time zone, text[], integer, text) | app_owner | authenticated
     public.lineage_impact(jsonb) | app_owner | authenticated
     public.lineage_ingest(jsonb) | app_owner | authenticated
@@ -539,16 +549,20 @@ $q$, $list$
     worker.anything_waits() | app_system definer | runner
     worker.artifacts_in_use(uuid) | app_system
     worker.canary(uuid) | app_system definer | runner
+    worker.capture_views(uuid, oid[], bigint, bigint) | app_system
     worker.claim_attempts(uuid, text[], integer) | app_system definer | runner
     worker.claim_deliveries(uuid, integer) | app_system definer | runner
+    worker.claim_events(integer) | app_system definer | runner
     worker.claim_uploads(uuid, integer) | app_system definer | runner
     worker.conclude(jsonb) | app_system
     worker.confirm_removals(uuid) | app_system definer | runner
+    worker.event(bigint, text, text, text, jsonb, jsonb) | app_system
     worker.farewell(uuid) | app_system definer | runner
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system
     worker.granted(bigint, integer, text) | app_system definer | runner
     worker.high_water(bigint, integer, text) | app_system definer | runner
+    worker.job_name(uuid, bigint, bigint) | app_system
     worker.judge_uploads(jsonb) | app_system definer | runner
     worker.keep_report(bigint, jsonb) | app_system
     worker.open_input(bigint, integer, text) | app_system definer | runner
@@ -564,6 +578,7 @@ $q$, $list$
     worker.release_attempts(uuid, jsonb) | app_system definer | runner
     worker.renew_leases(uuid, jsonb) | app_system definer | runner
     worker.report(jsonb) | app_system definer | runner
+    worker.report_findings(jsonb) | app_system definer | runner
     worker.seal() | app_system definer | runner
     worker.settle_attempts(uuid, jsonb) | app_system definer | runner
     worker.settle_deliveries(jsonb) | app_system definer | runner
@@ -571,9 +586,11 @@ $q$, $list$
     worker.stop_overdue(integer) | app_system
     worker.sweep_artifacts(integer) | app_system definer | runner
     worker.sweep_contents(integer) | app_system
+    worker.tell_reports(queue.live_attempts, jsonb) | app_system
     worker.tick(uuid) | app_system definer | runner
     worker.tidy() | app_system definer | runner
     worker.unrecorded(jsonb, text, text, text) | app_system
+    worker.witness(queue.live_attempts, jsonb) | app_system
 $list$, 'who owns and who may execute which function: owner | others; definers are marked');
 
 select tests.exactly($q$
@@ -627,8 +644,11 @@ $q$, $list$
     table lineage.datasets | app_owner | app_system insert select; authenticated select | app_system update of fields
     table lineage.edges | app_owner | app_system insert select; authenticated select | app_system update of deleted_at deleted_by deleted_reason
     table lineage.events | app_owner | app_system insert select; authenticated select
+    table lineage.findings | app_owner | app_system insert select; authenticated select
     table lineage.job_io | app_owner | app_system insert select; authenticated select
     table lineage.jobs | app_owner | app_system insert select; authenticated select
+    table lineage.unchecked | app_owner | app_system delete insert select update
+    table lineage.witnessed | app_owner | app_system insert select update; authenticated select
     table queue.backfill_runs | app_owner | app_system select
     table queue.backfills | app_owner | app_system select
     table lineage.observations | app_owner | app_system delete insert select; authenticated select
@@ -792,6 +812,9 @@ $q$, $list$
     lineage.events | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.events | all | app_system | the worker keeps lineage | all
     lineage.events | select | authenticated | members see their lineage | own tenant
+    lineage.findings | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.findings | all | app_system | the worker keeps lineage | all
+    lineage.findings | select | authenticated | operators see what was found | own tenant, operators
     lineage.job_io | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.job_io | all | app_system | the worker keeps lineage | all
     lineage.job_io | select | authenticated | members see their lineage | own tenant
@@ -804,6 +827,11 @@ $q$, $list$
     lineage.symlinks | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.symlinks | all | app_system | the worker keeps lineage | all
     lineage.symlinks | select | authenticated | members see their lineage | own tenant
+    lineage.unchecked | all | app_owner | doors keep the caller's lineage | claimed tenant
+    lineage.unchecked | all | app_system | the worker keeps lineage | all
+    lineage.witnessed | all | app_system | the worker keeps what was witnessed | all
+    lineage.witnessed | select | app_owner | doors see what the caller's witnesses saw | claimed tenant
+    lineage.witnessed | select | authenticated | members see what was witnessed | own tenant
     queue.backfill_runs | all | app_owner | doors keep the caller's backfill runs | claimed tenant
     queue.backfill_runs | select | app_system | the worker sees backfill runs | all
     queue.backfills | all | app_owner | doors keep the caller's backfills | claimed tenant

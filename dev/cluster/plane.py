@@ -280,7 +280,6 @@ def _kubelet(plane: Plane) -> JsonObject:
         "makeIPTablesUtilChains": False,
         "enforceNodeAllocatable": [],
         "oomScoreAdj": 0,
-        "podPidsLimit": 512,  # what a pod itself cannot say
         "resolvConf": str(plane.folder / "resolv.conf"),
         "podLogsDir": str(plane.folder / "pods"),
         "volumePluginDir": str(plane.folder / "plugins"),

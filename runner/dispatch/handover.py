@@ -17,6 +17,8 @@ from typing import Any
 from runner.dispatch import entries
 from runner.jobtype import harvest, naming
 from runner.jobtype.base import Exit, JobType
+from runner.lineage import openlineage
+from runner.lineage.openlineage import JsonObject
 from runner.model.attempt import Attempt
 from runner.model.collected import ArtifactFile, Collected, Column, Entry, TableFile
 from runner.model.errors import Failure, Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
@@ -100,7 +102,9 @@ class Handover:
             artifacts=artifacts,
             tables=tables,
             entries=staged,
-            lineage=naming.with_code(attempt, (*outcome.lineage, *collected.lineage)),
+            lineage=naming.with_code(
+                attempt, (*_told(outcome.lineage, collected.lineage), *collected.lineage)
+            ),
             catalog=(*outcome.catalog, *collected.catalog),
             values={**outcome.values, **collected.values, **values},
         )
@@ -208,6 +212,13 @@ class Handover:
             raise Permanent(
                 TerminationCode.OUTPUT_INVALID, f"table output {name}: {error.message[:500]}"
             ) from error
+
+
+def _told(by_executor: Sequence[JsonObject], by_work: Sequence[JsonObject]) -> tuple[JsonObject, ...]:
+    """What an executor tells of itself, where it has carried the work elsewhere: a hop, whose datasets are
+    the work's."""
+    hops = [each for each in by_executor if "run" not in each]
+    return (*(each for each in by_executor if "run" in each), *openlineage.through(hops, by_work))
 
 
 def _pack_one(attempt: Attempt, workspace: Workspace, file: ArtifactFile) -> _Parcel:

@@ -1,6 +1,4 @@
-"""What a job directory takes up: it lies on the runner's disk or on a node's, which no namespace or control
-group bounds. It travels into pods as well, and must start on any Python from 3.9 on.
-"""
+"""What a job directory takes up: it lies on the runner's disk, which no namespace or control group bounds."""
 
 from __future__ import annotations
 
@@ -25,10 +23,9 @@ async def overflow(root: Path, most: int) -> None:
         pause = max(LOOK_SECONDS, 10 * (time.monotonic() - began))
 
 
-def used(root: Path, enough: int, shut: int = 0) -> int:
+def used(root: Path, enough: int) -> int:
     """Bytes on disk below `root`; stops counting when there are more than `enough`. Each name counts as a
-    kilobyte at least: empty files use up a disk as well. A folder that we may not look into counts as
-    `shut`."""
+    kilobyte at least: empty files use up a disk as well."""
     found = 0
     queue = [str(root)]
     while queue and found <= enough:
@@ -39,8 +36,6 @@ def used(root: Path, enough: int, shut: int = 0) -> int:
                     found += max(status.st_blocks * 512, LEAST)
                     if entry.is_dir(follow_symlinks=False):
                         queue.append(entry.path)
-        except PermissionError:
-            found += shut
         except OSError:
             continue
     return found

@@ -19,12 +19,14 @@ import logging
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from runner.executor.base import Mailbox, Reporter
+from runner.lineage import openlineage
 from runner.model.attempt import Attempt
 from runner.model.errors import Failure, Permanent, Retryable
 from runner.model.outcome import (
@@ -143,7 +145,7 @@ class N8nExecutor:
             execution = execution or (known.external_id if known is not None else None)
             await self._maybe_stop(execution, reporter)
             raise
-        return self._outcome(report, workspace, reporter)
+        return self._outcome(report, workspace, reporter, workflow)
 
     # -- the start
 
@@ -284,7 +286,15 @@ class N8nExecutor:
                 return await asyncio.shield(asyncio.ensure_future(what))
         return None
 
-    def _outcome(self, report: dict[str, Any], workspace: Workspace, reporter: Reporter) -> Outcome:
+    @property
+    def _namespace(self) -> str:
+        """Where lineage finds the workflows of this n8n."""
+        site = urlsplit(self._site.url)
+        return f"n8n://{site.hostname}{f':{site.port}' if site.port else ''}"
+
+    def _outcome(
+        self, report: dict[str, Any], workspace: Workspace, reporter: Reporter, workflow: str
+    ) -> Outcome:
         if report.get("event") != "complete":
             message = _words(report.get("error"))
             reporter.log("system", f"the workflow reported a failure: {message}")
@@ -298,7 +308,11 @@ class N8nExecutor:
         values = result.get("values")
         usage = Usage(exit_code=0)
         reporter.usage(usage)
-        return Succeeded(usage=usage, values=values if isinstance(values, dict) else {})
+        return Succeeded(
+            usage=usage,
+            values=values if isinstance(values, dict) else {},
+            lineage=(openlineage.hop(self._namespace, workflow, datetime.now(UTC)),),
+        )
 
 
 def _silent(found: _Look) -> Failure:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+from runner.lineage import openlineage
 from runner.lineage.openlineage import Dataset, Job, JsonObject
 from runner.model.attempt import Attempt, Input, Output
 
@@ -68,6 +70,17 @@ def of_input(attempt: Attempt, each: Input) -> Dataset:
     if each.dataset is not None:
         return Dataset(*each.dataset)
     return artifact(attempt, each.artifact_name or each.name)
+
+
+def with_unread(attempt: Attempt, events: Iterable[JsonObject], method: str) -> tuple[JsonObject, ...]:
+    """The events, and one more where there are inputs of which they say nothing: they were given all the
+    same."""
+    told = list(events)
+    read = {Dataset(each["namespace"], each["name"]) for event in told for each in event.get("inputs", ())}
+    unread = sorted({of_input(attempt, each) for each in attempt.inputs} - read)
+    if not unread:
+        return tuple(told)
+    return (*told, openlineage.reading(unread, job=job(attempt), method=method, at=datetime.now(UTC)))
 
 
 def of_table(attempt: Attempt, each: Output) -> Dataset:

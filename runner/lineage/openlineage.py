@@ -21,6 +21,7 @@ JsonObject = dict[str, Any]
 PRODUCER = "urn:control-room:runner"
 _SPEC = "https://openlineage.io/spec"
 SCHEMA_URL = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
+JOB_SCHEMA_URL = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/JobEvent"
 _RUN_FACET = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunFacet"
 _SCHEMA_FACET = f"{_SPEC}/facets/1-2-0/SchemaDatasetFacet.json#/$defs/SchemaDatasetFacet"
 _COLUMN_FACET = f"{_SPEC}/facets/1-2-0/ColumnLineageDatasetFacet.json#/$defs/ColumnLineageDatasetFacet"
@@ -150,6 +151,52 @@ def assemble(
         "producer": PRODUCER,
         "schemaURL": SCHEMA_URL,
     }
+
+
+def reading(inputs: Iterable[Dataset], *, job: Job, method: str, at: datetime) -> JsonObject:
+    """The RunEvent that a job was given something from which nothing is known to have come."""
+    return {
+        "eventTime": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "eventType": "COMPLETE",
+        "run": {
+            "runId": job.child_id(Dataset("", "")),
+            "facets": {"control_room": {**_facet(_RUN_FACET), "method": method}},
+        },
+        "job": {"namespace": job.namespace, "name": job.name},
+        "inputs": [dataset.form() for dataset in inputs],
+        "outputs": [],
+        "producer": PRODUCER,
+        "schemaURL": SCHEMA_URL,
+    }
+
+
+def hop(namespace: str, name: str, at: datetime) -> JsonObject:
+    """The JobEvent of somebody else's job (a workflow of n8n) that carried ours. What went through it is what
+    ours tells: see `through`.
+    """
+    return {
+        "eventTime": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "job": {"namespace": namespace, "name": name},
+        "inputs": [],
+        "outputs": [],
+        "producer": PRODUCER,
+        "schemaURL": JOB_SCHEMA_URL,
+    }
+
+
+def through(hops: Iterable[JsonObject], events: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
+    """Each hop with the inputs and outputs of the events of the work that it carried."""
+    told = list(events)
+    inputs = {(each["namespace"], each["name"]) for event in told for each in event.get("inputs", ())}
+    outputs = {(each["namespace"], each["name"]) for event in told for each in event.get("outputs", ())}
+    return tuple(
+        {
+            **each,
+            "inputs": [Dataset(*name).form() for name in sorted(inputs)],
+            "outputs": [Dataset(*name).form() for name in sorted(outputs)],
+        }
+        for each in hops
+    )
 
 
 def _facet(schema_url: str) -> JsonObject:

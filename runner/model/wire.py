@@ -154,6 +154,22 @@ class Removed(Form):
     kept: int
 
 
+class StoredEvent(Form):
+    """An OpenLineage event as it was told."""
+
+    event_id: int
+    event: JsonObject
+
+
+class EventBatch(Form):
+    """Stored events whose facets nobody has looked at yet."""
+
+    batch_id: int
+    tenant_id: str
+    lease: int
+    events: tuple[StoredEvent, ...]
+
+
 class Delivery(Form):
     """One callback to send. `body` holds the exact characters to sign and send."""
 

@@ -7,17 +7,19 @@ call may be made again) and StoreRefused when it answered with an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from runner.lineage.facets import Fault
 from runner.model.attempt import Attempt, Key
 from runner.model.collected import Column
 from runner.model.outcome import Outcome
 from runner.model.wire import (
     Delivery,
     DeliverySettlement,
+    EventBatch,
     Opening,
     Removed,
     Renewal,
@@ -99,6 +101,14 @@ class DeliveryResult:
     error: str | None = None
     retry_after_seconds: float | None = None
     duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in the events of a batch: of each that has any, its faults."""
+
+    batch: EventBatch
+    faults: Mapping[int, Sequence[Fault]]
 
 
 class Store(Protocol):
@@ -192,6 +202,14 @@ class Store(Protocol):
 
     async def judge_uploads(self, verdicts: Sequence[Verdict]) -> None:
         """Write verdicts down."""
+        ...
+
+    async def claim_events(self, limit: int) -> list[EventBatch]:
+        """Batches of stored events whose facets are to be looked at."""
+        ...
+
+    async def report_findings(self, found: Sequence[Findings]) -> None:
+        """Write down what was found in claimed batches."""
         ...
 
     async def claim_deliveries(self, limit: int) -> list[Delivery]:

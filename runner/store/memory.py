@@ -19,6 +19,7 @@ from runner.model.outcome import Canceled, Outcome, RetryableFailure, Succeeded,
 from runner.model.wire import (
     Delivery,
     DeliverySettlement,
+    EventBatch,
     Opening,
     Removed,
     Renewal,
@@ -34,6 +35,7 @@ from runner.model.wire import (
 )
 from runner.store.base import (
     DeliveryResult,
+    Findings,
     Heartbeat,
     JsonObject,
     LogLine,
@@ -72,6 +74,8 @@ class MemoryStore:
         self.uploads: list[Upload] = []
         self.verdicts: list[Verdict] = []
         self.swept: list[Swept] = []
+        self.events: list[EventBatch] = []
+        self.findings: list[Findings] = []
         self.unsealed: list[int] = []
         self.due: list[int] = []
         self.deliveries: list[Delivery] = []
@@ -277,6 +281,17 @@ class MemoryStore:
         """Kept in `verdicts`."""
         self._enter("judge_uploads")
         self.verdicts.extend(verdicts)
+
+    async def claim_events(self, limit: int) -> list[EventBatch]:
+        """Each batch is handed out once."""
+        self._enter("claim_events")
+        claimed, self.events = self.events[:limit], self.events[limit:]
+        return claimed
+
+    async def report_findings(self, found: Sequence[Findings]) -> None:
+        """Kept in `findings`."""
+        self._enter("report_findings")
+        self.findings.extend(found)
 
     async def claim_deliveries(self, limit: int) -> list[Delivery]:
         """Each is handed out once."""

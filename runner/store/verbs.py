@@ -13,6 +13,7 @@ from runner.model.collected import Column
 from runner.model.outcome import Outcome, Succeeded
 from runner.store.base import (
     DeliveryResult,
+    Findings,
     Heartbeat,
     JsonObject,
     Registration,
@@ -231,6 +232,27 @@ class Verbs:
             for each in verdicts
         ]
         await self._errands.value("select worker.judge_uploads(%s::jsonb)", [wire.dump(items)])
+
+    async def claim_events(self, limit: int) -> list[wire.EventBatch]:
+        """worker.claim_events"""
+        rows = await self._errands.rows("select c from worker.claim_events(%s::int) c", [limit])
+        return wire.read_rows(wire.EventBatch, rows)
+
+    async def report_findings(self, found: Sequence[Findings]) -> None:
+        """worker.report_findings"""
+        items = [
+            {
+                "tenant_id": each.batch.tenant_id,
+                "batch_id": each.batch.batch_id,
+                "lease": each.batch.lease,
+                "findings": [
+                    {"event_id": event_id, "faults": [asdict(fault) for fault in faults]}
+                    for event_id, faults in each.faults.items()
+                ],
+            }
+            for each in found
+        ]
+        await self._errands.value("select worker.report_findings(%s::jsonb)", [wire.dump(items)])
 
     async def claim_deliveries(self, limit: int) -> list[wire.Delivery]:
         """worker.claim_deliveries"""

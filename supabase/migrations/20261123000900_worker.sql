@@ -246,10 +246,11 @@ begin
     end if;
     for x in select * from jsonb_array_elements(coalesce(o -> 'lineage', '[]')) loop
         if lineage.fault(x) is null
-           and lineage.record_all(a.tenant_id, array[x], a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), 'sql')) <> '{}' then
+           and lineage.record_all(a.tenant_id, array[x], a.run_id, coalesce(nullif(x #>> '{run,facets,control_room,method}', ''), case when x ? 'run' then 'sql' else 'event' end)) <> '{}' then
             perform schedule.mark_events(a.tenant_id, array[x], a.run_id);
         end if;
     end loop;
+    perform worker.witness(a, o);
     return true;
 end
 $$;

@@ -12,7 +12,6 @@ declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_hours integer := job.check_integer(coalesce(p, '{}'), 'window_hours', '$', 1, 8760, 24);
     v_since timestamptz := clock_timestamp() - make_interval(hours => v_hours);
-    v_space text := tenancy.namespace_of(v_member.tenant_id);
     r record;
     f record;
     d record;
@@ -24,15 +23,7 @@ begin
            avg(extract(epoch from x.started_at - x.created_at) * 1000) filter (where x.started_at is not null) as wait_ms
     into r from queue.runs x left join queue.termination_codes c on c.code = x.termination_code
     where x.tenant_id = v_member.tenant_id and x.finished_at >= v_since;
-    -- a flow is what a run wrote: tables and file artifacts (no log, code or report: those speak of the work); covered = the graph knows the writer
-    select count(*) as flows, count(*) filter (where exists (
-               select from lineage.datasets s join lineage.job_io o on o.tenant_id = s.tenant_id and o.dataset_id = s.id and o.direction = 'out'
-               where s.tenant_id = v_member.tenant_id and s.key = md5(y.space || chr(31) || y.name)::uuid)) as covered
-    into f from (
-        select v_space as space, c.layer || '.' || c.name as name from catalog.assets c where c.tenant_id = v_member.tenant_id and c.published_at >= v_since
-        union
-        select v_space || '/artifacts', a.name from artifact.versions w join artifact.artifacts a on a.tenant_id = w.tenant_id and a.id = w.artifact_id
-        where w.tenant_id = v_member.tenant_id and w.state = 'READY' and w.run_id is not null and a.kind not in ('log', 'code', 'report') and w.finished_at >= v_since) y;
+    select count(*) as flows, count(*) filter (where x.known) as covered into f from door.flows_due(v_member.tenant_id, v_since) x;
     select count(*) as owed, count(*) filter (where x.finished_at is not null) as ended, count(*) filter (where x.state = 'DELIVERED') as delivered,
            count(*) filter (where x.state = 'DEAD') as dead, count(*) filter (where x.state = 'GONE') as gone
     into d from callback.deliveries x where x.tenant_id = v_member.tenant_id and x.created_at >= v_since;

@@ -54,6 +54,7 @@ def test_a_visio_file_goes_up_and_its_diagram_comes_down(room: Room, tmp_path: P
     names = sorted(each["name"].rpartition("/")[2] for each in run["artifacts"])
     assert names == ["plan-1.png", "plan-1.svg", "plan-2.png", "plan-2.svg", "plan.drawio"]
     assert b"CURVED" in download(room, "plan.drawio", run)
+    assert room.untold(run["run_id"]) == []
     edges = room.query(
         "select s.name, d.name, e.method from lineage.edges e join lineage.datasets s on s.id = e.src "
         "join lineage.datasets d on d.id = e.dst where e.run_id = %s",

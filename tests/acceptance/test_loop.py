@@ -176,6 +176,7 @@ def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
         for each in (*node["inEdges"], *node["outEdges"])
     }
     assert {("spark_etl.generate", written), (written, "spark_etl"), ("spark_etl", table)} <= arrows
+    assert workshop.untold(run["run_id"]) == []
     assert receiver.messages[0][1]["type"] == "run.completed"
     assert set(model.keys) == {f"Bearer {KEY}"}
 

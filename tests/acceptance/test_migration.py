@@ -101,6 +101,7 @@ def test_a_runner_that_dies_after_the_commit_leaves_nothing_to_be_done_twice(roo
         run,
     )
     assert edges == [("shop.public.orders", "shop.public.big_orders", "catalog")]
+    assert room.untold(run) == []
     left = room.query("select datname from pg_database where datname like 'control\\_room\\_scratch%%'")
     assert left == []
 

@@ -73,6 +73,7 @@ def test_the_tenants_gate_decides_and_the_report_is_there_either_way(room: Room)
         oasis.StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate(report)
         results = [(r["ruleId"], r["level"]) for each in report["runs"] for r in each["results"]]
         assert results == [("SC2086", "note")]
+        assert room.untold(run["run_id"]) == []
     values = room.query(
         "select output_values from queue.task_runs where run_id = any (%s) order by run_id",
         [failed["run_id"], passed["run_id"]],

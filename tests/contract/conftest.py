@@ -457,12 +457,5 @@ def box(request: pytest.FixtureRequest) -> PythonPieces:
     return made
 
 
-@pytest.fixture(params=["process", CONTAINER, KUBERNETES])
-def cell(request: pytest.FixtureRequest) -> PythonPieces:
-    """Every executor that user code is kept in."""
-    made: PythonPieces = request.getfixturevalue(request.param)
-    return made
-
-
 # the houses that stand on what is above
 from tests.contract.pods import cluster_plane, kubernetes, parcel_door, placement  # noqa: E402, F401

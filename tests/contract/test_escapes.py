@@ -1,4 +1,4 @@
-"""Ways out that hostile code tries, from the sandbox, the container and the pod: all of them are shut."""
+"""Ways out of the box that hostile code tries, in the sandbox and in the container: all of them are shut."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def attempt(name, act):
 """
 
 
-async def tried(cell: PythonPieces, code: str, **options: object) -> list[str]:
+async def tried(box: PythonPieces, code: str, **options: object) -> list[str]:
     """What the code reached, of all that it tried."""
-    lines = await said(cell, f"{TRY}\n{code}\nprint('\\n'.join(reached))", **options)
+    lines = await said(box, f"{TRY}\n{code}\nprint('\\n'.join(reached))", **options)
     return [line for line in lines if line]
 
 
@@ -46,12 +46,12 @@ def escaped(folder: Path) -> list[Path]:
     return list(folder.rglob("escaped"))
 
 
-async def test_nothing_outside_the_workspace_is_written(cell: PythonPieces, folder: Path) -> None:
+async def test_nothing_outside_the_workspace_is_written(box: PythonPieces, folder: Path) -> None:
     beside = folder / "beside"
     beside.mkdir(mode=0o777)
     beside.chmod(0o777)
     reached = await tried(
-        cell,
+        box,
         f"""
 places = ["..", "/job/..", {str(beside)!r}, "/proc/1/root{folder}/beside", "/proc/self/root/etc", "/usr", "/etc",
           "/proc/sys/kernel", "/sys", "/dev", "/run", "/var/run", "/root", "/opt", "/home", "/boot", "/srv"]
@@ -73,10 +73,10 @@ attempt("priority", lambda: os.nice(-5))
     assert escaped(folder) == []
 
 
-async def test_a_set_user_id_bit_gives_nothing(cell: PythonPieces) -> None:
+async def test_a_set_user_id_bit_gives_nothing(box: PythonPieces) -> None:
     """Neither one that is there nor one that the job sets itself."""
     lines = await said(
-        cell,
+        box,
         """
         import os, shutil, subprocess
         shutil.copy("/usr/bin/python3", "outputs/python")
@@ -90,10 +90,10 @@ async def test_a_set_user_id_bit_gives_nothing(cell: PythonPieces) -> None:
     assert lines == ["65534 65534", "['0000000000000000', '1']"]
 
 
-async def test_the_runners_environment_is_not_read(cell: PythonPieces) -> None:
+async def test_the_runners_environment_is_not_read(box: PythonPieces) -> None:
     """Every environment that can be read in there is the job's own."""
     names = await said(
-        cell,
+        box,
         """
         import os
         names = set()
@@ -113,7 +113,7 @@ async def test_the_runners_environment_is_not_read(cell: PythonPieces) -> None:
     assert set(names) - {"HOSTNAME", "TERM", "container", "PWD"} == promised
 
 
-async def test_no_address_is_reached(cell: PythonPieces) -> None:
+async def test_no_address_is_reached(box: PythonPieces) -> None:
     own = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     with socket.create_server(("0.0.0.0", 0)) as server, contextlib.ExitStack() as stack:
         port = server.getsockname()[1]
@@ -124,7 +124,7 @@ async def test_no_address_is_reached(cell: PythonPieces) -> None:
             listening.listen()
         os.chmod(path, 0o777)
         reached = await tried(
-            cell,
+            box,
             f"""
 import socket
 def connect(family, kind, address):
@@ -151,7 +151,7 @@ attempt("a name", lambda: socket.getaddrinfo("example.com", 80))
     assert reached == []
 
 
-async def test_the_database_is_not_reached(cell: PythonPieces, database: Database) -> None:
+async def test_the_database_is_not_reached(box: PythonPieces, database: Database) -> None:
     with psycopg.connect(database.superuser) as connection:
         info = connection.info
         host, port, folders = (
@@ -161,7 +161,7 @@ async def test_the_database_is_not_reached(cell: PythonPieces, database: Databas
         )
     assert folders is not None
     reached = await tried(
-        cell,
+        box,
         f"""
 import socket
 def connect(family, address):
@@ -176,9 +176,9 @@ for folder in {[each.strip() for each in str(folders[0]).split(",")] + [str(host
     assert reached == []
 
 
-async def test_a_fork_bomb_goes_off_inside(cell: PythonPieces) -> None:
+async def test_a_fork_bomb_goes_off_inside(box: PythonPieces) -> None:
     """Every process makes others, each in a session of its own, as fast as it can."""
-    play = cell.python(
+    play = box.python(
         """
         import os, sys
         print("lit", flush=True)
@@ -200,10 +200,10 @@ async def test_a_fork_bomb_goes_off_inside(cell: PythonPieces) -> None:
 
 
 async def test_many_empty_files_fill_the_disk_as_well(
-    cell: PythonPieces, monkeypatch: pytest.MonkeyPatch
+    box: PythonPieces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.executor.disk.LOOK_SECONDS", 0.2)
-    play = cell.python(
+    play = box.python(
         """
         import time
         for i in range(20_000): open(f"outputs/{i}", "w").close()
@@ -217,9 +217,9 @@ async def test_many_empty_files_fill_the_disk_as_well(
     assert outcome.code is TerminationCode.OUTPUT_TOO_LARGE
 
 
-async def test_outputs_that_grow_when_read_do_not_come_out(cell: PythonPieces) -> None:
+async def test_outputs_that_grow_when_read_do_not_come_out(box: PythonPieces) -> None:
     """A file with a hole says that it is large, and is refused before a byte of it is read."""
-    play = cell.python("open('outputs/hole', 'wb').truncate(60 * 1024**2)")
+    play = box.python("open('outputs/hole', 'wb').truncate(60 * 1024**2)")
     assert isinstance(await play.end(), Succeeded)
 
     with pytest.raises(Permanent) as refusal:
@@ -227,8 +227,8 @@ async def test_outputs_that_grow_when_read_do_not_come_out(cell: PythonPieces) -
     assert refusal.value.code is TerminationCode.OUTPUT_TOO_LARGE
 
 
-async def test_links_in_outputs_lead_nowhere(cell: PythonPieces) -> None:
-    play = cell.python(
+async def test_links_in_outputs_lead_nowhere(box: PythonPieces) -> None:
+    play = box.python(
         """
         import os
         os.symlink("/etc/shadow", "outputs/a")

@@ -92,7 +92,7 @@ def failpoints(rng: random.Random) -> str:
     """Where a runner will die, freeze or lose an answer by itself; "" for most of them."""
     if rng.random() < 0.5:
         return ""
-    point = f"{rng.choice(sorted(VERBS - {'farewell', 'claim_uploads', 'judge_uploads', 'sweep_artifacts', 'confirm_removals', 'granted', 'over'}))}.{rng.choice(('before', 'after'))}"
+    point = f"{rng.choice(sorted(VERBS - {'farewell', 'claim_uploads', 'judge_uploads', 'sweep_artifacts', 'confirm_removals', 'claim_events', 'report_findings', 'granted', 'over'}))}.{rng.choice(('before', 'after'))}"
     action = rng.choice(("kill", "kill", "kill", "stop", "cut", f"sleep-{rng.uniform(0.2, 1.5):.1f}"))
     return f"{point}={action}@{rng.randint(1, 4)}"
 

@@ -8,8 +8,7 @@ Each container has its own processes, and the token is mounted where the user's 
 runner must believe (exit code, digests) goes through the termination message, which the kubelet reads; `work`
 writes it after everything else in its container is dead.
 
-It travels in the Secret of the attempt, beside `lines.py` and `disk.py`, and must start on any Python from
-3.9 on.
+It travels in the Secret of the attempt, beside `lines.py`, and must start on any Python from 3.9 on.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ CHUNK = 1 << 20
 #: What the runner knows already, and gets back from nobody.
 OURS = ("library", "inputs", "code", "source", "request.json")
 PIPES_CLOSE_SECONDS = 5.0
-LOOK_SECONDS = 2.0
 PROBE_SECONDS = 0.7
 PR_SET_DUMPABLE = 4
 
@@ -230,9 +228,10 @@ def patiently(once: Callable[[], None]) -> None:
 def work(order: Json) -> Json:
     """Run the command to its end and the end of everything it started."""
     sys.path.insert(0, HERE)
-    # they stand beside us in the pod
-    from disk import used  # type: ignore[import-not-found]  # noqa: PLC0415
-    from lines import Lines, Redactor  # type: ignore[import-not-found]  # noqa: PLC0415
+    from lines import (  # type: ignore[import-not-found]  # noqa: PLC0415 - it stands beside us in the pod
+        Lines,
+        Redactor,
+    )
 
     # nobody in here reads our memory or our descriptors, though we have the same user
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -258,33 +257,11 @@ def work(order: Json) -> Json:
     ]
     for each in pumps:
         each.start()
-    full = threading.Event()
-    watch = threading.Thread(
-        target=watch_disk, args=(child, order["limits"]["disk_bytes"], used, full), daemon=True
-    )
-    watch.start()
     code = child.wait()
     end_all(child, signal.SIGKILL)
     for each in pumps:
         each.join(PIPES_CLOSE_SECONDS)
-    if full.is_set():
-        raise Refused("too large")
     return {"exit": code if code >= 0 else 128 - code, **measured()}
-
-
-def watch_disk(
-    child: subprocess.Popen[bytes], most: int, used: Callable[[Path, int, int], int], full: threading.Event
-) -> None:
-    """End everything when the job's folder is too large: a kubelet counts blocks, which empty files have none
-    of, and looks seldom. Who shuts us out of a folder has something to hide."""
-    pause = LOOK_SECONDS
-    while child.returncode is None:
-        time.sleep(pause)
-        began = time.monotonic()
-        if used(Path(JOB), most, most + 1) > most:
-            full.set()
-            return end_all(child, signal.SIGKILL)
-        pause = max(LOOK_SECONDS, 10 * (time.monotonic() - began))
 
 
 def refuse_open_network() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runner.executor import disk, lines
+from runner.executor import lines
 from runner.executor.kubernetes import carrier
 from runner.model.attempt import Attempt
 from runner.model.command import Command
@@ -169,10 +169,7 @@ def job(
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(command.limits.tmp_bytes)}},
             {
                 "name": "order",
-                "secret": {
-                    "secretName": name,
-                    "items": _items("carrier.py", "disk.py", "lines.py", "order.json"),
-                },
+                "secret": {"secretName": name, "items": _items("carrier.py", "lines.py", "order.json")},
             },
             {"name": "token", "secret": {"secretName": name, "items": _items("token")}},
         ],
@@ -236,7 +233,6 @@ def secret(
     data = {
         "token": attempt.token,
         "carrier.py": Path(carrier.__file__).read_text("utf-8"),
-        "disk.py": Path(disk.__file__).read_text("utf-8"),
         "lines.py": Path(lines.__file__).read_text("utf-8"),
         "order.json": json.dumps(order),
         **{f"secret.{each}": value for each, value in values.items()},

@@ -76,7 +76,7 @@ def collect(attempt: Attempt, workspace: Workspace) -> Collected:
             for file in files
             for each in file.outputs
         ),
-        lineage=tuple(_events(attempt, files)),
+        lineage=naming.with_unread(attempt, _events(attempt, files), "artifact"),
         values={
             "files": len(files),
             "pages": sum(len(file.pages) for file in files),

@@ -174,9 +174,12 @@ def catalog(terms: Terms, done: Done) -> tuple[JsonObject, ...]:
     if done.shape is None:
         return ()
     shape = done.shape
+    there = {table.full_name for table in shape.tables if not table.reads}
+    changed = {name for e in (*done.applied, *_of_this_run(done, terms)) for name in e.changed}
     return (
         {
             "target": terms.target,
+            "changed": [f"{shape.database}.{name}" for name in sorted(changed & there)],
             "namespace": namespace(shape),
             "database": shape.database,
             "schema_sha256": shape.sha256,

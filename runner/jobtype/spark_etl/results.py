@@ -90,7 +90,8 @@ def collect(attempt: Attempt, workspace: Workspace) -> Collected:
             **({"dropped": events.dropped} if events.dropped else {}),
         }
     }
-    return Collected(artifacts=artifacts, tables=tables, lineage=tuple(events.events), values=values)
+    told = naming.with_unread(attempt, events.events, "event")
+    return Collected(artifacts=artifacts, tables=tables, lineage=told, values=values)
 
 
 # -- tables

@@ -6,6 +6,7 @@ state can be looked at for as long as a test wants.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -26,6 +27,8 @@ from psycopg.types.json import Jsonb
 
 from dev.stack import postgres as stack_postgres
 from dev.stack.errors import StackError
+from runner.dispatch.inspection import Inspection
+from runner.store.verbs import Verbs
 
 CLONE = Path(__file__).resolve().parents[3]
 Json = dict[str, Any]
@@ -127,6 +130,19 @@ class Doors:
         return jwt.encode(claims, self.environment["CONTROL_ROOM_JWT_SECRET"], algorithm="HS256")
 
     # ---------------------------------------------------------------- what the runner would do
+
+    async def look_at_events(self) -> None:
+        """Looks at the facets of what was told, until nothing is left to look at."""
+        store = Verbs(self.environment["CONTROL_ROOM_DATABASE_URL"], str(uuid.uuid4()))
+        looking = asyncio.create_task(Inspection(store, poll_seconds=0.05).run())
+        try:
+            with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as clock:
+                while clock.execute("select 1 from lineage.unchecked limit 1").fetchone():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+            await store.close()
 
     @contextlib.contextmanager
     def runner(self) -> Iterator[psycopg.Connection[Any]]:

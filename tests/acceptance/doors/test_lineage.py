@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -59,3 +60,23 @@ def test_a_single_bad_event_is_a_400(doors: Doors) -> None:
     answer = doors.ask("POST", "/lineage", doors.token(), json={"eventTime": "2026-01-01T00:00:00Z"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "EVENT_INVALID")
+
+
+def test_a_bad_facet_is_told_by_its_path_and_sinks_nothing(doors: Doors) -> None:
+    name = uuid.uuid4().hex
+    event = doors.EVENT | {
+        "run": {"runId": str(uuid.uuid4()), "facets": {"nominalTime": {"nominalStartTime": "yesterday"}}},
+        "job": {"namespace": "test", "name": name, "facets": {"sql": {"query": 7}, "their_own": {"x": 1}}},
+    }
+
+    assert doors.ask("POST", "/lineage", doors.token(), json=event).status_code == 201
+
+    asyncio.run(doors.look_at_events())
+    items = doors.ask("GET", "/lineage/events?faulty=true", doors.token()).json()["items"]
+    (found,) = [each for each in items if each["event"]["job"]["name"] == name]
+
+    assert {each["path"] for each in found["faults"]} == {
+        "$.run.facets.nominalTime",
+        "$.job.facets.sql.query",
+    }
+    assert found["event"] == event

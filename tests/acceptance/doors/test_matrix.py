@@ -83,6 +83,8 @@ MATRIX = [
     Door("GET /lineage/diff?nodeId={node}&from=2026-01-01T00:00:00Z", 200, 200, 200, 404),
     Door("GET /lineage/impact?nodeId={node}", 200, 200, 200, 404),
     Door("GET /lineage/orphans", 200, 200, 200, 200),
+    Door("GET /lineage/coverage", 200, 200, 200, 200),
+    Door("GET /lineage/events?limit=5", 403, 200, 200, 200),
     Door("GET /lineage/violations", 200, 200, 200, 200),
     Door("GET /lineage/rules", 200, 200, 200, 200),
     Door("POST /lineage/rules", 403, 403, 200, 200, lambda _: {"rules": []}),

@@ -86,6 +86,11 @@ class Room:
         body: Json = answer.json()
         return body
 
+    def untold(self, run: int) -> list[Json]:
+        """The flows of a run that the lineage does not know: there should be none."""
+        missing: list[Json] = self.ask("GET", "/lineage/coverage?limit=1000")["missing"]  # type: ignore[assignment]
+        return [each for each in missing if each["run_id"] == run]
+
     def query(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
             cursor = connection.execute(sql, arguments)

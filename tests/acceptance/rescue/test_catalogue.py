@@ -38,6 +38,7 @@ def test_a_handbook_becomes_entries_that_are_found_by_their_words(room: Room) ->
     assert shelf.comes_from(room, "handbook") == {
         f"dataset:control-room://rescue/artifacts:kb/{name}" for name in shelf.HANDBOOK
     }
+    assert room.untold(run) == []
     said_so = (
         "select 1 from queue.logs where run_id = %s and line like 'kb/broken.pdf: it could not be read%%'"
     )

@@ -32,6 +32,8 @@ import { route as updateArtifact } from "./artifacts/update_artifact.ts";
 import { route as columnLineage } from "./lineage/column_lineage.ts";
 import { route as ingestBatch } from "./lineage/ingest_batch.ts";
 import { route as ingestEvent } from "./lineage/ingest_event.ts";
+import { route as lineageCoverage } from "./lineage/lineage_coverage.ts";
+import { route as lineageEvents } from "./lineage/lineage_events.ts";
 import { route as lineageGraph } from "./lineage/lineage_graph.ts";
 import { route as lineageDiff } from "./lineage/lineage_diff.ts";
 import { route as lineageImpact } from "./lineage/lineage_impact.ts";
@@ -133,6 +135,8 @@ export const routes: readonly Route[] = [
   ingestBatch,
   ingestEvent,
   lineageGraph,
+  lineageCoverage,
+  lineageEvents,
   lineageDiff,
   lineageImpact,
   lineageOrphans,

@@ -1,5 +1,5 @@
 import { Schema } from "../../_shared/schema.ts";
-import { text, time } from "./words.ts";
+import { bigint, text, time } from "./words.ts";
 
 export const LineageEvent: Schema = {
   type: "object",
@@ -122,4 +122,33 @@ export const RetiredEdges: Schema = {
   type: "object",
   required: ["retired", "columns", "at"],
   properties: { retired: { type: "integer" }, columns: { type: "integer" }, at: time },
+};
+
+export const LineageCoverage: Schema = {
+  type: "object",
+  required: ["window_hours", "flows", "covered", "coverage", "witnesses", "missing"],
+  properties: {
+    window_hours: { type: "integer" },
+    flows: { type: "integer", description: "declared, or seen to flow" },
+    covered: { type: "integer", description: "of these, known to the graph" },
+    coverage: { type: ["number", "null"], description: "1 is the aim; null: nothing flows" },
+    witnesses: { type: "object", description: "the same figures, by who says that it flows" },
+    missing: {
+      type: "array",
+      items: { type: "object" },
+      description: "witness, source, target, job, run_id, since",
+    },
+  },
+};
+
+export const StoredEvent: Schema = {
+  type: "object",
+  required: ["event_id", "received_at", "event", "faults"],
+  properties: {
+    event_id: bigint,
+    received_at: time,
+    run_id: { type: ["integer", "null"], format: "int64" },
+    event: { $ref: "#/components/schemas/LineageEvent" },
+    faults: { type: "array", items: { type: "object" }, description: "path, message: of its known facets" },
+  },
 };

@@ -19,12 +19,14 @@ import {
   Edge,
   Graph,
   LayerRule,
+  LineageCoverage,
   LineageDiff,
   LineageEvent,
   LineageImpact,
   LineagePath,
   LineageSummary,
   RetiredEdges,
+  StoredEvent,
 } from "./lineage.ts";
 import { Attempt, LogLine, Repair, RepairOrder, Run, TaskRun } from "./runs.ts";
 import { JobRun, OneTimeGraph, OneTimeRun, Submission, SubmittedRun, Task } from "./submissions.ts";
@@ -58,6 +60,8 @@ export const shapes = {
   LineagePath,
   LineageDiff,
   LineageImpact,
+  LineageCoverage,
+  StoredEvent,
   LayerRule,
   RetiredEdges,
   Edge,
