@@ -82,5 +82,39 @@ select is((select count(*) from lineage.edges e join lineage.jobs j on j.tenant_
 select tests.take(tests.told(tests.job('south''s') || jsonb_build_object('outputs', jsonb_build_array(tests.set('account.move', '{}', 'odoo://h/db')))), 'south.operator');
 select is((select count(*) from lineage.datasets d where d.name = 'account.move' and d.tenant_id = tests.tenant('south')), 1::bigint, 'another tenant''s symlinks say nothing here');
 
+-- ---------------------------------------------------------------------------------- what may come
+
+-- each part of a good event in turn is something else: it is taken or told by its index, never an error, and the good one beside it is in
+create function tests.paths(p jsonb, p_at text[] default '{}')
+returns setof text[] language sql as $$
+    select p_at where p_at <> '{}'
+    union all
+    select x from jsonb_each(case jsonb_typeof(p) when 'object' then p else '{}' end) e cross join lateral tests.paths(e.value, p_at || e.key) x
+    union all
+    select x from jsonb_array_elements(case jsonb_typeof(p) when 'array' then p else '[]' end) with ordinality e (value, n) cross join lateral tests.paths(e.value, p_at || (e.n - 1)::text) x
+$$;
+create temporary table whole as select tests.told('{"run": {"runId": "0b1f9a52-7a52-4b6e-8a67-5a3f3d2e1c00", "facets": {"parent": {"run": {"runId": "x"}}}}, "job": {"namespace": "ns", "name": "mutant", "facets": {"lineage": {"entries": [{"namespace": "db", "name": "m", "type": "DATASET", "inputs": [{"namespace": "db", "name": "l", "type": "DATASET", "field": "f"}], "fields": {"f": {"inputs": [{"namespace": "db", "name": "l", "type": "DATASET", "field": "f", "transformations": [{"type": "DIRECT", "subtype": "IDENTITY"}]}]}}}]}}},
+    "inputs": [{"namespace": "db", "name": "l", "facets": {"schema": {"fields": [{"name": "f"}]}, "symlinks": {"identifiers": [{"namespace": "x", "name": "y"}]}}}], "outputs": [{"namespace": "db", "name": "m", "facets": {"columnLineage": {"fields": {"f": {"inputFields": [{"namespace": "db", "name": "l", "field": "f", "transformations": [{"type": "DIRECT"}]}]}}}, "lineage": {"inputs": []}}}]}') as event;
+create temporary table mutant as
+select x.path, tests.take((select jsonb_agg(jsonb_set(w.event, x.path, v)) from unnest(array['null', '7', '"x"', '""', '[]', '{}', '[[]]', '[null]', '{"fields": 7}', 'true', '-1e400']::jsonb[] || to_jsonb(repeat('ü', 5000))) v)
+                          || tests.told(jsonb_build_object('job', jsonb_build_object('namespace', 'ns', 'name', 'beside ' || x.path::text)))) as said
+from whole w cross join lateral tests.paths(w.event) x (path);
+select ok((select count(*) from mutant) > 60, 'there is a lot that may be wrong with an event');
+select is((select jsonb_agg(path) from mutant where said ->> 'status' not in ('success', 'partial_success') or (said #>> '{summary,received}')::integer <> 13
+           or jsonb_path_exists(said, '$.failed_events[*] ? (@.index > 11)')), null, 'whatever it is, it is told of by its index');
+select is((select count(*) from lineage.jobs j where j.name like 'beside %'), (select count(*) from mutant), 'and the good one beside it is in, every single time');
+
+-- times: the event's word is kept, the database's clock is what counts
+select tests.take(jsonb_agg(tests.told(tests.job('skewed') || jsonb_build_object('eventTime', t, 'inputs', jsonb_build_array(tests.set('then')), 'outputs', jsonb_build_array(tests.set('now'))))))
+from unnest(array['0001-01-01T00:00:00Z', '9999-12-31T23:59:59.999999Z', '2026-11-26T10:00:00+14:00', '2026-11-26T10:00:00.123456789123Z', '2026-02-30T25:61:61Z']) t;
+select ok((select bool_and(e.created_at between clock_timestamp() - interval '1 minute' and clock_timestamp()) from lineage.edges e join lineage.jobs j on j.tenant_id = e.tenant_id and j.id = e.job_id where j.name = 'skewed'), 'an edge is as old as the database has known it, whatever the sender''s clock says');
+select is((select count(*) from lineage.events e where e.event #>> '{job,name}' = 'skewed'), 5::bigint, 'and the events are kept as they came');
+
+-- names are asked for as they were told
+create temporary table named as select n from unnest(array['with ''quotes'' "and" more', 'a:b:c', '日本語 🚀', repeat('n', 4096), '%_\', ' ', E'tab\there', 'dataset:db:a', '../../etc', '{"json": 1}', 'ﬀ', 'e' || U&'\0301']) n;
+select tests.take(jsonb_agg(tests.told(tests.job('anything') || jsonb_build_object('inputs', jsonb_build_array(tests.set(n, '{}', 'ns:with:colons')), 'outputs', jsonb_build_array(tests.set('named'))))))
+from named;
+select is((select count(*) from named where (select count(*) from jsonb_array_elements(tests.as('north.viewer', format('public.lineage_graph(%L, ''downstream'', 1)', 'dataset:ns:with:colons:' || n)) -> 'graph') g where g ->> 'id' = 'dataset:ns:with:colons:' || n) = 1), (select count(*) from named), 'and found by any name at all');
+
 select * from finish();
 rollback;

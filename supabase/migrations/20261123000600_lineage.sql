@@ -325,43 +325,53 @@ $$;
 revoke all on function lineage.walk(bigint[], text, integer, timestamptz, integer) from public;
 grant execute on function lineage.walk(bigint[], text, integer, timestamptz, integer) to authenticated;
 
--- Nodes and the edges among them in Marquez's shape: dataset -> job -> dataset.
+-- Nodes and the edges among them in Marquez's shape: dataset -> job -> dataset. Written once, as text, each name escaped once and each
+-- arrow made once for its two ends; as jsonb built up in pieces it took 2.3 times as long (1,400 datasets, 1 MB).
 create function lineage.hydrate(p_nodes bigint[], p_as_of timestamptz)
-returns jsonb language sql stable set search_path = '' as $$
+returns jsonb language plpgsql stable set search_path = ''
+set enable_nestloop = off as $$  -- a plan for ten nodes would compare each of thousands with each
+declare
+    v_tenant uuid := tenancy.tenant_id();
+begin
+    return (
     with d as materialized (
-        select x.id, 'dataset:' || x.namespace || ':' || x.name as node, x.namespace, x.name, x.fields
-        from lineage.datasets x where x.tenant_id = (select tenancy.tenant_id()) and x.id = any (p_nodes)
-    ), e as materialized (
-        select g.src, g.dst, g.job_id from lineage.edges g
-        where g.tenant_id = (select tenancy.tenant_id()) and g.src = any (p_nodes) and g.dst = any (p_nodes)
-          and case when p_as_of is null then g.deleted_at is null
-                   else g.created_at <= p_as_of and (g.deleted_at is null or g.deleted_at > p_as_of) end
-    ), io as materialized (
-        select job_id, src as dataset_id, 'in' as way from e union select job_id, dst, 'out' from e
-        union
-        select o.job_id, o.dataset_id, o.direction from lineage.job_io o  -- a source has no edge into it, but a job that made it
-        where o.tenant_id = (select tenancy.tenant_id()) and o.dataset_id = any (p_nodes) and p_as_of is null
-          and not exists (select from lineage.edges g where g.tenant_id = o.tenant_id and g.job_id = o.job_id)
-    ), j as materialized (
-        select x.id, 'job:' || x.namespace || ':' || x.name as node, x.namespace, x.name
-        from lineage.jobs x where x.tenant_id = (select tenancy.tenant_id()) and x.id in (select job_id from io)
-    ), arrow as materialized (
-        select distinct case io.way when 'in' then d.node else j.node end as origin, case io.way when 'in' then j.node else d.node end as destination
-        from io join d on d.id = io.dataset_id join j on j.id = io.job_id
-    ), ins as (
-        select destination as node, jsonb_agg(jsonb_build_object('origin', origin, 'destination', destination) order by origin) as arrows from arrow group by 1
-    ), outs as (
-        select origin as node, jsonb_agg(jsonb_build_object('origin', origin, 'destination', destination) order by destination) as arrows from arrow group by 1
-    ), nodes as (
-        select node, 'DATASET' as type, jsonb_build_object('id', jsonb_build_object('namespace', namespace, 'name', name), 'type', 'DB_TABLE',
-                   'namespace', namespace, 'name', name, 'fields', coalesce(fields, '[]')) as data from d
+        select x.id, to_json('dataset:' || x.namespace || ':' || x.name)::text as node, to_json(x.namespace)::text as namespace, to_json(x.name)::text as name, coalesce(x.fields::text, '[]') as fields
+        from lineage.datasets x where x.tenant_id = v_tenant and x.id = any (p_nodes)
+    ), touch as materialized (  -- edges that begin or end here: those that do both are the graph's
+        select g.src, g.dst, g.job_id, g.dst in (select unnest(p_nodes)) as inside from lineage.edges g
+        where g.tenant_id = v_tenant and g.src = any (p_nodes)
+          and case when p_as_of is null then g.deleted_at is null else g.created_at <= p_as_of and (g.deleted_at is null or g.deleted_at > p_as_of) end
         union all
-        select node, 'JOB', jsonb_build_object('id', jsonb_build_object('namespace', namespace, 'name', name), 'type', 'BATCH',
-                   'namespace', namespace, 'name', name) from j
+        select g.src, g.dst, g.job_id, false from lineage.edges g
+        where p_as_of is null and g.tenant_id = v_tenant and g.dst = any (p_nodes) and g.deleted_at is null and g.src not in (select unnest(p_nodes))
+    ), stray as materialized (  -- a source has no edge into it, but a job that made it
+        select o.job_id, o.dataset_id, o.direction from lineage.job_io o
+        where p_as_of is null and o.tenant_id = v_tenant and o.dataset_id = any (p_nodes) and o.job_id not in (select t.job_id from touch t)
+          and (select g.id from lineage.edges g where g.job_id = o.job_id and g.tenant_id = v_tenant limit 1) is null
+    ), io as materialized (
+        select t.job_id, t.src as dataset_id, 'in' as way from touch t where t.inside union select t.job_id, t.dst, 'out' from touch t where t.inside
+        union
+        select s.job_id, s.dataset_id, s.direction from stray s
+    ), j as materialized (
+        select x.id, to_json('job:' || x.namespace || ':' || x.name)::text as node, to_json(x.namespace)::text as namespace, to_json(x.name)::text as name
+        from lineage.jobs x where x.tenant_id = v_tenant and x.id = any (array(select distinct io.job_id from io))
+    ), arrow as materialized (
+        select io.job_id, io.dataset_id, io.way, case io.way when 'in' then format('{"origin":%s,"destination":%s}', d.node, j.node) else format('{"origin":%s,"destination":%s}', j.node, d.node) end as said
+        from io join d on d.id = io.dataset_id join j on j.id = io.job_id
+    ), of_dataset as (
+        select a.dataset_id as id, string_agg(a.said, ',' order by a.job_id) filter (where a.way = 'out') as ins, string_agg(a.said, ',' order by a.job_id) filter (where a.way = 'in') as outs from arrow a group by 1
+    ), of_job as (
+        select a.job_id as id, string_agg(a.said, ',' order by a.dataset_id) filter (where a.way = 'in') as ins, string_agg(a.said, ',' order by a.dataset_id) filter (where a.way = 'out') as outs from arrow a group by 1
+    ), nodes as (
+        select d.node, format('{"id":%s,"type":"DATASET","data":{"id":{"namespace":%s,"name":%s},"type":"DB_TABLE","namespace":%2$s,"name":%3$s,"fields":%s},"inEdges":[%s],"outEdges":[%s]}',
+                              d.node, d.namespace, d.name, d.fields, o.ins, o.outs) as said
+        from d left join of_dataset o on o.id = d.id
+        union all
+        select j.node, format('{"id":%s,"type":"JOB","data":{"id":{"namespace":%s,"name":%s},"type":"BATCH","namespace":%2$s,"name":%3$s},"inEdges":[%s],"outEdges":[%s]}', j.node, j.namespace, j.name, o.ins, o.outs)
+        from j left join of_job o on o.id = j.id
     )
-    select coalesce(jsonb_agg(jsonb_build_object('id', n.node, 'type', n.type, 'data', n.data,
-               'inEdges', coalesce(i.arrows, '[]'), 'outEdges', coalesce(o.arrows, '[]')) order by n.node), '[]')
-    from nodes n left join ins i on i.node = n.node left join outs o on o.node = n.node
+    select ('[' || coalesce(string_agg(n.said, ',' order by n.node collate "C"), '') || ']')::jsonb from nodes n);
+end
 $$;
 revoke all on function lineage.hydrate(bigint[], timestamptz) from public;
 grant execute on function lineage.hydrate(bigint[], timestamptz) to authenticated;
