@@ -335,7 +335,7 @@ declare
 begin
     return (
     with d as materialized (
-        select x.id, to_json('dataset:' || x.namespace || ':' || x.name)::text as node, to_json(x.namespace)::text as namespace, to_json(x.name)::text as name, coalesce(x.fields::text, '[]') as fields
+        select x.id, to_json('dataset:' || x.namespace || ':' || x.name)::text as node, to_json(x.namespace)::text as namespace, to_json(x.name)::text as name, coalesce(x.fields::text, '[]') as fields, to_json(x.created_at)::text as created_at
         from lineage.datasets x where x.tenant_id = v_tenant and x.id = any (p_nodes)
     ), touch as materialized (  -- edges that begin or end here: those that do both are the graph's
         select g.src, g.dst, g.job_id, g.dst in (select unnest(p_nodes)) as inside from lineage.edges g
@@ -353,21 +353,24 @@ begin
         union
         select s.job_id, s.dataset_id, s.direction from stray s
     ), j as materialized (
-        select x.id, to_json('job:' || x.namespace || ':' || x.name)::text as node, to_json(x.namespace)::text as namespace, to_json(x.name)::text as name
+        select x.id, to_json('job:' || x.namespace || ':' || x.name)::text as node, to_json(x.namespace)::text as namespace, to_json(x.name)::text as name, to_json(x.created_at)::text as created_at
         from lineage.jobs x where x.tenant_id = v_tenant and x.id = any (array(select distinct io.job_id from io))
     ), arrow as materialized (
-        select io.job_id, io.dataset_id, io.way, case io.way when 'in' then format('{"origin":%s,"destination":%s}', d.node, j.node) else format('{"origin":%s,"destination":%s}', j.node, d.node) end as said
+        select io.job_id, io.dataset_id, io.way, format('{"namespace":%s,"name":%s}', d.namespace, d.name) as dataset, case io.way when 'in' then format('{"origin":%s,"destination":%s}', d.node, j.node) else format('{"origin":%s,"destination":%s}', j.node, d.node) end as said
         from io join d on d.id = io.dataset_id join j on j.id = io.job_id
     ), of_dataset as (
         select a.dataset_id as id, string_agg(a.said, ',' order by a.job_id) filter (where a.way = 'out') as ins, string_agg(a.said, ',' order by a.job_id) filter (where a.way = 'in') as outs from arrow a group by 1
     ), of_job as (
-        select a.job_id as id, string_agg(a.said, ',' order by a.dataset_id) filter (where a.way = 'in') as ins, string_agg(a.said, ',' order by a.dataset_id) filter (where a.way = 'out') as outs from arrow a group by 1
+        select a.job_id as id, string_agg(a.said, ',' order by a.dataset_id) filter (where a.way = 'in') as ins, string_agg(a.said, ',' order by a.dataset_id) filter (where a.way = 'out') as outs,
+               string_agg(a.dataset, ',' order by a.dataset_id) filter (where a.way = 'in') as inputs, string_agg(a.dataset, ',' order by a.dataset_id) filter (where a.way = 'out') as outputs
+        from arrow a group by 1
     ), nodes as (
-        select d.node, format('{"id":%s,"type":"DATASET","data":{"id":{"namespace":%s,"name":%s},"type":"DB_TABLE","namespace":%2$s,"name":%3$s,"fields":%s},"inEdges":[%s],"outEdges":[%s]}',
-                              d.node, d.namespace, d.name, d.fields, o.ins, o.outs) as said
+        select d.node, format('{"id":%s,"type":"DATASET","data":{"id":{"namespace":%s,"name":%s},"type":"DB_TABLE","namespace":%2$s,"name":%3$s,"sourceName":%2$s,"physicalName":%3$s,"fields":%s,"facets":{},"tags":[],"description":null,"createdAt":%s,"updatedAt":%5$s,"lastModifiedAt":null},"inEdges":[%s],"outEdges":[%s]}',
+                              d.node, d.namespace, d.name, d.fields, d.created_at, o.ins, o.outs) as said
         from d left join of_dataset o on o.id = d.id
         union all
-        select j.node, format('{"id":%s,"type":"JOB","data":{"id":{"namespace":%s,"name":%s},"type":"BATCH","namespace":%2$s,"name":%3$s},"inEdges":[%s],"outEdges":[%s]}', j.node, j.namespace, j.name, o.ins, o.outs)
+        select j.node, format('{"id":%s,"type":"JOB","data":{"id":{"namespace":%s,"name":%s},"type":"BATCH","namespace":%2$s,"name":%3$s,"simpleName":%3$s,"inputs":[%s],"outputs":[%s],"location":null,"description":null,"latestRun":null,"parentJobName":null,"parentJobUuid":null,"createdAt":%s,"updatedAt":%6$s},"inEdges":[%s],"outEdges":[%s]}',
+                              j.node, j.namespace, j.name, o.inputs, o.outputs, j.created_at, o.ins, o.outs)
         from j left join of_job o on o.id = j.id
     )
     select ('[' || coalesce(string_agg(n.said, ',' order by n.node collate "C"), '') || ']')::jsonb from nodes n);
