@@ -83,9 +83,9 @@ select is(tests.graph('dataset:db:a', ', ''downstream'', 2'), '{dataset:db:a,dat
 select is(tests.graph('dataset:db:a', ', ''both'', 0'), '{dataset:db:a}', 'of depth 0 it is the node itself');
 select is((select g -> 'inEdges' from jsonb_array_elements(tests.as('north.viewer', $$ public.lineage_graph('dataset:db:f', 'upstream', 1) $$) -> 'graph') g where g ->> 'id' = 'dataset:db:f'),
     '[{"origin": "job:ns:etl", "destination": "dataset:db:f"}]', 'between datasets stand the jobs, in Marquez''s shape');
-select is((select g -> 'data' - array['createdAt', 'updatedAt'] from jsonb_array_elements(tests.as('north.viewer', $$ public.lineage_graph('dataset:postgres://h:5432:x.public.t') $$) -> 'graph') g),
+select is((select (g -> 'data') - array['createdAt', 'updatedAt'] from jsonb_array_elements(tests.as('north.viewer', $$ public.lineage_graph('dataset:postgres://h:5432:x.public.t') $$) -> 'graph') g),
     '{"id": {"name": "x.public.t", "namespace": "postgres://h:5432"}, "name": "x.public.t", "tags": [], "type": "DB_TABLE", "facets": {}, "fields": [{"name": "id", "type": "int"}], "namespace": "postgres://h:5432", "sourceName": "postgres://h:5432", "description": null, "physicalName": "x.public.t", "lastModifiedAt": null}', 'a dataset has what Marquez''s web UI reads of it');
-select is((select g -> 'data' - array['createdAt', 'updatedAt'] from jsonb_array_elements(tests.as('north.viewer', $$ public.lineage_graph('dataset:db:f', 'upstream', 1) $$) -> 'graph') g where g ->> 'type' = 'JOB'),
+select is((select (g -> 'data') - array['createdAt', 'updatedAt'] from jsonb_array_elements(tests.as('north.viewer', $$ public.lineage_graph('dataset:db:f', 'upstream', 1) $$) -> 'graph') g where g ->> 'type' = 'JOB'),
     '{"id": {"name": "etl", "namespace": "ns"}, "name": "etl", "type": "BATCH", "inputs": [{"name": "e", "namespace": "db"}], "outputs": [{"name": "f", "namespace": "db"}], "location": null, "latestRun": null, "namespace": "ns", "simpleName": "etl", "description": null, "parentJobName": null, "parentJobUuid": null}', 'and so has a job');
 select is(tests.graph('dataset:postgresql://h:5432:x.public.t'), '{dataset:postgres://h:5432:x.public.t}', 'names and namespaces may hold colons');
 select ok(tests.graph('job:ns:sum') = '{dataset:db:orders,dataset:db:totals}', 'a job is a node too');

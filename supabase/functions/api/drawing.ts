@@ -40,16 +40,16 @@ export const drawing = {
 };
 
 /** Ids hold colons, slashes and whatever people call their tables: the picture's own ids are n0, n1 … */
-function shortNames(graph: readonly GraphNode[]): Map<string, string> {
+export function shortNames(graph: readonly GraphNode[]): Map<string, string> {
   return new Map(graph.map((node, index) => [node.id, `n${index}`]));
 }
 
-function label(node: GraphNode): string {
+export function label(node: GraphNode): string {
   return node.data?.name ?? node.id.slice(node.id.lastIndexOf(":") + 1);
 }
 
 /** Each edge stands at both of its ends; edges to nodes outside the answer are left out. */
-function edgesOf(graph: readonly GraphNode[], names: Map<string, string>): [string, string][] {
+export function edgesOf(graph: readonly GraphNode[], names: Map<string, string>): [string, string][] {
   const seen = new Map<string, [string, string]>();
   for (const node of graph) {
     for (const { origin, destination } of [...node.inEdges ?? [], ...node.outEdges ?? []]) {

@@ -1,4 +1,5 @@
-import { passOn, Route } from "../../../_shared/route.ts";
+import { Route } from "../../../_shared/route.ts";
+import { drawn, forms, pictures } from "../../picture.ts";
 import { to } from "../../shapes/table.ts";
 import { about, asOf } from "./node.ts";
 
@@ -16,7 +17,9 @@ export const route: Route = {
     kinds: { type: "array", items: { type: "string" }, description: "comma-separated" },
     max_nodes: { type: "integer", minimum: 1, maximum: 20000, default: 2000 },
     cursor: { type: "string", description: "next of a truncated answer" },
+    format: { type: "string", enum: forms, default: "json", description: "or a picture of it" },
   },
-  answers: { 200: { description: "The graph", schema: to("Graph") } },
-  handle: async (call) => passOn(await call.ask("lineage_graph", about(call))),
+  answers: { 200: { description: "The graph", schema: to("Graph"), types: pictures } },
+  handle: async (call) =>
+    drawn(await call.ask("lineage_graph", about(call)), JSON.parse(call.query.format ?? '"json"')),
 };

@@ -12,9 +12,9 @@ export const asOf = {
   description: "the graph as the database knew it then",
 } as const;
 
-/** The query as one object in which Marquez's nodeId is `node`. @throws Refusal FIELD_INVALID without one */
+/** The query as one object in which Marquez's nodeId is `node`, without the form of the answer. @throws Refusal FIELD_INVALID without one */
 export function about(call: Call): JsonText {
-  const { nodeId, ...rest } = call.query;
+  const { nodeId, format: _, ...rest } = call.query;
   if (nodeId === undefined) {
     throw refuse("FIELD_INVALID", { details: "$.nodeId", message: "nodeId is missing." });
   }
