@@ -60,13 +60,20 @@ def apply(dsn: str, wanted: Sequence[Migration]) -> list[Migration]:
     """Applies what the database does not have yet and returns it.
 
     `dsn` logs in as `postgres`. Raises StackError with file and line where a statement fails, and where a
-    migration was edited after it had been applied: until v0.1.0 they are edited in place, and only a reset
-    brings an old database up to date.
+    migration was edited or taken away after it had been applied: until v0.1.0 they are edited in place, and
+    only a reset brings an old database up to date.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(HISTORY)
         rows = connection.execute("select version, statements from supabase_migrations.schema_migrations")
         history: dict[str, list[str]] = {version: statements or [] for version, statements in rows}
+        unknown = sorted(history.keys() - {migration.version for migration in wanted})
+        if unknown:
+            few = ", ".join(unknown[:3]) + (", …" if unknown[3:] else "")
+            raise StackError(
+                f"this database has migrations that are not in the folder: {few}",
+                "it is of another time of this clone: run scripts/stack reset (the local data is lost)",
+            )
         for migration in wanted:
             if migration.version in history and history[migration.version] != [migration.text]:
                 raise StackError(
