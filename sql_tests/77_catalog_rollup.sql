@@ -26,6 +26,7 @@ $$;
 create function tests.there() returns text language plpgsql as $$ begin return (select string_agg(concat_ws(':', coalesce(region, '-'), orders, total, smallest), ' ' order by region nulls first) from gold_north.by_region); end $$;
 
 -- merging, without rollups
+select matches(tests.publish($$ values (1, 'n', 5), (1, 's', 7) $$, 'merge'), 'PUBLISH_FAILED.*1 rows have the id of another', 'the first merge looks at keys as the others do');
 select is(tests.publish($$ values (1, 'n', 5), (2, 's', 7) $$, 'merge'), 'SUCCESS', 'a merge makes the table');
 select is(tests.publish($$ values (2, 'n', 8), (3, 'n', 1) $$, 'merge'), 'SUCCESS', 'and changes rows by their key');
 select is((select string_agg(id || region || total, ' ' order by id) from silver_north.orders), '1n5 2n8 3n1', 'others stay');

@@ -216,7 +216,8 @@ begin
         perform catalog.make_table(p_tenant, v_schema, p_layer, p_table, v_columns);
     elsif p_mode = 'overwrite' then
         execute format('delete from %I.%I where true', v_schema, p_table);
-    elsif p_mode = 'merge' then
+    end if;
+    if p_mode = 'merge' then
         v_groups := catalog.touched(p_tenant, v_schema, p_layer, p_table, p_staging, p_key);
         v_gone := catalog.merge_out(format('%I.%I', v_schema, p_table), p_staging, p_key);
     end if;

@@ -94,7 +94,12 @@ const submissionFields: Readonly<Record<string, Schema>> = {
         table: { type: "string" },
         layer: { type: "string", enum: ["bronze", "silver", "gold"] },
         kind: { type: "string" },
-        mode: { type: "string", enum: ["overwrite", "append"] },
+        mode: { type: "string", enum: ["overwrite", "append", "merge"] },
+        key: {
+          type: "array",
+          items: { type: "string" },
+          description: "of a merge: the columns that tell rows apart",
+        },
       },
     },
   },
