@@ -118,6 +118,18 @@ select is((select count(*) from lineage.datasets where name like '%spy%'), 0::bi
 select is(tests.missing(), '', 'nor into what is owed');
 rollback to savepoint crossing;
 
+-- ------------------------------------------------------------------------------ gold kept by its source
+
+savepoint rolled;
+select tests.as('north.operator', format('public.set_rollup(%L::jsonb)', '{"table": "order_sums", "source": "silver.orders", "by": ["a"], "measures": [{"name": "n", "fn": "count"}]}'::jsonb));
+select tests.load('silver.orders', 'bronze.orders -> silver.orders', '[{"name": "i", "table": "bronze.orders"}]');
+select is(tests.missing(), '', 'what is kept by its source is told of by who keeps it');
+select is(tests.coverage() #> '{witnesses,rollup,flows}', '1', 'and owed');
+select tests.as('north.admin', 'public.retire_lineage(''{"job": "job:control-room://north:rollups/gold.order_sums", "reason": "as if it had never been told"}'')');
+update catalog.assets set published_at = clock_timestamp() where name = 'order_sums';
+select is(tests.missing(), 'rollup north:silver.orders -> north:gold.order_sums', 'so that it is missed');
+rollback to savepoint rolled;
+
 -- --------------------------------------------------------------------------------------- schema_migration
 
 select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "target", "name": "shop"}') $$);

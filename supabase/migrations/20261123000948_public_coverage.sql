@@ -57,6 +57,10 @@ begin
         join pg_catalog.pg_class v on v.oid = x.view join layer l on l.id = v.relnamespace
         join pg_catalog.pg_class s on s.oid = x.source join layer m on m.id = s.relnamespace
         union all
+        select 'rollup', null, null, v_space, u.source_layer || '.' || u.source_table, v_space, 'gold.' || u.name, a.published_by_run, a.published_at
+        from catalog.rollups u join catalog.assets a on a.tenant_id = u.tenant_id and a.layer = 'gold' and a.name = u.name
+        where u.tenant_id = p_tenant and a.published_at >= p_since
+        union all
         select w.witness, null, null, s.namespace, s.name, d.namespace, d.name, w.run_id, w.seen_at
         from lineage.witnessed w
         left join lineage.datasets s on s.tenant_id = w.tenant_id and s.id = w.src
