@@ -78,6 +78,7 @@ MATRIX = [
     Door("POST /lineage", 403, 201, 201, 201, lambda it: it.EVENT),
     Door("POST /lineage/batch", 403, 200, 200, 200, lambda it: [it.EVENT, it.EVENT]),
     Door("GET /lineage?nodeId={node}", 200, 200, 200, 404),
+    Door("GET /lineage?nodeId={node}&format=svg", 200, 200, 200, 404),
     Door("GET /column-lineage?nodeId={node}", 200, 200, 200, 404),
     Door("GET /lineage/path?source={node}&target={node}", 200, 200, 200, 404),
     Door("GET /lineage/diff?nodeId={node}&from=2026-01-01T00:00:00Z", 200, 200, 200, 404),

@@ -15,8 +15,13 @@ export const route: Route = {
     },
     depth: { type: "integer", minimum: 1, maximum: 100, default: 5 },
     direction: { type: "string", enum: ["upstream", "downstream", "both"], default: "upstream" },
+    withDownstream: { type: "boolean", description: "Marquez's word for direction=both" },
     as_of: asOf,
   },
   answers: { 200: { description: "The graph", schema: to("Graph") } },
-  handle: async (call) => passOn(await call.ask("column_lineage", about(call))),
+  handle: async (call) => {
+    const { withDownstream, ...rest } = call.query;
+    const asked = withDownstream === "true" ? { direction: '"both"', ...rest } : rest;
+    return passOn(await call.ask("column_lineage", about(asked)));
+  },
 };

@@ -16,5 +16,5 @@ export const route: Route = {
     direction: { type: "string", enum: ["upstream", "downstream", "both"], default: "both" },
   },
   answers: { 200: { description: "What came and what went", schema: to("LineageDiff") } },
-  handle: async (call) => passOn(await call.ask("lineage_diff", about(call))),
+  handle: async (call) => passOn(await call.ask("lineage_diff", about(call.query))),
 };

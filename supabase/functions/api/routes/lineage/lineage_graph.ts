@@ -21,5 +21,5 @@ export const route: Route = {
   },
   answers: { 200: { description: "The graph", schema: to("Graph"), types: pictures } },
   handle: async (call) =>
-    drawn(await call.ask("lineage_graph", about(call)), JSON.parse(call.query.format ?? '"json"')),
+    drawn(await call.ask("lineage_graph", about(call.query)), JSON.parse(call.query.format ?? '"json"')),
 };

@@ -40,3 +40,15 @@ for (
     strictEqual(0, it.fake.seen.length);
   });
 }
+
+Deno.test("a graph may be asked for as a picture, with the slash that Marquez's web UI sends", async () => {
+  await using it = new Rehearsal();
+  const graph = [{ id: "dataset:n:t", type: "DATASET", data: { name: "t" }, inEdges: [], outEdges: [] }];
+  it.fake.on("lineage_graph", { status: 200, body: { graph, truncated: false, next: null } });
+
+  const answer = await it.ask("GET", "/lineage/?nodeId=dataset:n:t&depth=2&format=svg");
+
+  strictEqual(answer.headers.get("content-type"), "image/svg+xml; charset=utf-8");
+  strictEqual((await answer.text()).startsWith("<svg"), true);
+  deepStrictEqual({ node: "dataset:n:t", depth: 2 }, it.fake.last("lineage_graph").json);
+});

@@ -17,5 +17,5 @@ export const route: Route = {
     as_of: asOf,
   },
   answers: { 200: { description: "Columns, datasets and jobs", schema: to("LineageImpact") } },
-  handle: async (call) => passOn(await call.ask("lineage_impact", about(call))),
+  handle: async (call) => passOn(await call.ask("lineage_impact", about(call.query))),
 };

@@ -13,8 +13,8 @@ export const asOf = {
 } as const;
 
 /** The query as one object in which Marquez's nodeId is `node`, without the form of the answer. @throws Refusal FIELD_INVALID without one */
-export function about(call: Call): JsonText {
-  const { nodeId, format: _, ...rest } = call.query;
+export function about(query: Call["query"]): JsonText {
+  const { nodeId, format: _, ...rest } = query;
   if (nodeId === undefined) {
     throw refuse("FIELD_INVALID", { details: "$.nodeId", message: "nodeId is missing." });
   }
