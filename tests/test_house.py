@@ -250,8 +250,8 @@ def broken_promises(page: str, tests: set[str], laws: dict[str, str]) -> list[st
     return missing
 
 
-def test_every_promise_names_a_test_that_is_there() -> None:
-    page = (CLONE / "docs" / "conformance.md").read_text()
+@pytest.mark.parametrize("page", ["docs/conformance.md", "SECURITY.md"])
+def test_every_promise_names_a_test_that_is_there(page: str) -> None:
     tests = {
         name
         for file in tracked("tests/*.py")
@@ -259,7 +259,7 @@ def test_every_promise_names_a_test_that_is_there() -> None:
     }
     laws = {file.stem: file.read_text() for file in (CLONE / "sql_tests").glob("*.sql")}
 
-    assert broken_promises(page, tests, laws) == []
+    assert broken_promises((CLONE / page).read_text(), tests, laws) == []
 
 
 def test_a_promise_without_its_test_is_caught() -> None:
