@@ -3,58 +3,8 @@
 -- is in the matrix on the day it is made.
 begin;
 \ir fixtures.psql
+\ir sentinel.psql
 select no_plan();
-
--- --------------------------------------------------------------------- north has one of everything
-
-select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL job', 'max_concurrent_runs', 1000, 'tasks', jsonb_build_array(tests.submission('{"task_key": "t", "params": {"secret": "SENTINEL param"}, "spec": "SENTINEL spec", "outputs": [{"name": "tab", "layer": "gold", "table": "sentinel"}]}'))))) ->> 'job_id') as job \gset
-select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'callbacks', '{"on_complete": "https://sentinel.example/x", "on_progress": "https://sentinel.example/x"}'::jsonb))) ->> 'run_id') as run \gset
-select c as claim from tests.claim() c \gset
-select tests.report(:'claim', '{"percent": 50, "message": "SENTINEL progress", "logs": [{"line": "SENTINEL log"}]}');
-select tests.as('anon', format('public.attempt_artifact(%L::jsonb)', jsonb_build_object('token', :'claim'::jsonb ->> 'token', 'name', 'sentinel.csv', 'kind', 'data', 'size', 1))) ->> 'artifact_id' as artifact \gset
-select tests.as('runner', format('worker.open_output(%s, 1, ''tab'', ''[{"name": "a", "type": "text"}]'')', :'claim'::jsonb ->> 'attempt_id')) #>> '{}' as staging \gset
-select tests.settle(:'claim', jsonb_build_object('tables', jsonb_build_array(jsonb_build_object('name', 'tab', 'staging', :'staging'::text)),
-    'artifacts', jsonb_build_array(jsonb_build_object('artifact_id', :'artifact'::text, 'version', 1, 'size', 1, 'sha256', repeat('a', 64), 'verdict', 'READY')),
-    'catalog', '[{"target": "SENTINEL", "namespace": "postgres://sentinel:5432", "tables": [{"schema": "s", "name": "SENTINEL", "kind": "table", "dataset": "d.s.SENTINEL"}]}]'::jsonb,
-    'lineage', '[{"eventTime": "2026-01-01T00:00:00Z", "producer": "p", "schemaURL": "s", "job": {"namespace": "n", "name": "SENTINEL"}, "inputs": [{"namespace": "n", "name": "in"}],
-        "outputs": [{"namespace": "n", "name": "out", "facets": {"columnLineage": {"fields": {"a": {"inputFields": [{"namespace": "n", "name": "in", "field": "SENTINEL"}]}}}}}]}]'::jsonb));
-select tests.submit('north.operator', '{"name": "SENTINEL waits"}') as waiting \gset
-select tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL fill', 'parameters', '{"p": 1}'::jsonb, 'tasks', jsonb_build_array(tests.submission('{"job_type": "diagram_export", "code": null}'))))) ->> 'job_id' as filled \gset
-select tests.as('north.operator', format('public.backfill_job(%L::jsonb)', jsonb_build_object('job_id', :filled, 'parameter', 'p', 'values', '["SENTINEL value"]'::jsonb))) ->> 'backfill_id' as backfill \gset
-select tests.as('north.admin', $$ public.create_endpoint('{"url": "https://sentinel.example/all", "description": "SENTINEL"}') $$) ->> 'endpoint_id' as endpoint \gset
-select tests.as('north.admin', $$ public.create_token('{"name": "SENTINEL"}') $$) ->> 'token_id' as token \gset
-select max(id) as delivery from callback.deliveries \gset
-insert into queue.histories (tenant_id, expired_through) values (tests.tenant('north'), '-infinity');
-select tests.submit('north.operator', '{"name": "SENTINEL repaired", "job_type": "diagram_export", "code": null}') as repaired \gset
-select tests.as('north.operator', format('public.%I(%L::jsonb)', f, jsonb_build_object('run_id', :repaired))) from unnest(array['cancel_run', 'repair_run']) f;
-select tests.as('north.operator', format('public.update_artifact(%L::jsonb)', jsonb_build_object('artifact_id', :'artifact'::text, 'tags', '{"k": "SENTINEL"}'::jsonb, 'aliases', '{"sentinel": 1}'::jsonb)));
-insert into artifact.removals (tenant_id, bucket, path, reason) values (tests.tenant('north'), 'artifacts', 'SENTINEL', 'orphan');
-insert into artifact.moves (tenant_id, bytes) values (tests.tenant('north'), 1);
-select tests.as('platform', $$ public.platform_grant('{"tenant": "north", "kind": "secret", "name": "SENTINEL"}') $$);
-select tests.as('platform', $$ public.platform_allow_callbacks('{"tenant": "north", "cidr": "10.0.0.0/8"}') $$);
-select tests.as('platform', $$ public.platform_add_member('{"tenant": "north", "user_id": "north.removed", "role": "admin"}') $$);
-insert into catalog.entries (tenant_id, collection, key, title, body, media_type, language, source, words, sha256, published_by_run, published_at, changed_at, search)
-values (tests.tenant('north'), 'sentinel', 'SENTINEL.md', 'SENTINEL', 'SENTINEL body', 'text/plain', 'simple', '{}', 1, repeat('a', 64), :run, now(), now(), to_tsvector('simple', 'sentinel')) returning id as entry \gset
-insert into lineage.symlinks (tenant_id, key, dataset_id, namespace, name) select tenant_id, md5('SENTINEL')::uuid, id, 'n', 'SENTINEL' from lineage.datasets where tenant_id = tests.tenant('north') limit 1;
-select tests.as('north.operator', format('public.set_expectation(%L::jsonb)', '{"layer": "gold", "table": "sentinel2", "name": "SENTINEL", "kind": "not_null", "action": "warn", "definition": {"column": "SENTINEL"}}'::jsonb)) ->> 'expectation_id' as expectation \gset
-select tests.as('north.operator', $$ public.set_freshness('{"name": "main.gold", "error_after": {"count": 1, "period": "day"}}') $$);
-insert into catalog.verdicts (tenant_id, run_id, layer, table_name, name, kind, action, success, loaded) values (tests.tenant('north'), :run, 'gold', 'sentinel', 'SENTINEL', 'not_null', 'warn', true, 1);
-insert into catalog.quarantine (tenant_id, run_id, layer, table_name, expectations, content) values (tests.tenant('north'), :run, 'gold', 'sentinel', '{SENTINEL}', '{}');
-select tests.as('north.operator', format('public.set_rollup(%L::jsonb)', '{"table": "sentinel_sums", "source": "gold.sentinel", "by": ["a"], "measures": [{"name": "n", "fn": "count"}]}'::jsonb));
-insert into catalog.layer_rules (tenant_id, rules, set_by) values (tests.tenant('north'), '[]', 'SENTINEL');
-insert into lineage.findings (tenant_id, event_id, faults) select tenant_id, min(id), '[{"path": "$", "message": "SENTINEL"}]' from lineage.events where tenant_id = tests.tenant('north') group by 1;
-insert into lineage.witnessed (tenant_id, witness, place) values (tests.tenant('north'), 'n8n', 'SENTINEL');
-insert into worker.outside (attempt_id, tenant_id, token_hash, report) select a.id, a.tenant_id, 'x', '{"result": "SENTINEL"}' from queue.live_attempts a where a.run_id = :waiting;
-set local role app_system;
-select audit.seal();
-reset role;
-select tests.submit('north.operator', '{"name": "SENTINEL waits too"}') as unsealed \gset
-select tests.claims('north.removed') as removed_claims \gset
-select tests.as('platform', $$ public.platform_remove_member('{"tenant": "north", "user_id": "north.removed"}') $$);
-
-select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'SENTINEL clock', 'trigger', '{"datasets": ["gold.sentinel"]}'::jsonb, 'tasks', jsonb_build_array(tests.submission('{"task_key": "t"}'))))) ->> 'job_id') as clock \gset
-select schedule.mark(tests.tenant('north'), 'control-room://north', 'gold.sentinel', null);
-insert into schedule.fires (tenant_id, job_id, scheduled_at, kind, run_id) values (tests.tenant('north'), :clock, now(), 'dataset', :run);
 
 -- ------------------------------------------------------------------------- not yours = not there
 
