@@ -230,7 +230,8 @@ def test_a_migration_that_stays_a_member_of_the_owners_is_caught() -> None:
 
 
 def test_every_room_has_its_tests_under_its_name() -> None:
-    tested = {file.stem for file in (CLONE / "sql_tests").glob("*.sql")} - {"95_surface", "96_lints"}
+    of_all_rooms = {"95_surface", "96_lints", "97_keys", "97_wall", "98_mutants"}
+    tested = {file.stem for file in (CLONE / "sql_tests").glob("*.sql")} - of_all_rooms
 
     assert {room.name for room in ROOMS} == {stem.split("_")[1] for stem in tested}
     assert tested <= {room.stem for room in ROOMS} | {"95_public"}  # one matrix for all parts of that door
