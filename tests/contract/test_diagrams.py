@@ -21,7 +21,7 @@ from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import Sandbox
 from runner.jobtype.base import Place
 from runner.jobtype.diagram_export import DiagramExport
-from runner.jobtype.diagram_export.harness import mxfile
+from runner.jobtype.diagram_export.harness import mxfile, opening
 from runner.model.attempt import Input
 from runner.model.errors import Failure
 from runner.model.outcome import Outcome, PermanentFailure, Succeeded, failed
@@ -152,7 +152,7 @@ async def test_a_file_that_is_no_diagram_ends_the_run_with_its_reason(studio: St
         assert why in outcome.message
         assert name in outcome.message
         said[name] = outcome.code
-    broken = await studio.export({"old.vsd": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096})
+    broken = await studio.export({"old.vsd": opening.OLE + b"\0" * 4096 + opening.VSD_STREAM})
     nothing = await studio.export({"empty.vsdx": samples.visio(samples.Sheet("a"))})
 
     assert set(said.values()) == {TerminationCode.INPUT_INVALID}
@@ -160,6 +160,26 @@ async def test_a_file_that_is_no_diagram_ends_the_run_with_its_reason(studio: St
     assert broken.code is TerminationCode.INPUT_INVALID
     # an empty page is a page
     assert isinstance(nothing, Succeeded), nothing
+
+
+async def test_real_files_of_old_visios_are_drawn(studio: Studio) -> None:
+    """Nothing that may be copied here writes .vsd, so the files are given: libvisio keeps some in
+    src/test/data, of Visio 5, 6 and 11; Apache POI in test-data/diagram."""
+    given = os.environ.get("CONTROL_ROOM_VSD_SAMPLES")
+    if not given:
+        pytest.skip("needs a folder of .vsd files, named by CONTROL_ROOM_VSD_SAMPLES")
+    drawn = 0
+    for file in sorted(Path(given).glob("*.vsd")):  # noqa: ASYNC240 - a few names
+        outcome = await studio.export({"old.vsd": file.read_bytes()}, formats=["svg", "png"])
+        if isinstance(outcome, PermanentFailure):  # among samples there are broken ones
+            assert outcome.code is TerminationCode.INPUT_INVALID, (file.name, outcome)
+            continue
+        assert isinstance(outcome, Succeeded), (file.name, outcome)
+        (told,) = outcome.values["diagrams"]
+        assert len(studio.shelf.stored) == 2 * len(told["pages"]), file.name
+        drawn += 1
+
+    assert drawn > 0
 
 
 HOSTILE = """<mxfile><diagram name="a"><mxGraphModel><root><mxCell id="0"/><mxCell id="1" parent="0"/>

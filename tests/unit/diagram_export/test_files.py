@@ -35,7 +35,9 @@ def test_a_file_that_is_no_diagram_is_refused_and_told_why(name: str) -> None:
 def test_a_file_is_what_its_bytes_are() -> None:
     assert isinstance(opening.read(samples.plan()), opening.Visio)
     assert isinstance(opening.read(b"\xef\xbb\xbf" + samples.DRAWIO.encode()), opening.Drawio)
-    assert isinstance(opening.read(opening.OLE + b"\0" * 512), opening.Old)
+    assert isinstance(opening.read(opening.OLE + b"\0" * 512 + opening.VSD_STREAM), opening.Old)
+    with pytest.raises(opening.Refused, match="none of Visio"):
+        opening.read(opening.OLE + b"\0" * 512)
 
 
 def test_labels_of_connectors_come_back_and_those_of_shapes_are_left_alone() -> None:

@@ -19,6 +19,8 @@ MAX_XML = 64 * 1024**2
 MAX_PAGES = 100
 PIECE = 1 << 20
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: The stream that every .vsd has, by its name in the directory.
+VSD_STREAM = "VisioDocument".encode("utf-16-le")
 _FORBIDDEN = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _PAGES = "visio/pages/pages.xml"
 
@@ -52,6 +54,8 @@ class Old:
 def read(data: bytes) -> Visio | Drawio | Old:
     """What the bytes are, whatever the file is called. Raises Refused."""
     if data.startswith(OLE):
+        if VSD_STREAM not in data:  # LibreOffice would open a letter as well, and draw it
+            raise Refused("it is an old file of Office, but none of Visio")
         return Old(data)
     if data.startswith(b"PK"):
         return _visio(data)
