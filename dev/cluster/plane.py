@@ -162,6 +162,28 @@ def running(images: Mapping[str, Path]) -> Iterator[Plane]:
 
 
 @contextlib.contextmanager
+def without_node() -> Iterator[Plane]:
+    """An API server alone, for what is admitted and what is allowed: nothing is ever scheduled. Raises
+    StackError."""
+    if not build.built():
+        raise StackError("there can be no cluster here", "scripts/setup --with kubernetes")
+    folder = Path(tempfile.mkdtemp(prefix="control-room-k8s-"))
+    names = ("etcd", "peer", "apiserver", "kubelet", "containerd-stream")
+    plane = Plane(folder, dict(zip(names, _free_ports(len(names)), strict=True)), Authority(folder / "pki"))
+    _write(plane)
+    try:
+        plane.start("etcd")
+        plane.start("apiserver")
+        plane.wait_ready()
+        yield plane
+    finally:
+        for name in ("apiserver", "etcd"):
+            with contextlib.suppress(StackError):
+                plane.stop(name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """One cluster at a time: a kubelet takes another's pods for orphans, and pods of all have one network."""
     with (state.home() / "kubernetes" / "plane.lock").open("w") as lock:
