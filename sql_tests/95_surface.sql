@@ -212,6 +212,7 @@ $q$, $list$
     door.get_endpoint(jsonb) | app_owner definer | authenticated
     door.get_job(jsonb) | app_owner definer | authenticated
     door.get_run(jsonb) | app_owner definer | authenticated
+    door.knock(jsonb) | app_owner definer | authenticated
     door.health() | app_system definer | anon authenticated service_role
     door.held_attempt(text, boolean) | app_system
     door.job_schedule(jsonb) | app_owner definer | authenticated
@@ -239,6 +240,7 @@ $q$, $list$
     door.platform_remove_member(jsonb) | app_system definer | service_role
     door.platform_set_audit(jsonb) | app_system definer | service_role
     door.platform_set_limits(jsonb) | app_system definer | service_role
+    door.platform_set_rate(jsonb) | app_system definer | service_role
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
     door.refresh_plan(jsonb) | app_system definer | app_owner
@@ -397,6 +399,7 @@ $q$, $list$
     public.get_run(jsonb) | app_owner | authenticated
     public.health(jsonb) | app_owner | anon authenticated service_role
     public.job_schedule(jsonb) | app_owner | authenticated
+    public.knock(jsonb) | app_owner | authenticated
     public.lineage_coverage(jsonb) | app_owner | authenticated
     public.lineage_diff(jsonb) | app_owner | authenticated
     public.lineage_events(jsonb) | app_owner | authenticated
@@ -436,6 +439,7 @@ $q$, $list$
     public.platform_revoke(jsonb) | app_owner | service_role
     public.platform_set_audit(jsonb) | app_owner | service_role
     public.platform_set_limits(jsonb) | app_owner | service_role
+    public.platform_set_rate(jsonb) | app_owner | service_role
     public.read_table(jsonb) | app_owner | authenticated
     public.redeliver_delivery(jsonb) | app_owner | authenticated
     public.repair_run(jsonb) | app_owner | authenticated
@@ -552,6 +556,7 @@ $q$, $list$
     tenancy.pre_request() | app_owner | anon authenticated service_role
     tenancy.require(ground.member_role) | app_owner | anon authenticated service_role app_system
     tenancy.role() | app_owner | anon authenticated service_role app_system
+    tenancy.take_knocks(uuid, text, integer) | app_owner
     tenancy.tenant_id() | app_owner | anon authenticated service_role app_system
     worker.anything_waits() | app_system definer | runner
     worker.artifacts_in_use(uuid) | app_system
@@ -681,8 +686,10 @@ $q$, $list$
     table schedule.watches | app_owner | app_system select; authenticated select
     table tenancy.access_tokens | app_owner | app_system insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
     table tenancy.grants | app_owner | app_system delete insert select update; authenticated select
+    table tenancy.knocks | app_owner
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
     table tenancy.members | app_owner | app_system delete insert select update; authenticated select
+    table tenancy.rates | app_owner | app_system insert select update; authenticated select
     table tenancy.tenants | app_owner | app_system insert select update; authenticated select
     table worker.outside | app_system
     view audit.leaves | app_owner | app_system select; authenticated select
@@ -899,12 +906,16 @@ $q$, $list$
     tenancy.grants | all | app_system | the platform keeps grants | all
     tenancy.grants | select | app_owner | doors see the caller's grants | claimed tenant
     tenancy.grants | select | authenticated | members see what is granted | own tenant
+    tenancy.knocks | all | app_owner | doors count the caller's knocks | claimed tenant
     tenancy.limits | all | app_system | the platform keeps limits | all
     tenancy.limits | select | app_owner | doors see the caller's limits | claimed tenant
     tenancy.limits | select | authenticated | members see their limits | own tenant
     tenancy.members | all | app_owner | doors keep the caller's members | claimed tenant
     tenancy.members | all | app_system | the platform keeps members | all
     tenancy.members | select | authenticated | members see each other | own tenant
+    tenancy.rates | all | app_system | the platform keeps rates | all
+    tenancy.rates | select | app_owner | doors see the caller's rate | claimed tenant
+    tenancy.rates | select | authenticated | members see their rate | own tenant
     tenancy.tenants | all | app_system | the platform keeps tenants | all
     tenancy.tenants | select | app_owner | doors see the caller's tenant | (id = ( select ground.claimed_tenant_id()))
     tenancy.tenants | select | authenticated | members see their tenant | (id = ( select tenancy.tenant_id()))

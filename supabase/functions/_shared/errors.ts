@@ -83,6 +83,11 @@ export const edgeErrors = {
     meaning: "The body is compressed in a way this door does not read.",
     mend: "Send it plain, or with Content-Encoding gzip or deflate.",
   },
+  RATE_LIMITED: {
+    status: 429,
+    meaning: "Too many requests.",
+    mend: "Wait for the seconds in Retry-After.",
+  },
   INTERNAL_ERROR: {
     status: 500,
     meaning: "A fault of ours.",

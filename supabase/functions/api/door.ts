@@ -10,6 +10,7 @@ import { Match, router } from "../_shared/router.ts";
 import { Schema } from "../_shared/schema.ts";
 import { Settings } from "../_shared/settings.ts";
 import { storage } from "../_shared/storage.ts";
+import { open, Turnstile } from "../_shared/turnstile.ts";
 
 const noBody: Body = { text: "{}", value: {} };
 const version = "/api/v1/";
@@ -17,7 +18,12 @@ const requestIdForm = /^[\w.:-]{1,128}$/;
 const passedOn = ["traceparent", "x-forwarded-for", "x-client-info"] as const;
 
 /** The whole API as one function from request to response: find, recognise, read, call, answer. */
-export function door(routes: readonly Route[], settings: Settings, identity: Identity) {
+export function door(
+  routes: readonly Route[],
+  settings: Settings,
+  identity: Identity,
+  turnstile: Turnstile = open,
+) {
   const around: Surroundings = {
     settings,
     identity,
@@ -34,6 +40,7 @@ export function door(routes: readonly Route[], settings: Settings, identity: Ide
     if (request.method === "OPTIONS") return preflight(path, way.methods(path), request);
     const { route, values } = way.find(request.method, path);
     const caller = await recognise(route, request, identity);
+    if (caller?.kind === "member") await turnstile.pass(caller);
     const parameters = readValues(route, values);
     const query = readQuery(route.query, url.searchParams);
     const body = route.body === undefined

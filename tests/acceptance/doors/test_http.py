@@ -39,3 +39,17 @@ def test_the_secret_an_admin_reads_is_the_one_the_runner_signs_with(doors: Doors
         doors.environment["CONTROL_ROOM_MASTER_KEY"], endpoint_id, shown["secret_version"]
     )
     assert shown["secret"] == signature.shown(derived)
+
+
+def test_who_knocks_too_often_is_told_when_to_come_again(doors: Doors) -> None:
+    doors.add_tenant("busy")
+    doors.platform("platform_set_rate", tenant="busy", per_minute=5)
+
+    answers = [doors.ask("GET", "/runs", doors.token("viewer", "busy")) for _ in range(11)]
+
+    # the minute may turn in between, and then there are five more
+    refused = [it for it in answers if it.status_code == 429]
+    assert len(refused) in range(1, 7)
+    assert {it.json()["code"] for it in refused} == {"RATE_LIMITED"}
+    assert all(1 <= int(it.headers["retry-after"]) <= 60 for it in refused)
+    assert doors.ask("GET", "/runs", doors.token("viewer", "acme")).status_code == 200

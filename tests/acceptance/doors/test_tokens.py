@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import time
 import uuid
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def forged(doors: Doors) -> dict[str, str]:
     good = doors.claims()
     secret = doors.environment["CONTROL_ROOM_JWT_SECRET"]
+    other = "x" * 32
     head, payload, mark = jwt.encode(good, secret, algorithm="HS256").split(".")
 
     def part(value: object) -> str:
@@ -26,7 +28,7 @@ def forged(doors: Doors) -> dict[str, str]:
     return {
         "alg none": f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(good)}.",
         "alg None, signed": f"{part({'alg': 'None', 'typ': 'JWT'})}.{part(good)}.{mark}",
-        "wrong secret": jwt.encode(good, "x" * 32, algorithm="HS256"),
+        "wrong secret": jwt.encode(good, other, algorithm="HS256"),
         "HS512": jwt.encode(good, secret, algorithm="HS512"),
         "tampered payload": f"{head}.{part(good | {'role': 'admin'})}.{mark}",
         "no signature": f"{head}.{payload}.",
@@ -39,13 +41,38 @@ def forged(doors: Doors) -> dict[str, str]:
         "from the future": doors.token(iat=int(time.time()) + 60),
         "no tenant": doors.token(tenant_id=None),
         "tenant that is no UUID": doors.token(tenant_id="acme"),
+        "tenant that is a list": doors.token(tenant_id=[doors.tenants["acme"]]),
+        "tenant that is a number": doors.token(tenant_id=2**53 + 1),
+        "no user": doors.token(sub=None, user_id=None),
+        "HS384": jwt.encode(good, secret, algorithm="HS384"),
+        "tampered signature": f"{head}.{payload}.{mark[:-4]}{'AAAA' if mark[-4:] != 'AAAA' else 'BBBB'}",
+        "only dots": "..",
+        "claims that are a list": signed(secret, {"alg": "HS256"}, [good]),
+        "critical extension": signed(secret, {"alg": "HS256", "crit": ["own"], "own": 1}, good),
+        "key in the header": signed(other, {"alg": "HS256", "jwk": {"kty": "oct", "k": "eHh4"}}, good),
+        "address of a key in the header": signed(other, {"alg": "HS256", "jku": "http://127.0.0.1:1/"}, good),
+        "kid that is a path": signed("", {"alg": "HS256", "kid": "../../dev/null"}, good),
+        "expired long ago": doors.token(exp=1),
+        "expiry that is a text": signed(secret, {"alg": "HS256"}, good | {"exp": "tomorrow"}),
     }
+
+
+def signed(secret: str, header: object, payload: object) -> str:
+    """A token whose parts are whatever they are, under a good signature."""
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(it).encode()).rstrip(b"=").decode() for it in (header, payload)
+    ]
+    mark = hmac.digest(secret.encode(), ".".join(parts).encode(), "sha256")
+    return ".".join([*parts, base64.urlsafe_b64encode(mark).rstrip(b"=").decode()])
 
 
 FORGERIES = (
     *("alg none", "alg None, signed", "wrong secret", "HS512", "tampered payload", "no signature"),
     *("two parts", "four parts", "garbage", "unknown kid", "expired", "not yet", "from the future"),
-    *("no tenant", "tenant that is no UUID"),
+    *("no tenant", "tenant that is no UUID", "tenant that is a list", "tenant that is a number", "no user"),
+    *("HS384", "tampered signature", "only dots", "claims that are a list", "critical extension"),
+    *("key in the header", "address of a key in the header", "kid that is a path", "expired long ago"),
+    *("expiry that is a text",),
 )
 
 

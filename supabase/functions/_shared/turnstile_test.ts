@@ -1,0 +1,86 @@
+import { deepStrictEqual, rejects } from "node:assert/strict";
+import { Refusal } from "./errors.ts";
+import { FakeSupabase } from "./fake_supabase.ts";
+import { Member } from "./identity.ts";
+import { fromEnvironment } from "./settings.ts";
+import { turnstile } from "./turnstile.ts";
+
+const member = (jwt: string): Member => ({
+  kind: "member",
+  jwt,
+  tenantId: "t",
+  userId: "u",
+  role: "viewer",
+});
+
+function stage(fake: FakeSupabase) {
+  const clock = { now: 1000 };
+  const environment: Record<string, string> = {
+    SUPABASE_URL: fake.url,
+    SUPABASE_ANON_KEY: "anon-key",
+  };
+  const settings = {
+    ...fromEnvironment((name) => environment[name]),
+    now: () => clock.now,
+  };
+  return { clock, it: turnstile(settings) };
+}
+
+const asked = (fake: FakeSupabase) => fake.seen.filter(({ path }) => path.endsWith("/knock")).length;
+
+Deno.test("twenty requests ask the database once, side by side too", async () => {
+  await using fake = new FakeSupabase();
+  fake.on("knock", { status: 200, body: { granted: 20, seconds: 60 } });
+  const { it } = stage(fake);
+
+  await Promise.all(Array.from({ length: 20 }, () => it.pass(member("a"))));
+  deepStrictEqual(1, asked(fake));
+
+  await it.pass(member("a"));
+  await it.pass(member("b"));
+  deepStrictEqual(3, asked(fake));
+});
+
+Deno.test("who has none left is told for how long, and is not asked about again until then", async () => {
+  await using fake = new FakeSupabase();
+  fake.on("knock", { status: 200, body: { granted: 0, seconds: 42 } });
+  const { it, clock } = stage(fake);
+
+  for (const left of ["42", "42", "2"]) {
+    if (left === "2") clock.now += 40;
+    await rejects(it.pass(member("a")), (error: Refusal) => {
+      deepStrictEqual([429, left], [
+        error.status,
+        error.headers["retry-after"],
+      ]);
+      return true;
+    });
+  }
+  deepStrictEqual(1, asked(fake));
+
+  fake.on("knock", { status: 200, body: { granted: 1, seconds: 60 } });
+  clock.now += 3;
+  await it.pass(member("a"));
+});
+
+Deno.test("what the database says of the caller is what the caller is told, and is asked again", async () => {
+  await using fake = new FakeSupabase();
+  fake.on("knock", {
+    status: 403,
+    body: {
+      code: "MEMBERSHIP_MISSING",
+      message: "no",
+      details: null,
+      hint: null,
+    },
+  });
+  const { it } = stage(fake);
+
+  for (let n = 0; n < 2; n++) {
+    await rejects(
+      it.pass(member("a")),
+      (error: Refusal) => error.status === 403,
+    );
+  }
+  deepStrictEqual(2, asked(fake));
+});
