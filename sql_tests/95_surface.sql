@@ -998,6 +998,12 @@ $q$, $list$
     postgres | f | postgres
 $list$, 'what new objects give away: nothing');
 
+select tests.exactly($q$
+    select p.oid::regprocedure::text from pg_proc p join tests.rooms r on r.oid = p.pronamespace, aclexplode(p.proacl) a where a.grantee = 'postgres'::regrole and p.proowner <> 'postgres'::regrole
+$q$, $list$
+    worker.fire(integer)
+$list$, 'what the clock of the database, which is postgres, may execute');
+
 \if :{?within}
 \else
 -- ---------------------------------------------------------------------------------- laws in words

@@ -92,7 +92,8 @@ from tests.objects o, lateral (select distinct a.privilege_type as privilege, pg
     from (select x.* from pg_class c, aclexplode(c.relacl) x where c.oid = o.oid union all select x.* from pg_attribute t, aclexplode(t.attacl) x where t.attrelid = o.oid) a where a.grantee <> 0 and pg_get_userbyid(a.grantee) <> o.owner) g;
 
 insert into mutants (kind, sql, touches, lints, list)
-select k.kind, k.sql, case when f.room = 'public' then (select p.proname from pg_proc p where p.oid = f.oid) end, '{search_path_mutable,definer_exposed,definer_of_a_power,foreign_owner}'::text[], '^who owns and who may execute'
+select k.kind, k.sql, case when f.room = 'public' then (select p.proname from pg_proc p where p.oid = f.oid) end, '{search_path_mutable,definer_exposed,definer_of_a_power,foreign_owner}'::text[],
+       case when k.sql ~ 'from postgres$' then '^what the clock' else '^who owns and who may execute' end
 from tests.functions f, lateral (select f.oid::regprocedure::text) s (signature), lateral (
     select 'search path open', format('alter function %s reset search_path', signature)
     union all select 'search path of public', format('alter function %s set search_path = public', signature)
