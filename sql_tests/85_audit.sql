@@ -19,6 +19,7 @@ $$;
 
 select is(tests.audited('platform', $$ public.platform_create_tenant('{"slug": "east"}') $$), 'east service service_role tenant.create tenant', 'making a tenant is on record');
 select is(tests.audited('platform', $$ public.platform_set_limits('{"tenant": "east", "max_running": 1}') $$), 'east service service_role tenant.set_limits tenant', 'setting limits');
+select is(tests.audited('platform', $$ public.platform_set_rate('{"tenant": "east", "per_minute": 100}') $$), 'east service service_role tenant.set_rate tenant', 'setting a rate');
 select is(tests.audited('platform', $$ public.platform_add_member('{"tenant": "east", "user_id": "u", "role": "admin"}') $$), 'east service service_role member.set member', 'making a member');
 select is(tests.audited('platform', $$ public.platform_remove_member('{"tenant": "east", "user_id": "u"}') $$), 'east service service_role member.remove member', 'removing one');
 select is(tests.audited('platform', $$ public.platform_grant('{"tenant": "east", "kind": "secret", "name": "K"}') $$), 'east service service_role tenant.grant grant', 'granting');
@@ -99,8 +100,8 @@ select is(tests.audited('runner', format('worker.tick(%L)', tests.runner())), nu
 -- the list of doors that change something comes from the catalog: a new one that leaves no entry, or is not tried here, is found
 select set_eq($$ select p.proname::text from pg_proc p where p.pronamespace = 'public'::regnamespace and p.provolatile = 'v' and p.proacl is not null
                  and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
-                 -- they lock or note when a token was last used, and change nothing else
-                 and p.proname not in ('attempt_input', 'attempt_parcel', 'check_bytes', 'exchange_token', 'sweep_bytes') $$,
+                 -- they lock, count, or note when a token was last used, and change nothing else
+                 and p.proname not in ('attempt_input', 'attempt_parcel', 'check_bytes', 'exchange_token', 'knock', 'sweep_bytes') $$,
     'select distinct door from recorded', 'every door that changes something leaves an entry');
 
 -- what is refused is not recorded as done
