@@ -65,9 +65,14 @@ class Ran:
             for target in event["outputs"]
         }
 
+    def event_of(self, dataset: str) -> dict[str, Any]:
+        """The one that says what was written; a declared input that nothing wrote from has an event of its own."""
+        (event,) = [e for e in self.collect().lineage if dataset in [o["name"] for o in e["outputs"]]]
+        return event
+
     def column_edges(self, dataset: str) -> dict[str, set[str]]:
         """column of `dataset` -> {"source.column", …}, all kinds."""
-        (event,) = [e for e in self.collect().lineage if e["outputs"][0]["name"] == dataset]
+        event = self.event_of(dataset)
         fields = event["outputs"][0]["facets"]["columnLineage"]["fields"]
         return {
             name: {f"{source['name']}.{source['field']}" for source in entry["inputFields"]}
@@ -75,7 +80,7 @@ class Ran:
         }
 
     def confidence(self, dataset: str) -> str:
-        (event,) = [e for e in self.collect().lineage if e["outputs"][0]["name"] == dataset]
+        event = self.event_of(dataset)
         return str(event["run"]["facets"]["control_room"]["confidence"])
 
 
