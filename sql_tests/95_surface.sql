@@ -195,15 +195,18 @@ $q$, $list$
     door.create_artifact(jsonb) | app_owner definer | authenticated
     door.create_endpoint(jsonb) | app_owner definer | authenticated
     door.create_token(jsonb) | app_owner definer | authenticated
+    door.create_trust(jsonb) | app_owner definer | authenticated
     door.delete_artifact(jsonb) | app_owner definer | authenticated
     door.delete_endpoint(jsonb) | app_owner definer | authenticated
     door.delete_expectation(jsonb) | app_system definer | authenticated
     door.delete_job(jsonb) | app_owner definer | authenticated
     door.delete_rollup(jsonb) | app_system definer | authenticated
+    door.delete_trust(jsonb) | app_owner definer | authenticated
     door.describe_object(jsonb) | app_system definer | authenticated
     door.disallow_network(jsonb) | app_owner definer | authenticated
     door.endpoint_form(callback.endpoints) | app_owner
     door.enter(tenancy.membership, jsonb, bigint) | app_owner
+    door.exchange_assertion(jsonb) | app_system definer | anon
     door.exchange_token(jsonb) | app_system definer | anon
     door.find_backfill(uuid, jsonb) | app_owner
     door.flows_due(uuid, timestamp with time zone) | app_owner
@@ -229,6 +232,7 @@ $q$, $list$
     door.list_objects(jsonb) | app_system definer | authenticated
     door.list_runs(jsonb) | app_owner definer | authenticated
     door.list_tokens(jsonb) | app_owner definer | authenticated
+    door.list_trusts(jsonb) | app_owner definer | authenticated
     door.object(catalog.objects) | app_system | authenticated
     door.pause_job(jsonb, boolean) | app_owner definer | authenticated
     door.platform_add_member(jsonb) | app_system definer | service_role
@@ -244,6 +248,7 @@ $q$, $list$
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
     door.refresh_plan(jsonb) | app_system definer | app_owner
+    door.refuse_machine() | app_owner
     door.repair_run(jsonb) | app_owner definer | authenticated
     door.replay(jsonb) | app_owner definer | authenticated
     door.rerun_run(jsonb) | app_owner definer | authenticated
@@ -264,9 +269,11 @@ $q$, $list$
     door.sweep_bytes(jsonb) | app_system definer | anon
     door.tell_origin(uuid, uuid, integer) | app_owner | app_system
     door.traceparent() | app_owner
+    door.trust(uuid, uuid) | app_owner
     door.update_artifact(jsonb) | app_owner definer | authenticated
     door.update_endpoint(jsonb) | app_owner definer | authenticated
     door.want_dataset(text) | app_owner | authenticated
+    door.want_role(jsonb) | app_owner
     door.want_table(jsonb) | app_owner | authenticated app_system
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
@@ -382,13 +389,16 @@ $q$, $list$
     public.create_endpoint(jsonb) | app_owner | authenticated
     public.create_job(jsonb) | app_owner | authenticated
     public.create_token(jsonb) | app_owner | authenticated
+    public.create_trust(jsonb) | app_owner | authenticated
     public.delete_artifact(jsonb) | app_owner | authenticated
     public.delete_endpoint(jsonb) | app_owner | authenticated
     public.delete_expectation(jsonb) | app_owner | authenticated
     public.delete_job(jsonb) | app_owner | authenticated
     public.delete_rollup(jsonb) | app_owner | authenticated
+    public.delete_trust(jsonb) | app_owner | authenticated
     public.describe_object(jsonb) | app_owner | authenticated
     public.disallow_network(jsonb) | app_owner | authenticated
+    public.exchange_assertion(jsonb) | app_owner | anon
     public.exchange_token(jsonb) | app_owner | anon
     public.get_artifact(jsonb) | app_owner | authenticated
     public.get_backfill(jsonb) | app_owner | authenticated
@@ -427,6 +437,7 @@ $q$, $list$
     public.list_rollups(jsonb) | app_owner | authenticated
     public.list_runs(jsonb) | app_owner | authenticated
     public.list_tokens(jsonb) | app_owner | authenticated
+    public.list_trusts(jsonb) | app_owner | authenticated
     public.list_verdicts(jsonb) | app_owner | authenticated
     public.pause_job(jsonb) | app_owner | authenticated
     public.platform_add_member(jsonb) | app_owner | service_role
@@ -546,9 +557,11 @@ $q$, $list$
     schedule.state(uuid, bigint) | app_owner
     schedule.transition(text, timestamp with time zone, timestamp with time zone) | app_owner | app_system
     schedule.upcoming(schedule.triggers, integer) | app_owner
+    tenancy.admit(text, jsonb, ground.member_role) | app_system
     tenancy.create_tenant(text, text) | app_system
     tenancy.custom_access_token_hook(jsonb) | app_system definer | supabase_auth_admin
     tenancy.find_tenant(text) | app_system
+    tenancy.forget_outside(integer) | app_system
     tenancy.is_granted(uuid, text, text) | app_owner | app_system
     tenancy.membership() | app_owner definer | anon authenticated service_role app_system
     tenancy.namespace_of(uuid) | app_owner | authenticated app_system
@@ -557,6 +570,7 @@ $q$, $list$
     tenancy.require(ground.member_role) | app_owner | anon authenticated service_role app_system
     tenancy.role() | app_owner | anon authenticated service_role app_system
     tenancy.take_knocks(uuid, text, integer) | app_owner
+    tenancy.takes(tenancy.trusts, jsonb) | app_owner | app_system
     tenancy.tenant_id() | app_owner | anon authenticated service_role app_system
     worker.anything_waits() | app_system definer | runner
     worker.artifacts_in_use(uuid) | app_system
@@ -684,13 +698,15 @@ $q$, $list$
     table schedule.marks | app_owner | app_system delete insert select
     table schedule.triggers | app_owner | app_system select update; authenticated select
     table schedule.watches | app_owner | app_system select; authenticated select
-    table tenancy.access_tokens | app_owner | app_system insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
+    table tenancy.access_tokens | app_owner | app_system delete insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
     table tenancy.grants | app_owner | app_system delete insert select update; authenticated select
     table tenancy.knocks | app_owner
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
     table tenancy.members | app_owner | app_system delete insert select update; authenticated select
     table tenancy.rates | app_owner | app_system insert select update; authenticated select
+    table tenancy.spent_assertions | app_owner | app_system delete insert select
     table tenancy.tenants | app_owner | app_system insert select update; authenticated select
+    table tenancy.trusts | app_owner | app_system select update
     table worker.outside | app_system
     view audit.leaves | app_owner | app_system select; authenticated select
     view public.artifacts | app_owner | authenticated select
@@ -916,9 +932,12 @@ $q$, $list$
     tenancy.rates | all | app_system | the platform keeps rates | all
     tenancy.rates | select | app_owner | doors see the caller's rate | claimed tenant
     tenancy.rates | select | authenticated | members see their rate | own tenant
+    tenancy.spent_assertions | all | app_system | the platform keeps what is spent | all
     tenancy.tenants | all | app_system | the platform keeps tenants | all
     tenancy.tenants | select | app_owner | doors see the caller's tenant | (id = ( select ground.claimed_tenant_id()))
     tenancy.tenants | select | authenticated | members see their tenant | (id = ( select tenancy.tenant_id()))
+    tenancy.trusts | all | app_owner | doors keep the caller's trusts | claimed tenant
+    tenancy.trusts | all | app_system | the platform keeps trusts | all
     worker.outside | all | app_system | the worker keeps what comes from outside | all
 $list$, 'which policy lets whom do what: table | command | role | name | predicate [| check]');
 

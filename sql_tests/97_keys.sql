@@ -333,11 +333,23 @@ $q$, $list$
     tenancy.rates: CHECK (((per_minute_each >= 1) AND (per_minute_each <= 10000000)))
     tenancy.rates: FOREIGN KEY (tenant_id) REFERENCES tenancy.tenants(id)
     tenancy.rates: PRIMARY KEY (tenant_id)
+    tenancy.spent_assertions: CHECK ((length(hash) = 32))
+    tenancy.spent_assertions: PRIMARY KEY (hash)
     tenancy.tenants: CHECK (((length(name) >= 1) AND (length(name) <= 200)))
     tenancy.tenants: CHECK ((validation_fail_on = ANY (ARRAY['error'::text, 'warning'::text, 'note'::text])))
     tenancy.tenants: CHECK ((validation_policy = ANY (ARRAY['off'::text, 'warn'::text, 'enforce'::text])))
     tenancy.tenants: PRIMARY KEY (id)
     tenancy.tenants: UNIQUE (slug)
+    tenancy.trusts: CHECK (((issuer ~ '^https?://[^ ]+$'::text) AND (length(issuer) <= 256)))
+    tenancy.trusts: CHECK (((length(environment) >= 1) AND (length(environment) <= 256)))
+    tenancy.trusts: CHECK (((length(name) >= 1) AND (length(name) <= 128)))
+    tenancy.trusts: CHECK (((ref = '*'::text) OR ((ref ~ '^refs/(heads|tags|pull)/[^ ]+$'::text) AND (length(ref) <= 256))))
+    tenancy.trusts: CHECK (((ref IS NOT NULL) OR (environment IS NOT NULL)))
+    tenancy.trusts: CHECK (((repository ~ '^[a-z0-9_.-]+/[a-z0-9_.-]+$'::text) AND (length(repository) <= 256)))
+    tenancy.trusts: CHECK (((token_seconds >= 60) AND (token_seconds <= 3600)))
+    tenancy.trusts: CHECK ((repository_id ~ '^[0-9]{1,20}$'::text))
+    tenancy.trusts: FOREIGN KEY (tenant_id, user_id) REFERENCES tenancy.members(tenant_id, user_id) ON DELETE CASCADE
+    tenancy.trusts: PRIMARY KEY (tenant_id, id)
     worker.outside: PRIMARY KEY (attempt_id)
 $list$, 'which keys and checks hold what');
 

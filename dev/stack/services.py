@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from dev.stack import edge, tokens
 from dev.stack.errors import StackError
@@ -25,6 +26,12 @@ STALE_SECONDS = 20.0
 
 # What a process of ours may see of the shell that started the stack, besides CONTROL_ROOM_*.
 PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME", "KUBECONFIG", "SSL_CERT_FILE", "TMPDIR")
+
+# Whose tokens the functions take, besides the stack's own.
+IDENTITY = (
+    "CONTROL_ROOM_OIDC_ISSUER", "CONTROL_ROOM_OIDC_AUDIENCE",
+    "CONTROL_ROOM_JWT_ISSUER", "CONTROL_ROOM_JWT_AUDIENCE",
+)  # fmt: skip
 
 # These decide where a stack lives, or open nothing inside it.
 NOT_PASSED_ON = ("CONTROL_ROOM_STACK_DIR", "CONTROL_ROOM_TOKEN")
@@ -101,7 +108,7 @@ def _functions_argv(place: Layout, ports: Mapping[Service, int]) -> list[str]:
         str(edge.deno()), "run", "--no-config", "--no-lock", "--no-prompt", "--cached-only",
         f"--import-map={import_map}",
         # the functions talk to the gateway and to nobody else; their whole environment is made for them
-        f"--allow-net=127.0.0.1:{ports['functions']},127.0.0.1:{ports['gateway']}",
+        f"--allow-net={','.join(_spoken_to(ports))}",
         "--allow-env",
         f"--allow-read={edge.FUNCTIONS}",
         # the hosted limit of a function is 256 MB
@@ -123,7 +130,15 @@ def _functions(server: Server, ports: Mapping[Service, int]) -> dict[str, str]:
         "CONTROL_ROOM_JWT_SECRET": server.secrets.jwt_secret,
         "CONTROL_ROOM_SIGNING_KEY": server.secrets.signing_key,
         "CONTROL_ROOM_PUBLIC_URL": url(ports),
+        **{name: os.environ[name] for name in IDENTITY if name in os.environ},
     }
+
+
+def _spoken_to(ports: Mapping[Service, int]) -> list[str]:
+    """The gateway, and the issuer of workflows' tokens where one is named: hosts as Deno writes them."""
+    issuer = urlsplit(os.environ.get("CONTROL_ROOM_OIDC_ISSUER", "")).netloc
+    ours = [f"127.0.0.1:{ports['functions']}", f"127.0.0.1:{ports['gateway']}"]
+    return [*ours, issuer] if issuer else ours
 
 
 def _runner(server: Server, ports: Mapping[Service, int]) -> dict[str, str]:

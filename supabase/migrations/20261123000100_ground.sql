@@ -154,6 +154,9 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('TENANT_EXISTS', 409, 'A tenant of that slug exists.', 'Choose another slug.'),
 ('TENANT_NOT_FOUND', 404, 'There is no such tenant.', 'Check the slug.'),
 ('MEMBER_NOT_FOUND', 404, 'The tenant has no such member.', 'Check user_id.'),
+('OIDC_NOT_TRUSTED', 403, 'The tenant trusts no workflow with these claims.', 'Ask an admin of the tenant for a trust that takes the repository, ref and environment in details.'),
+('OIDC_TOKEN_SPENT', 409, 'The issuer''s token was exchanged before.', 'Ask the issuer for a new one: each is exchanged once.'),
+('TRUST_NOT_FOUND', 404, 'The tenant has no such trust.', 'Check trust_id; GET /api/v1/trusts lists yours.'),
 ('ACCESS_TOKEN_NOT_FOUND', 404, 'The tenant has no such access token.', 'Check token_id.'),
 ('STALE_LEASE', 409, 'The attempt is no longer held under this lease.', 'Discard the work: another runner has it, or it has ended.'),
 ('OUTPUT_INVALID', 400, 'An output table cannot be made from the columns that were sent.', 'Correct names and types at the path in details.');

@@ -27,6 +27,7 @@ begin
         return '{"more": false}';
     end if;
     perform worker.forget_outside();
+    perform tenancy.forget_outside(1000);
     for v in select * from queue.expire() loop
         perform lineage.forget(v.tenant_id, v.run_ids);
         perform catalog.forget(v.tenant_id, v.run_ids);

@@ -24,6 +24,9 @@ export class FakeSupabase implements AsyncDisposable {
   readonly seen: Seen[] = [];
   readonly objects = new Map<string, Uint8Array>();
   jwks: unknown = { keys: [] };
+  /** What the OpenID Connect issuer beside it says: its keys, and where they are. */
+  issuerKeys: unknown = { keys: [] };
+  discovery: Record<string, unknown> | undefined;
   readonly #replies = new Map<string, (seen: Seen) => Reply | Promise<Reply>>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -36,6 +39,11 @@ export class FakeSupabase implements AsyncDisposable {
 
   get url(): string {
     return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** The `iss` of the issuer beside it. */
+  get issuer(): string {
+    return `${this.url}/oidc`;
   }
 
   /** Lets `/rest/v1/rpc/<name>` (or the view `<name>`) answer with `reply`. */
@@ -67,6 +75,12 @@ export class FakeSupabase implements AsyncDisposable {
     const seen: Seen = { method: request.method, path, headers: request.headers, text, json: parsed(text) };
     this.seen.push(seen);
     if (pathname === "/auth/v1/.well-known/jwks.json") return Response.json(this.jwks);
+    if (pathname === "/oidc/.well-known/openid-configuration") {
+      return Response.json(this.discovery ?? { issuer: this.issuer, jwks_uri: `${this.issuer}/jwks` });
+    }
+    if (pathname === "/oidc/jwks") {
+      return this.issuerKeys instanceof Response ? this.issuerKeys.clone() : Response.json(this.issuerKeys);
+    }
     if (pathname.startsWith("/storage/v1/object/")) {
       return this.#store(pathname.slice("/storage/v1/object/".length), seen, bytes);
     }

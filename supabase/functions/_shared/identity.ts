@@ -1,8 +1,9 @@
-import { database } from "./database.ts";
+import { Answer, database, Trace } from "./database.ts";
 import { Refusal, refuse } from "./errors.ts";
+import { issuer } from "./issuer.ts";
 import { isSignedBy, leewaySeconds, mint, parse, Token, untimely } from "./jwt.ts";
 import { keyring } from "./keyring.ts";
-import { signingKey } from "./keys.ts";
+import { SigningKey, signingKey } from "./keys.ts";
 import { Lru } from "./lru.ts";
 import { Settings } from "./settings.ts";
 
@@ -53,6 +54,18 @@ export interface Identity {
   caller(request: Request): Promise<Caller>;
   /** Exchanges `cr_…` for a JWT of at most `seconds`. @throws as `caller`, and NOT_CONFIGURED without a key */
   exchange(accessToken: string, seconds: number): Promise<Minted>;
+  /**
+   * Exchanges the token of an OpenID Connect issuer, once, for a JWT of the tenant whose trust takes it.
+   *
+   * @throws Refusal TOKEN_INVALID, UPSTREAM_UNAVAILABLE, NOT_CONFIGURED, or what the database says
+   */
+  admit(token: string, wish: Wish, trace: Trace): Promise<Minted>;
+}
+
+/** What anybody may ask for: which tenant, and no more than which role. */
+export interface Wish {
+  readonly tenant: string;
+  readonly role?: string;
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -65,11 +78,19 @@ const tokensRemembered = 2000;
 const rememberedSeconds = 600;
 /** A revoked access token works at most this long; its minted JWT is good for twice that, so it never lapses in use. */
 const exchangeSeconds = 30;
+/** What we vouch for is told to the database at once. */
+const assertionSeconds = 30;
 
 export function identity(settings: Settings): Identity {
   const keys = keyring(settings);
   const ours = signingKey(settings.signingKey);
   const anon = database(settings);
+  const outside = issuer(settings);
+  // what every token of ours says of itself
+  const stamp = {
+    aud: settings.jwtAudience ?? "authenticated",
+    ...(settings.jwtIssuer === undefined ? {} : { iss: settings.jwtIssuer }),
+  };
   const verified = new Lru<string, { member: Member; until: number }>(tokensRemembered);
   const exchanged = new Lru<string, { minted: Promise<Minted>; until: number }>(tokensRemembered);
 
@@ -86,6 +107,8 @@ export function identity(settings: Settings): Identity {
     if (!matches.includes(true)) throw invalid("no key of ours has signed it");
     const untimeliness = untimely(token.claims, now);
     if (untimeliness !== undefined) throw invalid(untimeliness);
+    const misdirection = misdirected(token.claims, settings);
+    if (misdirection !== undefined) throw invalid(misdirection);
     const member = memberOf(token, jwt);
     const end = (token.claims.exp as number) + leewaySeconds;
     verified.set(jwt, { member, until: Math.min(end, now + rememberedSeconds) });
@@ -93,29 +116,45 @@ export function identity(settings: Settings): Identity {
   }
 
   async function exchange(accessToken: string, seconds: number): Promise<Minted> {
+    const key = await mintingKey();
+    const answer = await anon.call("exchange_token", JSON.stringify({ token: accessToken }));
+    return await minted(opened(answer, "exchange_token"), seconds, key, accessToken);
+  }
+
+  async function admit(token: string, wish: Wish, trace: Trace): Promise<Minted> {
+    const key = await mintingKey();
+    const assertion = await outside.verify(token);
+    const now = Math.floor(settings.now());
+    // anon's, plus what we vouch for: the database believes our signature, and never the body
+    const claims = { ...stamp, role: "anon", assertion, iat: now, exp: now + assertionSeconds };
+    const ours = await mint(claims, key.kid, key.private);
+    const answer = await anon.call("exchange_assertion", JSON.stringify(wish), ours, trace);
+    const given = opened(answer, "exchange_assertion");
+    return await minted(given, given.expires_in as number, key);
+  }
+
+  async function mintingKey(): Promise<SigningKey> {
     const key = await ours;
     if (key === undefined) throw refuse("NOT_CONFIGURED", { details: "CONTROL_ROOM_SIGNING_KEY" });
-    const answer = await anon.call("exchange_token", JSON.stringify({ token: accessToken }));
-    if (answer.status !== 200) {
-      throw new Refusal(answer.status, answer.text, passed(answer.headers), "exchange_token");
-    }
-    const given = JSON.parse(answer.text);
+    return key;
+  }
+
+  // deno-lint-ignore no-explicit-any -- the database's own answer
+  async function minted(given: any, seconds: number, key: SigningKey, accessToken?: string): Promise<Minted> {
     const now = Math.floor(settings.now());
     const end = given.expires_at ? Math.floor(Date.parse(given.expires_at) / 1000) : Infinity;
     const expiresAt = Math.min(now + seconds, end);
     const { tenant_id, user_id, role, token_id } = given;
-    const claims = {
-      aud: "authenticated",
-      sub: user_id,
-      tenant_id,
-      user_id,
+    const who = { sub: user_id, tenant_id, user_id, role, token_id };
+    const jwt = await mint({ ...stamp, ...who, iat: now, exp: expiresAt }, key.kid, key.private);
+    const member: Member = {
+      kind: "member",
+      jwt,
+      tenantId: tenant_id,
+      userId: user_id,
       role,
-      token_id,
-      iat: now,
-      exp: expiresAt,
+      ...(accessToken === undefined ? {} : { accessToken }),
     };
-    const jwt = await mint(claims, key.kid, key.private);
-    const member: Member = { kind: "member", jwt, tenantId: tenant_id, userId: user_id, role, accessToken };
     return { jwt, member, expiresAt };
   }
 
@@ -137,6 +176,7 @@ export function identity(settings: Settings): Identity {
 
   return {
     exchange,
+    admit,
     async caller(request) {
       const bearer = bearerOf(request);
       const [, attemptId] = attemptTokenForm.exec(bearer) ?? [];
@@ -158,12 +198,20 @@ function bearerOf(request: Request): string {
   return match[1] as string;
 }
 
+/** Why the token is not meant for us, or undefined. A claim that is configured must be there. */
+function misdirected({ aud, iss }: Token["claims"], settings: Settings): string | undefined {
+  const { jwtAudience, jwtIssuer } = settings;
+  if (
+    aud === undefined ? jwtAudience !== undefined : ![aud].flat().includes(jwtAudience ?? "authenticated")
+  ) {
+    return "it is for another audience";
+  }
+  return jwtIssuer !== undefined && iss !== jwtIssuer ? "it is of another issuer" : undefined;
+}
+
 /** The two accepted shapes: `role` is ours itself, or it is `authenticated` and `user_role` is ours. */
 function memberOf({ claims }: Token, jwt: string): Member {
-  const { tenant_id, user_id, sub, role, user_role, aud } = claims;
-  if (aud !== undefined && ![aud].flat().includes("authenticated")) {
-    throw invalid("it is for another audience");
-  }
+  const { tenant_id, user_id, sub, role, user_role } = claims;
   const effective = role === "authenticated" ? user_role : role;
   if (typeof tenant_id !== "string" || !uuid.test(tenant_id)) throw refuse("TENANT_MISSING");
   if (!isRole(effective)) throw invalid("its role is none of ours");
@@ -180,6 +228,11 @@ function isRole(value: unknown): value is Role {
 
 function invalid(why: string): Refusal {
   return refuse("TOKEN_INVALID", { details: `The bearer token is refused: ${why}.` });
+}
+
+function opened(answer: Answer, name: string): Record<string, unknown> {
+  if (answer.status === 200) return JSON.parse(answer.text);
+  throw new Refusal(answer.status, answer.text, passed(answer.headers), name);
 }
 
 function passed(headers: Headers): Record<string, string> {

@@ -306,3 +306,43 @@ Deno.test("an attempt token is passed on unexamined", async () => {
     await recognised(stage.attemptToken),
   );
 });
+
+// aud and iss, where they are configured
+
+const configured = { jwtAudience: "control-room", jwtIssuer: "https://project.supabase.co/auth/v1" };
+const meant = { aud: "control-room", iss: "https://project.supabase.co/auth/v1" };
+
+const misdirected: Record<string, Record<string, unknown>> = {
+  "no audience": { aud: undefined },
+  "the usual audience": { aud: "authenticated" },
+  "no issuer": { iss: undefined },
+  "another issuer": { iss: "https://other.supabase.co/auth/v1" },
+  "the issuer in a list": { iss: [meant.iss] },
+};
+
+for (const [name, changes] of Object.entries(misdirected)) {
+  Deno.test(`refused with 401 where aud and iss are configured: ${name}`, async () => {
+    await using it = new stage.Rehearsal(configured);
+    const jwt = await stage.token({ ...meant, ...changes });
+
+    await rejects(identity(it.settings).caller(asked(`Bearer ${jwt}`)), { name: "Refusal", status: 401 });
+  });
+}
+
+Deno.test("accepted where aud and iss are configured: what bears both, our own tokens among them", async () => {
+  await using it = new stage.Rehearsal(configured);
+  it.fake.on("exchange_token", { status: 200, body: { ...exchanged, expires_at: null } });
+  const who = identity(it.settings);
+
+  strictEqual("member", (await who.caller(asked(`Bearer ${await stage.token(meant)}`))).kind);
+  const { jwt } = await machine(it, who);
+  strictEqual("member", (await identity(it.settings).caller(asked(`Bearer ${jwt}`))).kind);
+});
+
+Deno.test("a published key that is for encryption, or for another algorithm, verifies nothing", async () => {
+  await using it = new stage.Rehearsal({ jwtSecret: undefined });
+  it.fake.jwks = { keys: [{ ...strangerJwk, d: undefined, kid: "enc", use: "enc", key_ops: ["verify"] }] };
+  const jwt = await stage.ellipticToken(strangerJwk, { kid: "enc" });
+
+  await rejects(identity(it.settings).caller(asked(`Bearer ${jwt}`)), { status: 401 });
+});

@@ -46,7 +46,10 @@ export async function signingKey(jwk: Settings["signingKey"]): Promise<SigningKe
 export async function publicKeys(set: unknown): Promise<KnownKey[]> {
   const jwks = (set as { keys?: unknown } | null)?.keys;
   if (!Array.isArray(jwks)) return [];
-  const asymmetric = (jwks as Jwk[]).filter((jwk) => jwk?.kty === "EC" || jwk?.kty === "RSA");
+  // RFC 7517: a key that says what it is for is for nothing else
+  const asymmetric = (jwks as Jwk[]).filter((jwk) =>
+    (jwk?.kty === "EC" || jwk?.kty === "RSA") && (jwk.use ?? "sig") === "sig"
+  );
   const keys = await Promise.all(asymmetric.map((jwk) => known(jwk).catch(() => undefined)));
   return keys.filter((key) => key !== undefined);
 }
@@ -69,7 +72,10 @@ async function known(jwk: Jwk): Promise<KnownKey | undefined> {
   }
   if (jwk.kty === "RSA") {
     const { kty, n, e } = jwk as Required<JsonWebKey>;
+    if (jwk.alg !== undefined && jwk.alg !== "RS256") return undefined;
     const key = await read({ kty, n, e }, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" });
+    // RFC 7518, 3.3: shorter ones are broken
+    if ((key.algorithm as RsaHashedKeyAlgorithm).modulusLength < 2048) return undefined;
     return { kid, alg: "RS256", key };
   }
   return undefined;

@@ -13,6 +13,14 @@ export interface Settings {
   readonly signingKey: JsonWebKey & { kid?: string } | undefined;
   /** Webhook secrets are derived from it; it is never stored. */
   readonly masterKey: string | undefined;
+  /** Who may vouch for workflows (`iss` of their tokens), without a trailing slash. */
+  readonly oidcIssuer: string;
+  /** For whom such a token must be made out (`aud`): this control room, and nobody else. */
+  readonly oidcAudience: string;
+  /** `iss` that members' tokens must have; undefined: not looked at. */
+  readonly jwtIssuer: string | undefined;
+  /** `aud` that members' tokens must have; undefined: "authenticated" where there is one. */
+  readonly jwtAudience: string | undefined;
   /** A followed log closes itself after this long; the hosted platform cuts at 150 s. */
   readonly followMilliseconds: number;
   /** Pause between two looks at a followed log. */
@@ -37,19 +45,36 @@ export function fromEnvironment(read: (name: string) => string | undefined): Set
     return value;
   };
   const supabaseUrl = required("SUPABASE_URL").replace(/\/+$/, "");
+  const publicUrl = (optional("CONTROL_ROOM_PUBLIC_URL") ?? supabaseUrl).replace(/\/+$/, "");
   return {
     supabaseUrl,
-    publicUrl: (optional("CONTROL_ROOM_PUBLIC_URL") ?? supabaseUrl).replace(/\/+$/, ""),
+    publicUrl,
     anonKey: required("SUPABASE_ANON_KEY"),
     serviceKey: optional("SUPABASE_SERVICE_ROLE_KEY"),
     jwtSecret: optional("CONTROL_ROOM_JWT_SECRET"),
     signingKey: privateKey(optional("CONTROL_ROOM_SIGNING_KEY")),
     masterKey: read("CONTROL_ROOM_MASTER_KEY") || undefined,
+    oidcIssuer: issuerUrl(optional("CONTROL_ROOM_OIDC_ISSUER") ?? githubActions),
+    oidcAudience: optional("CONTROL_ROOM_OIDC_AUDIENCE") ?? publicUrl,
+    jwtIssuer: optional("CONTROL_ROOM_JWT_ISSUER"),
+    jwtAudience: optional("CONTROL_ROOM_JWT_AUDIENCE"),
     followMilliseconds: 120_000,
     pollMilliseconds: 500,
     upstreamMilliseconds: 20_000,
     now: () => Date.now() / 1000,
   };
+}
+
+const githubActions = "https://token.actions.githubusercontent.com";
+
+/** Keys that come over an open line are nobody's keys; only this machine's own issuer may speak http. */
+function issuerUrl(text: string): string {
+  const url = URL.parse(text);
+  const local = url?.protocol === "http:" && (url.hostname === "127.0.0.1" || url.hostname === "localhost");
+  if (url?.protocol !== "https:" && !local) {
+    throw new Error("CONTROL_ROOM_OIDC_ISSUER is no https URL: give the `iss` of the tokens to be exchanged");
+  }
+  return text.replace(/\/+$/, "");
 }
 
 function privateKey(text: string | undefined): Settings["signingKey"] {

@@ -27,3 +27,19 @@ Deno.test("a signing key that is none is named", () => {
 Deno.test("the master key keeps its bytes, spaces included", () => {
   strictEqual(" key ", read({ CONTROL_ROOM_MASTER_KEY: " key " }).masterKey);
 });
+
+Deno.test("workflows are vouched for by GitHub Actions, for this control room, unless it is said otherwise", () => {
+  const { oidcIssuer, oidcAudience } = read({ CONTROL_ROOM_PUBLIC_URL: "https://control.example/" });
+
+  deepStrictEqual(["https://token.actions.githubusercontent.com", "https://control.example"], [
+    oidcIssuer,
+    oidcAudience,
+  ]);
+  strictEqual("http://127.0.0.1:7", read({ CONTROL_ROOM_OIDC_ISSUER: "http://127.0.0.1:7/" }).oidcIssuer);
+});
+
+for (const issuer of ["http://ghe.example", "ghe.example", "file:///keys", "http://127.0.0.1.evil.example"]) {
+  Deno.test(`no issuer: ${issuer}`, () => {
+    throws(() => read({ CONTROL_ROOM_OIDC_ISSUER: issuer }), /CONTROL_ROOM_OIDC_ISSUER/);
+  });
+}

@@ -29,6 +29,7 @@ from dev.stack import postgres as stack_postgres
 from dev.stack.errors import StackError
 from runner.dispatch.inspection import Inspection
 from runner.store.verbs import Verbs
+from tests.acceptance.doors import issuer
 
 CLONE = Path(__file__).resolve().parents[3]
 Json = dict[str, Any]
@@ -52,6 +53,12 @@ class Doors:
         "action": "quarantine",
         "definition": {"column": "id"},
     }
+    TRUST: ClassVar[Json] = {
+        "name": "ci",
+        "repository": "acme/matrix",
+        "ref": "refs/heads/main",
+        "role": "viewer",
+    }
     ROLLUP: ClassVar[Json] = {
         "table": "by_region",
         "source": "silver.no_such",
@@ -73,6 +80,7 @@ class Doors:
 
     environment: Mapping[str, str] = field(repr=False)
     http: httpx.Client = field(repr=False)
+    issuer: issuer.Issuer
     tenants: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -261,6 +269,12 @@ class Doors:
         [delivery] = [item for item in answer.json()["items"] if item["url"] == url]
         return int(delivery["delivery_id"])
 
+    def trust(self) -> str:
+        answer = self.ask("POST", "/trusts", self.token("admin"), json=self.TRUST)
+        assert answer.status_code == 201, answer.text
+        trust_id: str = answer.json()["trust_id"]
+        return trust_id
+
     def access_token(self, role: str = "operator", maker: str = "admin") -> Json:
         answer = self.ask("POST", "/tokens", self.token(maker), json={"name": "ci", "role": role})
         assert answer.status_code == 201, answer.text
@@ -281,7 +295,9 @@ def doors() -> Iterator[Doors]:
     root = Path(tempfile.mkdtemp(prefix="control-room-doors-"))
     root.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_ROOM_PORT")}
-    environment = kept | {"CONTROL_ROOM_STACK_DIR": str(root)}
+    closing = contextlib.ExitStack()
+    outside = closing.enter_context(issuer.serving())
+    environment = kept | {"CONTROL_ROOM_STACK_DIR": str(root), "CONTROL_ROOM_OIDC_ISSUER": outside.url}
 
     def stack(*arguments: str) -> str:
         script = str(CLONE / "scripts" / "stack")
@@ -296,10 +312,11 @@ def doors() -> Iterator[Doors]:
         lines = (line.removeprefix("export ").split("=", 1) for line in stack("env").splitlines())
         told = {name: value.strip("'") for name, value in lines}
         with httpx.Client(base_url=told["SUPABASE_URL"], timeout=30, trust_env=False) as http:
-            opened = Doors(told, http)
+            opened = Doors(told, http, outside)
             opened.add_tenant("acme")
             opened.add_tenant("beta")
             yield opened
     finally:
         stack("down")
+        closing.close()
         shutil.rmtree(root)

@@ -137,6 +137,9 @@ MATRIX = [
     Door("POST /tokens", 201, 201, 201, 201, lambda _: {"name": "matrix"}),
     Door("GET /tokens", 200, 200, 200, 200),
     Door("DELETE /tokens/{token_id}", 404, 404, 200, 404),
+    Door("POST /trusts", 403, 403, 201, 201, lambda it: it.TRUST),
+    Door("GET /trusts", 403, 403, 200, 200),
+    Door("DELETE /trusts/{trust_id}", 403, 403, 200, 404),
     Door("GET /audit", 403, 403, 200, 200),
     Door("GET /audit?after=0", 403, 403, 200, 200),
     Door("GET /audit/verify", 403, 403, 200, 200),
@@ -151,7 +154,7 @@ MATRIX = [
     Door("GET /uploads/bytes", 401, 401, 401, 401),
     Door("DELETE /sweeps/bytes", 401, 401, 401, 401),
 ]
-PUBLIC = {"GET /health", "GET /openapi.json"}
+PUBLIC = {"GET /health", "GET /openapi.json", "POST /tokens/oidc"}
 ACTORS = ("nobody", "viewer", "operator", "admin", "stranger")
 
 
@@ -172,6 +175,7 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
         "delivery_id": doors.delivery,
         "network_id": doors.network,
         "token_id": lambda: doors.access_token()["token_id"],
+        "trust_id": doors.trust,
         "attempt_id": lambda: 7,
         "node": lambda: f"dataset:test:{only_ours}",
         "layer": lambda: "gold",

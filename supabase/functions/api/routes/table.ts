@@ -95,6 +95,10 @@ import { route as uploadBytes } from "./uploads/upload_bytes.ts";
 import { route as createToken } from "./tokens/create_token.ts";
 import { route as listTokens } from "./tokens/list_tokens.ts";
 import { route as revokeToken } from "./tokens/revoke_token.ts";
+import { route as exchangeOidc } from "./tokens/exchange_oidc.ts";
+import { route as createTrust } from "./trusts/create_trust.ts";
+import { route as deleteTrust } from "./trusts/delete_trust.ts";
+import { route as listTrusts } from "./trusts/list_trusts.ts";
 import { route as health } from "./health.ts";
 import { route as openapi } from "./openapi.ts";
 import { route as slo } from "./slo.ts";
@@ -197,6 +201,10 @@ export const routes: readonly Route[] = [
   createToken,
   listTokens,
   revokeToken,
+  exchangeOidc,
+  createTrust,
+  listTrusts,
+  deleteTrust,
   health,
   openapi,
   slo,

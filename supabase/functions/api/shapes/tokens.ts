@@ -25,3 +25,23 @@ export const ShortToken: Schema = {
     role: { type: "string", enum: ["viewer", "operator", "admin"] },
   },
 };
+
+export const Trust: Schema = {
+  type: "object",
+  properties: {
+    trust_id: { type: "string", format: "uuid" },
+    user_id: { type: "string", description: "the member that the trust acts as" },
+    name: { type: "string" },
+    issuer: { type: "string" },
+    repository: { type: "string", description: "owner/name, in lower case" },
+    repository_id: { type: ["string", "null"] },
+    ref: { type: ["string", "null"], description: "refs/heads/main, refs/tags/v*, or * for any" },
+    environment: { type: ["string", "null"] },
+    pull_requests: { type: "boolean" },
+    role: { type: "string", enum: ["viewer", "operator", "admin"] },
+    token_seconds: { type: "integer" },
+    created_by: { type: "string" },
+    created_at: time,
+    last_used_at: { type: ["string", "null"], format: "date-time" },
+  },
+};

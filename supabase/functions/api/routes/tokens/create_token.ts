@@ -1,5 +1,6 @@
 import { json, passOn, Route } from "../../../_shared/route.ts";
 import { to } from "../../shapes/table.ts";
+import { shortToken } from "./short_token.ts";
 
 const shortSeconds = 600;
 
@@ -29,15 +30,7 @@ export const route: Route = {
   handle: async (call) => {
     const { accessToken } = call.member;
     if (accessToken === undefined) return passOn(await call.ask("create_token", call.body.text));
-    const { jwt, member, expiresAt } = await call.around.identity.exchange(accessToken, shortSeconds);
-    return json(200, {
-      access_token: jwt,
-      token_type: "bearer",
-      expires_in: expiresAt - Math.floor(call.around.settings.now()),
-      expires_at: expiresAt,
-      tenant_id: member.tenantId,
-      user_id: member.userId,
-      role: member.role,
-    });
+    const minted = await call.around.identity.exchange(accessToken, shortSeconds);
+    return json(200, shortToken(minted, call.around.settings.now()));
   },
 };
