@@ -174,6 +174,7 @@ $q$, $list$
     catalog.try_expectation(uuid, text, text, text) | app_system
     catalog.why_stale(uuid, bigint, text[], jsonb[]) | app_system
     catalog.words_of(uuid, text[], text, text, jsonb) | app_owner | app_system
+    door.accept_invitation(jsonb) | app_system definer | anon
     door.allow_network(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
     door.artifact_usage() | app_owner definer | authenticated
@@ -194,6 +195,7 @@ $q$, $list$
     door.complete_artifact(jsonb) | app_owner definer | authenticated
     door.create_artifact(jsonb) | app_owner definer | authenticated
     door.create_endpoint(jsonb) | app_owner definer | authenticated
+    door.create_invitation(jsonb) | app_owner definer | authenticated
     door.create_token(jsonb) | app_owner definer | authenticated
     door.create_trust(jsonb) | app_owner definer | authenticated
     door.delete_artifact(jsonb) | app_owner definer | authenticated
@@ -219,6 +221,7 @@ $q$, $list$
     door.health() | app_system definer | anon authenticated service_role
     door.held_attempt(text, boolean) | app_system
     door.job_schedule(jsonb) | app_owner definer | authenticated
+    door.keep_an_admin(uuid, text) | app_owner
     door.lineage_coverage(jsonb) | app_owner definer | authenticated
     door.lineage_ingest(jsonb) | app_owner definer | authenticated
     door.list_artifacts(jsonb) | app_owner definer | authenticated
@@ -227,7 +230,9 @@ $q$, $list$
     door.list_endpoints(jsonb) | app_owner definer | authenticated
     door.list_entries(jsonb) | app_system definer | authenticated
     door.list_events(jsonb) | app_owner definer | authenticated
+    door.list_invitations(jsonb) | app_owner definer | authenticated
     door.list_jobs(jsonb) | app_owner definer | authenticated
+    door.list_members(jsonb) | app_owner definer | authenticated
     door.list_networks(jsonb) | app_owner definer | authenticated
     door.list_objects(jsonb) | app_system definer | authenticated
     door.list_runs(jsonb) | app_owner definer | authenticated
@@ -249,10 +254,12 @@ $q$, $list$
     door.redeliver(jsonb) | app_owner definer | authenticated
     door.refresh_plan(jsonb) | app_system definer | app_owner
     door.refuse_machine() | app_owner
+    door.remove_member(jsonb) | app_owner definer | authenticated
     door.repair_run(jsonb) | app_owner definer | authenticated
     door.replay(jsonb) | app_owner definer | authenticated
     door.rerun_run(jsonb) | app_owner definer | authenticated
     door.retire_lineage(jsonb) | app_owner definer | authenticated
+    door.revoke_invitation(jsonb) | app_owner definer | authenticated
     door.revoke_token(jsonb) | app_owner definer | authenticated
     door.rotate_endpoint(jsonb) | app_owner definer | authenticated
     door.run_events(jsonb) | app_owner definer | authenticated
@@ -261,6 +268,7 @@ $q$, $list$
     door.set_expectation(jsonb) | app_system definer | authenticated
     door.set_freshness(jsonb) | app_owner definer | authenticated
     door.set_layer_rules(jsonb) | app_owner definer | authenticated
+    door.set_member_role(jsonb) | app_owner definer | authenticated
     door.set_rollup(jsonb) | app_system definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
@@ -367,6 +375,7 @@ $q$, $list$
     lineage.views_over(oid[]) | app_owner | authenticated app_system
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
     lineage.walk_columns(bigint, text, boolean, integer, timestamp with time zone, integer) | app_owner | authenticated
+    public.accept_invitation(jsonb) | app_owner | anon
     public.allow_network(jsonb) | app_owner | authenticated
     public.artifact_download(jsonb) | app_owner | authenticated
     public.artifact_usage(jsonb) | app_owner | authenticated
@@ -387,6 +396,7 @@ $q$, $list$
     public.complete_artifact(jsonb) | app_owner | authenticated
     public.create_artifact(jsonb) | app_owner | authenticated
     public.create_endpoint(jsonb) | app_owner | authenticated
+    public.create_invitation(jsonb) | app_owner | authenticated
     public.create_job(jsonb) | app_owner | authenticated
     public.create_token(jsonb) | app_owner | authenticated
     public.create_trust(jsonb) | app_owner | authenticated
@@ -428,9 +438,11 @@ $q$, $list$
     public.list_events(jsonb) | app_owner | authenticated
     public.list_expectations(jsonb) | app_owner | authenticated
     public.list_freshness(jsonb) | app_owner | authenticated
+    public.list_invitations(jsonb) | app_owner | authenticated
     public.list_jobs(jsonb) | app_owner | authenticated
     public.list_layer_rules(jsonb) | app_owner | authenticated
     public.list_layers(jsonb) | app_owner | authenticated
+    public.list_members(jsonb) | app_owner | authenticated
     public.list_networks(jsonb) | app_owner | authenticated
     public.list_objects(jsonb) | app_owner | authenticated
     public.list_quarantine(jsonb) | app_owner | authenticated
@@ -453,11 +465,13 @@ $q$, $list$
     public.platform_set_rate(jsonb) | app_owner | service_role
     public.read_table(jsonb) | app_owner | authenticated
     public.redeliver_delivery(jsonb) | app_owner | authenticated
+    public.remove_member(jsonb) | app_owner | authenticated
     public.repair_run(jsonb) | app_owner | authenticated
     public.replay_deliveries(jsonb) | app_owner | authenticated
     public.rerun_run(jsonb) | app_owner | authenticated
     public.resume_job(jsonb) | app_owner | authenticated
     public.retire_lineage(jsonb) | app_owner | authenticated
+    public.revoke_invitation(jsonb) | app_owner | authenticated
     public.revoke_token(jsonb) | app_owner | authenticated
     public.rotate_endpoint(jsonb) | app_owner | authenticated
     public.run_events(jsonb) | app_owner | authenticated
@@ -467,6 +481,7 @@ $q$, $list$
     public.set_expectation(jsonb) | app_owner | authenticated
     public.set_freshness(jsonb) | app_owner | authenticated
     public.set_layer_rules(jsonb) | app_owner | authenticated
+    public.set_member_role(jsonb) | app_owner | authenticated
     public.set_rollup(jsonb) | app_owner | authenticated
     public.slo(jsonb) | app_owner | authenticated
     public.submit_runs(jsonb) | app_owner | authenticated
@@ -701,6 +716,7 @@ $q$, $list$
     table tenancy.access_tokens | app_owner | app_system delete insert select update | authenticated select of tenant_id id user_id name role created_at expires_at last_used_at revoked_at
     table tenancy.grants | app_owner | app_system delete insert select update; authenticated select
     table tenancy.knocks | app_owner
+    table tenancy.invitations | app_owner | app_system select update
     table tenancy.limits | app_owner | app_system insert select update; authenticated select
     table tenancy.members | app_owner | app_system delete insert select update; authenticated select
     table tenancy.rates | app_owner | app_system insert select update; authenticated select
@@ -923,6 +939,8 @@ $q$, $list$
     tenancy.grants | select | app_owner | doors see the caller's grants | claimed tenant
     tenancy.grants | select | authenticated | members see what is granted | own tenant
     tenancy.knocks | all | app_owner | doors count the caller's knocks | claimed tenant
+    tenancy.invitations | all | app_owner | doors keep the caller's invitations | claimed tenant
+    tenancy.invitations | all | app_system | the platform keeps invitations | all
     tenancy.limits | all | app_system | the platform keeps limits | all
     tenancy.limits | select | app_owner | doors see the caller's limits | claimed tenant
     tenancy.limits | select | authenticated | members see their limits | own tenant

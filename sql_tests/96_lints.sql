@@ -101,7 +101,7 @@ where i.indisunique and t.has_tenant
   and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[]) and a.attname = 'tenant_id')
   -- numbers that the database gives, and values that nobody guesses
   and n.relname !~ '^past_attempts(_\w+)?_pkey$' and n.relname not in ('live_attempts_pkey', 'outside_pkey', 'entries_pkey', 'unsealed_pkey', 'seals_pkey', 'allowed_networks_pkey', 'allowed_networks_once', 'access_tokens_hash_key', 'contents_path_key',
-    'removals_bucket_path_key', 'spent_assertions_pkey', 'pending_versions_have_their_places');
+    'removals_bucket_path_key', 'spent_assertions_pkey', 'invitations_hash_key', 'pending_versions_have_their_places');
 -- A session that first met a table while it was empty keeps its plan until the table is analysed; between two indexes that
 -- begin with the tenant that plan is a toss-up, and a foreign key was checked by reading all of the tenant's rows (18 ms a
 -- submission after 40,000 of them). The selective column comes first, the tenant after it.

@@ -1,4 +1,4 @@
--- tenancy: who comes from outside. Trusts admit workflows that an issuer vouches for; what they were let in with is spent.
+-- tenancy: who comes from outside. Trusts admit workflows that an issuer vouches for, each token of his once; invitations admit people.
 
 grant app_owner, app_system to postgres;
 set role app_owner;
@@ -35,15 +35,38 @@ create table tenancy.spent_assertions (
 create index spent_assertions_by_end on tenancy.spent_assertions (expires_at);
 comment on table tenancy.spent_assertions is 'Internal: each token of an issuer is exchanged once; kept for longer than the token is good.';
 
+create table tenancy.invitations (
+    tenant_id uuid not null references tenancy.tenants,
+    id uuid not null default gen_random_uuid(),
+    email text check (length(email) between 3 and 320),  -- lower case
+    user_id text check (length(user_id) between 1 and 128),
+    role ground.member_role not null,
+    hash bytea not null unique check (length(hash) = 32),
+    created_by text not null,
+    created_at timestamptz not null default now(),
+    expires_at timestamptz not null,
+    accepted_at timestamptz,
+    accepted_by text,
+    revoked_at timestamptz,
+    primary key (tenant_id, id),
+    constraint an_invitation_names_one check (num_nonnulls(email, user_id) = 1)
+);
+comment on table tenancy.invitations is 'Who may become a member: only the SHA-256 of crin_… is kept, and it opens for the one who is named alone.';
+
+alter table tenancy.invitations enable row level security;
+alter table tenancy.invitations force row level security;
 alter table tenancy.trusts enable row level security;
 alter table tenancy.trusts force row level security;
 alter table tenancy.spent_assertions enable row level security;
 alter table tenancy.spent_assertions force row level security;
 create policy "doors keep the caller's trusts" on tenancy.trusts for all to app_owner
     using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "doors keep the caller's invitations" on tenancy.invitations for all to app_owner
+    using (tenant_id = (select ground.claimed_tenant_id())) with check (tenant_id = (select ground.claimed_tenant_id()));
+create policy "the platform keeps invitations" on tenancy.invitations for all to app_system using (true) with check (true);
 create policy "the platform keeps trusts" on tenancy.trusts for all to app_system using (true) with check (true);
 create policy "the platform keeps what is spent" on tenancy.spent_assertions for all to app_system using (true) with check (true);
-grant select, update on tenancy.trusts to app_system;
+grant select, update on tenancy.trusts, tenancy.invitations to app_system;
 grant select, insert, delete on tenancy.spent_assertions to app_system;
 grant delete on tenancy.access_tokens to app_system;
 

@@ -115,7 +115,7 @@ begin
     insert into audit.entries (id, tenant_id, user_id, role, token_id, action, object_type, object_id, details, door, ip, forwarded_for, user_agent, request_id)
     overriding system value
     values (v_id, p_tenant, coalesce(p_actor, c ->> 'user_id', c ->> 'sub', 'service'),
-            case when p_actor like 'oidc:%' then 'oidc' when p_actor is not null then 'attempt' else coalesce(c ->> 'user_role', c ->> 'role', 'service_role') end,
+            case when p_actor like 'oidc:%' then 'oidc' when p_actor like 'invited:%' then 'invited' when p_actor is not null then 'attempt' else coalesce(c ->> 'user_role', c ->> 'role', 'service_role') end,
             c ->> 'token_id', p_action, p_object_type, p_object_id, p_details, o.door, o.ip, o.forwarded_for, o.user_agent, o.request_id);
     insert into audit.unsealed (entry_id, tenant_id) values (v_id, p_tenant);
     perform ground.wake('control_room_audit');

@@ -60,6 +60,12 @@ export interface Identity {
    * @throws Refusal TOKEN_INVALID, UPSTREAM_UNAVAILABLE, NOT_CONFIGURED, or what the database says
    */
   admit(token: string, wish: Wish, trace: Trace): Promise<Minted>;
+  /**
+   * The person who asks, by a JWT of the project that need not name a tenant, as a JWT in which we vouch for him.
+   *
+   * @throws Refusal TOKEN_MISSING, TOKEN_INVALID, NOT_CONFIGURED
+   */
+  vouch(request: Request): Promise<string>;
 }
 
 /** What anybody may ask for: which tenant, and no more than which role. */
@@ -98,6 +104,15 @@ export function identity(settings: Settings): Identity {
     const now = settings.now();
     const remembered = verified.get(jwt);
     if (remembered !== undefined && now < remembered.until) return remembered.member;
+    const token = await genuine(jwt);
+    const member = memberOf(token, jwt);
+    const end = (token.claims.exp as number) + leewaySeconds;
+    verified.set(jwt, { member, until: Math.min(end, now + rememberedSeconds) });
+    return member;
+  }
+
+  /** Signed by a key of ours, in its time, and meant for us; who it is about has not been looked at. */
+  async function genuine(jwt: string): Promise<Token> {
     const token = parse(jwt);
     if (token === undefined) throw invalid("it is no JSON web token");
     // RFC 7515: extensions we do not know must be refused
@@ -105,14 +120,31 @@ export function identity(settings: Settings): Identity {
     const candidates = await keys.for(token.header.alg, token.header.kid);
     const matches = await Promise.all(candidates.map((key) => isSignedBy(token, key)));
     if (!matches.includes(true)) throw invalid("no key of ours has signed it");
-    const untimeliness = untimely(token.claims, now);
+    const untimeliness = untimely(token.claims, settings.now());
     if (untimeliness !== undefined) throw invalid(untimeliness);
     const misdirection = misdirected(token.claims, settings);
     if (misdirection !== undefined) throw invalid(misdirection);
-    const member = memberOf(token, jwt);
-    const end = (token.claims.exp as number) + leewaySeconds;
-    verified.set(jwt, { member, until: Math.min(end, now + rememberedSeconds) });
-    return member;
+    return token;
+  }
+
+  async function vouch(request: Request): Promise<string> {
+    const key = await mintingKey();
+    const { claims } = await genuine(bearerOf(request));
+    const { sub, user_id, role, email, token_id, is_anonymous } = claims;
+    const user = user_id ?? sub;
+    if (typeof user !== "string" || user === "" || is_anonymous === true || token_id !== undefined) {
+      throw invalid("it is no person's");
+    }
+    if (role !== "authenticated" && !isRole(role)) throw invalid("its role is none of ours");
+    const assertion = { user_id: user, ...(typeof email === "string" && email !== "" ? { email } : {}) };
+    return await vouched(assertion, key);
+  }
+
+  /** Anon's, plus what we vouch for: the database believes our signature, and never the body. */
+  async function vouched(assertion: Readonly<Record<string, unknown>>, key: SigningKey): Promise<string> {
+    const now = Math.floor(settings.now());
+    const claims = { ...stamp, role: "anon", assertion, iat: now, exp: now + assertionSeconds };
+    return await mint(claims, key.kid, key.private);
   }
 
   async function exchange(accessToken: string, seconds: number): Promise<Minted> {
@@ -124,10 +156,7 @@ export function identity(settings: Settings): Identity {
   async function admit(token: string, wish: Wish, trace: Trace): Promise<Minted> {
     const key = await mintingKey();
     const assertion = await outside.verify(token);
-    const now = Math.floor(settings.now());
-    // anon's, plus what we vouch for: the database believes our signature, and never the body
-    const claims = { ...stamp, role: "anon", assertion, iat: now, exp: now + assertionSeconds };
-    const ours = await mint(claims, key.kid, key.private);
+    const ours = await vouched(assertion, key);
     const answer = await anon.call("exchange_assertion", JSON.stringify(wish), ours, trace);
     const given = opened(answer, "exchange_assertion");
     return await minted(given, given.expires_in as number, key);
@@ -177,6 +206,7 @@ export function identity(settings: Settings): Identity {
   return {
     exchange,
     admit,
+    vouch,
     async caller(request) {
       const bearer = bearerOf(request);
       const [, attemptId] = attemptTokenForm.exec(bearer) ?? [];

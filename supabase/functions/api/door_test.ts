@@ -6,7 +6,8 @@ import { routes } from "./routes/table.ts";
 function address(path: string): string {
   return path.replace("{layer}", "gold").replace(
     /\{(\w+)\}/g,
-    (_, name) => ["artifact_id", "endpoint_id", "token_id", "trust_id"].includes(name) ? someId : "7",
+    (_, name) =>
+      ["artifact_id", "endpoint_id", "token_id", "trust_id", "invitation_id"].includes(name) ? someId : "7",
   );
 }
 

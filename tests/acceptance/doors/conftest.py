@@ -275,6 +275,18 @@ class Doors:
         trust_id: str = answer.json()["trust_id"]
         return trust_id
 
+    def member(self) -> str:
+        who = str(uuid.uuid4())
+        self.platform("platform_add_member", tenant="acme", user_id=who, role="operator")
+        return who
+
+    def invite(self, user_id: str, role: str = "viewer") -> Json:
+        form = {"user_id": user_id, "role": role}
+        answer = self.ask("POST", "/invitations", self.token("admin"), json=form)
+        assert answer.status_code == 201, answer.text
+        made: Json = answer.json()
+        return made
+
     def access_token(self, role: str = "operator", maker: str = "admin") -> Json:
         answer = self.ask("POST", "/tokens", self.token(maker), json={"name": "ci", "role": role})
         assert answer.status_code == 201, answer.text

@@ -140,6 +140,12 @@ MATRIX = [
     Door("POST /trusts", 403, 403, 201, 201, lambda it: it.TRUST),
     Door("GET /trusts", 403, 403, 200, 200),
     Door("DELETE /trusts/{trust_id}", 403, 403, 200, 404),
+    Door("GET /members", 200, 200, 200, 200),
+    Door("PATCH /members/{user_id}", 403, 403, 200, 404, lambda _: {"role": "viewer"}),
+    Door("DELETE /members/{user_id}", 403, 403, 200, 404),
+    Door("POST /invitations", 403, 403, 201, 201, lambda _: {"user_id": unique(), "role": "viewer"}),
+    Door("GET /invitations", 403, 403, 200, 200),
+    Door("DELETE /invitations/{invitation_id}", 403, 403, 200, 404),
     Door("GET /audit", 403, 403, 200, 200),
     Door("GET /audit?after=0", 403, 403, 200, 200),
     Door("GET /audit/verify", 403, 403, 200, 200),
@@ -154,7 +160,7 @@ MATRIX = [
     Door("GET /uploads/bytes", 401, 401, 401, 401),
     Door("DELETE /sweeps/bytes", 401, 401, 401, 401),
 ]
-PUBLIC = {"GET /health", "GET /openapi.json", "POST /tokens/oidc"}
+PUBLIC = {"GET /health", "GET /openapi.json", "POST /tokens/oidc", "POST /invitations/accept"}
 ACTORS = ("nobody", "viewer", "operator", "admin", "stranger")
 
 
@@ -176,6 +182,8 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
         "network_id": doors.network,
         "token_id": lambda: doors.access_token()["token_id"],
         "trust_id": doors.trust,
+        "user_id": doors.member,
+        "invitation_id": lambda: doors.invite(unique())["invitation_id"],
         "attempt_id": lambda: 7,
         "node": lambda: f"dataset:test:{only_ours}",
         "layer": lambda: "gold",

@@ -150,3 +150,28 @@ def test_an_access_token_does_not_exceed_its_role(doors: Doors) -> None:
 
     assert doors.ask("GET", "/runs", made["token"]).status_code == 200
     assert doors.ask("POST", "/jobs/run", made["token"], json=doors.SUBMISSION).status_code == 403
+
+
+def test_who_is_invited_accepts_by_his_own_jwt_and_what_an_admin_says_counts_at_once(doors: Doors) -> None:
+    who = str(uuid.uuid4())
+    person = doors.token(sub=who, user_id=None, role="authenticated", tenant_id=None)  # of no tenant yet
+    as_member = doors.token("admin", sub=who, user_id=who)
+    token = doors.invite(who, "operator")["token"]
+
+    def accept(bearer: str) -> int:
+        return doors.ask("POST", "/invitations/accept", bearer, json={"token": token}).status_code
+
+    assert accept(doors.token(sub=str(uuid.uuid4()), user_id=None)) == 404  # somebody else's
+    assert doors.ask("GET", "/runs", as_member).status_code == 403
+    assert accept(person) == 200
+    assert doors.ask("POST", "/jobs/run", as_member, json=doors.SUBMISSION).status_code == 202
+    assert doors.rpc("list_runs", as_member, {}).status_code == 200
+    assert accept(person) == 404  # once
+
+    admin, place = doors.token("admin"), f"/members/{who}"
+    assert doors.ask("PATCH", place, admin, json={"role": "viewer"}).status_code == 200
+    assert doors.ask("POST", "/jobs/run", as_member, json=doors.SUBMISSION).status_code == 403
+    assert doors.rpc("run_job", as_member, doors.SUBMISSION).status_code == 403
+    assert doors.ask("DELETE", place, admin).status_code == 200
+    for answer in (doors.ask("GET", "/runs", as_member), doors.rpc("list_runs", as_member, {})):
+        assert (answer.status_code, answer.json()["code"]) == (403, "MEMBERSHIP_MISSING")

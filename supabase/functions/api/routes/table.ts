@@ -99,6 +99,13 @@ import { route as exchangeOidc } from "./tokens/exchange_oidc.ts";
 import { route as createTrust } from "./trusts/create_trust.ts";
 import { route as deleteTrust } from "./trusts/delete_trust.ts";
 import { route as listTrusts } from "./trusts/list_trusts.ts";
+import { route as acceptInvitation } from "./invitations/accept_invitation.ts";
+import { route as createInvitation } from "./invitations/create_invitation.ts";
+import { route as listInvitations } from "./invitations/list_invitations.ts";
+import { route as revokeInvitation } from "./invitations/revoke_invitation.ts";
+import { route as listMembers } from "./members/list_members.ts";
+import { route as removeMember } from "./members/remove_member.ts";
+import { route as setMemberRole } from "./members/set_member_role.ts";
 import { route as health } from "./health.ts";
 import { route as openapi } from "./openapi.ts";
 import { route as slo } from "./slo.ts";
@@ -205,6 +212,13 @@ export const routes: readonly Route[] = [
   createTrust,
   listTrusts,
   deleteTrust,
+  acceptInvitation,
+  createInvitation,
+  listInvitations,
+  revokeInvitation,
+  listMembers,
+  removeMember,
+  setMemberRole,
   health,
   openapi,
   slo,

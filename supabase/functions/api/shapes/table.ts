@@ -30,7 +30,7 @@ import {
 } from "./lineage.ts";
 import { Attempt, LogLine, Repair, RepairOrder, Run, TaskRun } from "./runs.ts";
 import { JobRun, OneTimeGraph, OneTimeRun, Submission, SubmittedRun, Task } from "./submissions.ts";
-import { AccessToken, ShortToken, Trust } from "./tokens.ts";
+import { AccessToken, Invitation, Member, ShortToken, Trust } from "./tokens.ts";
 import { Thing } from "./words.ts";
 
 /** The forms that several routes share, as the OpenAPI document lists them under `#/components/schemas`. */
@@ -74,6 +74,8 @@ export const shapes = {
   AccessToken,
   ShortToken,
   Trust,
+  Member,
+  Invitation,
   RepairOrder,
   Repair,
   BackfillOrder,

@@ -45,3 +45,30 @@ export const Trust: Schema = {
     last_used_at: { type: ["string", "null"], format: "date-time" },
   },
 };
+
+export const Member: Schema = {
+  type: "object",
+  properties: {
+    tenant_id: { type: "string", format: "uuid" },
+    user_id: { type: "string" },
+    role: { type: "string", enum: ["viewer", "operator", "admin"] },
+    created_at: time,
+  },
+};
+
+export const Invitation: Schema = {
+  type: "object",
+  properties: {
+    invitation_id: { type: "string", format: "uuid" },
+    email: { type: ["string", "null"] },
+    user_id: { type: ["string", "null"] },
+    role: { type: "string", enum: ["viewer", "operator", "admin"] },
+    token: { type: "string", description: "crin_…, shown once" },
+    created_by: { type: "string" },
+    created_at: time,
+    expires_at: time,
+    accepted_at: time,
+    accepted_by: { type: ["string", "null"] },
+    revoked_at: time,
+  },
+};
