@@ -33,14 +33,14 @@ $$;
 -- -------------------------------------------------------------------------------------- invitations
 
 select tests.invite('{"email": "New@North.example", "role": "operator"}') as token \gset
-select matches(:'token', '^crin_[0-9a-f]{64}$', 'an invitation has a prefix that scanners know, and 256 bits');
+select matches(:'token'::text, '^crin_[0-9a-f]{64}$', 'an invitation has a prefix that scanners know, and 256 bits');
 select is_empty(format($$ select from tenancy.invitations i where strpos(to_jsonb(i)::text, %L) > 0 $$, :'token'), 'only its hash is kept');
 select is(tests.accept(:'token', a::jsonb) ->> 'code', c, 'not for ' || a)
 from (values ('{"user_id": "u1", "email": "other@north.example"}', 'INVITATION_NOT_FOUND'), ('{"user_id": "u1"}', 'INVITATION_NOT_FOUND'), ('{}', 'TOKEN_INVALID'),
     ('{"email": "new@north.example"}', 'TOKEN_INVALID'), ('{"user_id": "oidc:x", "email": "new@north.example"}', 'TOKEN_INVALID')) x (a, c);
 select is(tests.accept('crin_guessed', '{"user_id": "u1", "email": "new@north.example"}') ->> 'code', 'INVITATION_NOT_FOUND', 'the address without the token opens nothing');
 select tests.refused('anon', format('public.accept_invitation(%L::jsonb)', jsonb_build_object('token', :'token', 'assertion', '{"user_id": "u1", "email": "new@north.example"}'::jsonb)), 'TOKEN_INVALID', 'nobody vouches for himself');
-select is(tests.accept(:'token', '{"user_id": "u1", "email": "new@north.EXAMPLE"}'), jsonb_build_object('tenant_id', tests.tenant('north'), 'user_id', 'u1', 'role', 'operator'), 'who is invited comes in by his own identity');
+select is(tests.accept(:'token', '{"user_id": "u1", "email": "new@north.EXAMPLE"}'::jsonb), jsonb_build_object('tenant_id', tests.tenant('north'), 'user_id', 'u1', 'role', 'operator'), 'who is invited comes in by his own identity');
 select is(tests.role_of('u1'), 'operator', 'a member on the next request');
 select is(tests.accept(:'token', '{"user_id": "u2", "email": "new@north.example"}') ->> 'code', 'INVITATION_NOT_FOUND', 'once');
 
@@ -87,7 +87,7 @@ select is(tests.as('north.admin', $$ public.set_member_role('{"user_id": "north.
 select is(tests.as('north.admin', $$ public.remove_member('{"user_id": "north.admin"}') $$) ->> 'removed', 'true', 'he may go');
 select tests.refused('north.operator', format('public.%I(%L::jsonb)', f, '{"user_id": "nobody", "role": "viewer"}'::jsonb - (case f when 'remove_member' then 'role' else '' end)), 'MEMBER_NOT_FOUND', f || ': who is not there') from unnest(array['set_member_role', 'remove_member']) f;
 select is(tests.error('south.admin', $$ public.remove_member('{"user_id": "north.operator"}') $$), tests.error('south.admin', $$ public.remove_member('{"user_id": "nobody"}') $$), 'another tenant''s member is word for word nobody');
-select is((select array_agg(distinct action order by action) from audit.entries where action ~ '^(invitation|member)\.'), '{invitation.accept,invitation.create,invitation.revoke,member.remove,member.set}', 'all of it is audited');
+select is((select array_agg(distinct action order by action) from audit.entries where action ~ '^(invitation|member)\.')::text, '{invitation.accept,invitation.create,invitation.revoke,member.remove,member.set}', 'all of it is audited');
 
 select * from finish();
 rollback;
