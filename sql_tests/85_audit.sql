@@ -17,6 +17,20 @@ begin
 end
 $$;
 
+-- The same of somebody whom only the edge function knows: what it has verified of him stands in its claims.
+create function tests.audited_of(p_assertion jsonb, p_door text, p_body jsonb)
+returns text language plpgsql as $$
+declare
+    v_last bigint := (select coalesce(max(id), 0) from audit.entries);
+begin
+    perform tests.become_with(jsonb_build_object('role', 'anon', 'assertion', p_assertion)::text, 'anon');
+    execute format('select public.%I(%L::jsonb)', p_door, p_body);
+    perform tests.rest();
+    insert into recorded select p_door where exists (select from audit.entries e where e.id > v_last);
+    return (select string_agg(e.action, ', ' order by e.id) from audit.entries e where e.id > v_last);
+end
+$$;
+
 select is(tests.audited('platform', $$ public.platform_create_tenant('{"slug": "east"}') $$), 'east service service_role tenant.create tenant', 'making a tenant is on record');
 select is(tests.audited('platform', $$ public.platform_set_limits('{"tenant": "east", "max_running": 1}') $$), 'east service service_role tenant.set_limits tenant', 'setting limits');
 select is(tests.audited('platform', $$ public.platform_set_rate('{"tenant": "east", "per_minute": 100}') $$), 'east service service_role tenant.set_rate tenant', 'setting a rate');
@@ -93,6 +107,16 @@ select is(tests.audited('north.operator', format('public.redeliver_delivery(%L::
 select is(tests.audited('north.operator', $$ public.replay_deliveries('{}') $$), 'north north.operator operator delivery.replay delivery', 'replaying');
 select is(tests.audited('north.viewer', $$ public.create_token('{"name": "t"}') $$), 'north north.viewer viewer token.create token', 'making a token');
 select is(tests.audited('north.viewer', format('public.revoke_token(%L::jsonb)', jsonb_build_object('token_id', (select id from tenancy.access_tokens)))), 'north north.viewer viewer token.revoke token', 'revoking it');
+select is(tests.audited('north.admin', $$ public.create_trust('{"name": "ci", "repository": "acme/etl", "ref": "*", "role": "operator"}') $$), 'north north.admin admin trust.create trust', 'trusting a repository');
+select is(tests.audited_of('{"iss": "https://token.actions.githubusercontent.com", "jti": "j", "sub": "repo:acme/etl:ref:refs/heads/main", "repository": "acme/etl", "repository_id": "74", "ref": "refs/heads/main", "event_name": "push", "run_id": "42", "actor": "octocat"}'::jsonb
+    || jsonb_build_object('exp', extract(epoch from now())::bigint + 300), 'exchange_assertion', '{"tenant": "north"}'), 'token.exchange', 'a workflow that comes in');
+select is(tests.audited('north.admin', format('public.delete_trust(%L::jsonb)', jsonb_build_object('trust_id', (select id from tenancy.trusts where tenant_id = tests.tenant('north'))))), 'north north.admin admin trust.delete trust', 'trusting it no more');
+select is(tests.audited('north.admin', $$ public.create_invitation('{"email": "new@north.example", "role": "viewer"}') $$), 'north north.admin admin invitation.create invitation', 'inviting');
+select is(tests.audited('north.admin', format('public.revoke_invitation(%L::jsonb)', jsonb_build_object('invitation_id', (select id from tenancy.invitations where tenant_id = tests.tenant('north'))))), 'north north.admin admin invitation.revoke invitation', 'thinking better of it');
+select tests.as('north.admin', $$ public.create_invitation('{"user_id": "newcomer", "role": "viewer"}') $$) ->> 'token' as token \gset
+select is(tests.audited_of('{"user_id": "newcomer"}', 'accept_invitation', jsonb_build_object('token', :'token')), 'invitation.accept', 'coming in');
+select is(tests.audited('north.admin', $$ public.set_member_role('{"user_id": "newcomer", "role": "operator"}') $$), 'north north.admin admin member.set member', 'another role');
+select is(tests.audited('north.admin', $$ public.remove_member('{"user_id": "newcomer"}') $$), 'north north.admin admin member.remove member', 'and out');
 select is(tests.audited('platform', $$ public.platform_set_audit('{"client_header": "x-forwarded-for"}') $$), 'service service_role audit.configure audit', 'saying whom to believe');
 select is(tests.audited('north.viewer', $$ public.list_runs('{}') $$), null, 'looking around is not on record');
 select is(tests.audited('runner', format('worker.tick(%L)', tests.runner())), null, 'nor is housekeeping');
