@@ -281,7 +281,7 @@ $q$, $list$
     door.update_artifact(jsonb) | app_owner definer | authenticated
     door.update_endpoint(jsonb) | app_owner definer | authenticated
     door.want_dataset(text) | app_owner | authenticated
-    door.want_role(jsonb) | app_owner
+    door.want_role(jsonb) | app_owner | app_system
     door.want_table(jsonb) | app_owner | authenticated app_system
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system

@@ -6,16 +6,11 @@ claim → the official client's own classes (`lineage.facets`) → report
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from runner.lineage import facets
-from runner.model.errors import StoreRefused, StoreUnavailable
 from runner.model.wire import EventBatch
 from runner.store.base import Findings, Store
-from runner.store.session import Backoff
 from runner.store.vigil import Vigil
-
-log = logging.getLogger(__name__)
 
 #: Batches (of up to 200 events each) that are looked at before the next are claimed.
 AT_ONCE = 5
@@ -34,25 +29,13 @@ class Inspection:
 
     async def run(self) -> None:
         """Claim, look, report."""
-        backoff = Backoff()
-        while True:
-            self._vigil.look()
-            try:
-                batches = await self._store.claim_events(AT_ONCE)
-                if batches:
-                    await self._store.report_findings(
-                        [await asyncio.to_thread(_looked_at, each) for each in batches]
-                    )
-                    self._vigil.found()
-                    backoff.reset()
-                    continue
-                backoff.reset()
-            except (StoreUnavailable, StoreRefused) as error:
-                if backoff.first:
-                    log.warning("events_not_checked", extra={"reason": str(error)})
-                await backoff.pause()
-                continue
-            await self._vigil.rest()
+        await self._vigil.keep(self._step, "events_not_checked")
+
+    async def _step(self) -> bool:
+        batches = await self._store.claim_events(AT_ONCE)
+        if batches:
+            await self._store.report_findings([await asyncio.to_thread(_looked_at, each) for each in batches])
+        return bool(batches)
 
 
 def _looked_at(batch: EventBatch) -> Findings:

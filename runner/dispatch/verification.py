@@ -10,10 +10,9 @@ import logging
 import tempfile
 from pathlib import Path
 
-from runner.model.errors import Failure, Permanent, StaleLease, StoreRefused, StoreUnavailable
+from runner.model.errors import Failure, Permanent, StaleLease
 from runner.model.wire import Upload
 from runner.store.base import Store, Verdict
-from runner.store.session import Backoff
 from runner.store.vigil import Vigil
 from runner.transfer import scanner
 from runner.transfer.door import Door, Measured
@@ -38,24 +37,14 @@ class Verification:
 
     async def run(self) -> None:
         """Claim and judge."""
-        backoff = Backoff()
-        while True:
-            self._vigil.look()
-            try:
-                uploads = await self._store.claim_uploads(AT_ONCE)
-                if uploads:
-                    verdicts = await asyncio.gather(*(self._look(each) for each in uploads))
-                    await self._store.judge_uploads([each for each in verdicts if each is not None])
-                    backoff.reset()
-                    self._vigil.found()
-                    continue
-                backoff.reset()
-            except (StoreUnavailable, StoreRefused) as error:
-                if backoff.first:
-                    log.warning("uploads_not_judged", extra={"reason": str(error)})
-                await backoff.pause()
-                continue
-            await self._vigil.rest()
+        await self._vigil.keep(self._step, "uploads_not_judged")
+
+    async def _step(self) -> bool:
+        uploads = await self._store.claim_uploads(AT_ONCE)
+        if uploads:
+            verdicts = await asyncio.gather(*(self._look(each) for each in uploads))
+            await self._store.judge_uploads([each for each in verdicts if each is not None])
+        return bool(uploads)
 
     async def _look(self, upload: Upload) -> Verdict | None:
         """The verdict, or None when the bytes cannot be had now: the claim runs out and somebody looks

@@ -8,8 +8,14 @@ before it goes back to the slow poll. Where a glance is cheaper than a look, it 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+
+from runner.model.errors import StoreRefused, StoreUnavailable
+from runner.store.session import Backoff
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = (0.005, 0.02, 0.08, 0.32)
 GLANCE_SECONDS = (0.003, 0.005, 0.02, 0.08, 0.32)
@@ -66,3 +72,22 @@ class Vigil:
             self._eager = False
             self._looks = 0
         return False
+
+    async def keep(self, step: Callable[[], Awaitable[bool]], complaint: str) -> None:
+        """Look until cancelled. `step` says whether it found something, and is called again at once then. Where
+        the database cannot be asked, `complaint` is logged once and the next look waits, longer each time."""
+        backoff = Backoff()
+        while True:
+            self.look()
+            try:
+                found = await step()
+            except (StoreUnavailable, StoreRefused) as error:
+                if backoff.first:
+                    log.warning(complaint, extra={"reason": str(error)})
+                await backoff.pause()
+                continue
+            backoff.reset()
+            if found:
+                self.found()
+            else:
+                await self.rest()

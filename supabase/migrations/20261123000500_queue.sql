@@ -377,7 +377,7 @@ grant select on queue.attempts to app_system;
 create function queue.is_final(p_state queue.state)
 returns boolean language plpgsql immutable parallel safe set search_path = '' as $$  -- (in sql it would be planned at every call)
 begin
-    return p_state in ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'SKIPPED', 'LOST');
+    return p_state >= 'SUCCEEDED';
 end
 $$;
 revoke all on function queue.is_final(queue.state) from public;

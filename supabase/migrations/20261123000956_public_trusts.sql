@@ -25,6 +25,7 @@ begin
 end
 $$;
 revoke all on function door.want_role(jsonb) from public;
+grant execute on function door.want_role(jsonb) to app_system;
 
 create function door.create_trust(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
@@ -147,10 +148,7 @@ begin
         perform ground.fail('TOKEN_INVALID', 'assertion');
     end if;
     perform ground.refuse_unknown(p, array['tenant', 'role']);
-    if p ? 'role' and coalesce(p ->> 'role', '') not in ('viewer', 'operator', 'admin') then
-        perform ground.fail('FIELD_INVALID', '$.role', 'role is viewer, operator or admin.');
-    end if;
-    v := tenancy.admit(p ->> 'tenant', a, (p ->> 'role')::ground.member_role);
+    v := tenancy.admit(p ->> 'tenant', a, case when p ? 'role' then door.want_role(p) end);
     perform audit.append((v ->> 'tenant_id')::uuid, 'token.exchange', 'trust', v ->> 'trust_id',
         jsonb_build_object('token_id', v -> 'token_id', 'role', v -> 'role', 'subject', a -> 'sub', 'repository', a -> 'repository', 'ref', a -> 'ref',
                            'environment', a -> 'environment', 'event', a -> 'event_name', 'run_id', a -> 'run_id', 'actor', a -> 'actor'), v ->> 'user_id');
