@@ -74,7 +74,7 @@ class Vigil:
         return False
 
     async def keep(self, step: Callable[[], Awaitable[bool]], complaint: str) -> None:
-        """Look until cancelled. `step` says whether it found something, and is called again at once.
+        """Look until cancelled. `step` says whether it found something: then it is called again at once.
         Where the database cannot be asked, `complaint` is logged once, and the next look waits, longer each
         time."""
         backoff = Backoff()
