@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import time
 
+import pytest
+
+from runner.model.errors import StoreUnavailable
 from runner.store.vigil import LOOK_AGAIN_SECONDS, Vigil
 
 
@@ -80,3 +83,52 @@ async def test_who_cannot_have_what_he_sees_waits_for_the_next_hint() -> None:
     vigil.give_up()
 
     assert not await vigil.rest()
+
+
+class Steps:
+    """Does one thing after the other, then nothing any more, and says when it has come to the end."""
+
+    def __init__(self, *results: bool | Exception) -> None:
+        self._results = list(results)
+        self.over = asyncio.Event()
+
+    async def __call__(self) -> bool:
+        if not self._results:
+            self.over.set()
+            return False
+        result = self._results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+async def kept(steps: Steps, seconds: float) -> bool:
+    """Whether all of it was done in so many seconds, with a poll that is never waited for."""
+    keeping = asyncio.create_task(Vigil(lambda: 60, ()).keep(steps, "not_done"))
+    try:
+        async with asyncio.timeout(seconds):
+            await steps.over.wait()
+    except TimeoutError:
+        return False
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+    return True
+
+
+async def test_what_found_something_looks_again_at_once() -> None:
+    assert await kept(Steps(True, True, True), 2)
+
+
+async def test_what_found_nothing_sleeps_until_it_is_woken() -> None:
+    assert not await kept(Steps(True, False), 0.2)
+
+
+async def test_a_database_that_cannot_be_asked_is_complained_of_once_and_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    away = [StoreUnavailable("away"), StoreUnavailable("away")]
+
+    assert await kept(Steps(*away, True), 5)
+    assert [each.message for each in caplog.records] == ["not_done"]
