@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _up(place: Layout, arguments: argparse.Namespace) -> int:
     if arguments.supabase:
         return _up_supabase()
+    _tell_of_former(place)
     lifecycle.up(place, _wanted(arguments), print)
     gateway = lifecycle.status(place)["gateway"]
     if gateway.state == "running":
@@ -54,6 +55,19 @@ def _up(place: Layout, arguments: argparse.Namespace) -> int:
     name = f" --name {arguments.name}" if arguments.name else ""
     print(f'next       eval "$(scripts/stack env{name})"')
     return 0
+
+
+def _tell_of_former(place: Layout) -> None:
+    """Says once, when a stack is made, that the clone which was in this folder before has left its own."""
+    former = state.former()
+    if place.state_file.exists() or place.name != f"{former.name}-{state.clone_id()}":
+        return
+    print(
+        f"stack      makes its own: {former.root} is of a clone that was in this folder before, and is left alone"
+    )
+    print(
+        f"           scripts/stack status --name {former.name} looks at it, down --name {former.name} ends it"
+    )
 
 
 def _up_supabase() -> int:

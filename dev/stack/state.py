@@ -2,6 +2,7 @@
 
 <root>/                 0755, entered by the database's user and by the sandbox's
     stack.json          ports, Postgres major, the pids last started (no secrets)
+    clone               which clone made it
     secrets.json        0600, made once per stack
     lock                held while a command changes the stack
     postgres/           the data directory, of the database's user
@@ -15,9 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -84,6 +87,10 @@ class Layout:
         return self.root / "lock"
 
     @property
+    def clone_file(self) -> Path:
+        return self.root / "clone"
+
+    @property
     def data(self) -> Path:
         return self.root / "postgres"
 
@@ -121,6 +128,17 @@ class Layout:
                 f"the stack's folder {self.root} cannot be made: {error.strerror}",
                 "set CONTROL_ROOM_STACK_DIR to a folder of yours",
             ) from error
+        if not self.clone_file.exists() and (mine := clone_id()):
+            self.clone_file.write_text(f"{mine}\n")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another clone made it. One that does not say is of a time before stacks said so: ours."""
+        try:
+            maker = self.clone_file.read_text().strip()
+        except OSError:
+            return False
+        return maker != clone_id()
 
 
 def home() -> Path:
@@ -133,16 +151,45 @@ def home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "control-room"
 
 
+@functools.cache
+def clone_id() -> str | None:
+    """Tells this clone from one that was in the same folder before; made once, kept in git's own folder.
+
+    None where it cannot be kept: then a folder has one stack, whoever is in it.
+    """
+    pointer = CLONE / ".git"
+    # a worktree has a file there, which names its folder
+    inner = Path(pointer.read_text().removeprefix("gitdir:").strip()) if pointer.is_file() else pointer
+    kept = (CLONE / inner if inner.is_dir() else CLONE) / "control-room-clone"
+    try:
+        if not kept.exists():
+            write_text(kept, f"{secrets.token_hex(8)}\n", mode=0o644)
+        return kept.read_text().strip()
+    except OSError:
+        return None
+
+
 def layout(name: str | None = None) -> Layout:
     """The layout of the stack called `name`; by default the one of this clone, or CONTROL_ROOM_STACK_DIR."""
     configured = os.environ.get("CONTROL_ROOM_STACK_DIR")
     if configured and name is None:
         return Layout(Path(configured).absolute())
+    if name is not None:
+        return Layout(_stacks() / name)
+    first = former()
+    # never the data of a clone that was here before: it may be wanted still, and has other migrations
+    return Layout(_stacks() / f"{first.name}-{clone_id()}") if first.is_foreign else first
+
+
+def former() -> Layout:
+    """The stack of the first clone that had one in this folder; that may be this clone."""
+    return Layout(_stacks() / hashlib.sha256(str(CLONE).encode()).hexdigest()[:12])
+
+
+def _stacks() -> Path:
     if os.geteuid() == 0:
-        base = Path("/var/lib/control-room/stacks")
-    else:
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "control-room/stacks"
-    return Layout(base / (name or hashlib.sha256(str(CLONE).encode()).hexdigest()[:12]))
+        return Path("/var/lib/control-room/stacks")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "control-room/stacks"
 
 
 def load(place: Layout) -> State | None:
@@ -173,9 +220,13 @@ def save(place: Layout, state: State) -> None:
 
 def write_json(path: Path, content: object, *, mode: int) -> None:
     """Replaces a JSON file in one step: a reader never sees half of it."""
+    write_text(path, json.dumps(content, indent=2) + "\n", mode=mode)
+
+
+def write_text(path: Path, content: str, *, mode: int) -> None:
+    """As `write_json`, for any text."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
+        file.write(content)
     os.chmod(file.name, mode)
     os.replace(file.name, path)
 

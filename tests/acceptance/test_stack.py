@@ -443,6 +443,37 @@ def test_a_machine_without_postgres_is_told_what_to_install(
         postgres.find_binaries(15)
 
 
+def test_a_clone_in_the_folder_of_another_has_a_stack_beside_the_other_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clone, stacks = tmp_path / "clone", tmp_path / "stacks"
+    monkeypatch.delenv("CONTROL_ROOM_STACK_DIR", raising=False)
+    monkeypatch.setattr(state, "CLONE", clone)
+    monkeypatch.setattr(state, "_stacks", lambda: stacks)
+
+    def clone_anew() -> Layout:
+        shutil.rmtree(clone, ignore_errors=True)
+        (clone / ".git").mkdir(parents=True)
+        return look_again()
+
+    def look_again() -> Layout:
+        state.clone_id.cache_clear()
+        place = state.layout()
+        place.make()
+        return place
+
+    try:
+        first, again = clone_anew(), look_again()
+        second, second_again = clone_anew(), look_again()
+    finally:
+        state.clone_id.cache_clear()
+
+    assert (first, second) == (again, second_again)
+    assert first != second
+    assert second.name.startswith(first.name)
+    assert first.root.is_dir()
+
+
 def test_env_of_a_stack_that_never_was_says_how_to_start_one(stack: Stack) -> None:
     assert "run scripts/stack up" in error_of(stack.run("env", check=False))
 
