@@ -62,12 +62,8 @@ def _tell_of_former(place: Layout) -> None:
     former = state.former()
     if place.state_file.exists() or place.name != f"{former.name}-{state.clone_id()}":
         return
-    print(
-        f"stack      makes its own: {former.root} is of a clone that was in this folder before, and is left alone"
-    )
-    print(
-        f"           scripts/stack status --name {former.name} looks at it, down --name {former.name} ends it"
-    )
+    print(f"stack      makes its own: {former.root} is of a clone that was in this")
+    print(f"           folder before, and is left alone (scripts/stack status --name {former.name})")
 
 
 def _up_supabase() -> int:
