@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from control_room import model
+from control_room.async_identity import AsyncInvitations, AsyncMembers, AsyncTokens, AsyncTrusts
 from control_room.difference import Difference
 from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
@@ -537,12 +538,30 @@ class AsyncClient:
         self.catalog = AsyncCatalog(self._line)
         self.endpoints = AsyncEndpoints(self._line)
         self.deliveries = AsyncDeliveries(self._line)
+        self.members = AsyncMembers(self._line)
+        self.invitations = AsyncInvitations(self._line)
+        self.trusts = AsyncTrusts(self._line)
+        self.tokens = AsyncTokens(self._line)
 
     @classmethod
     def from_environment(cls) -> Self:
         """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN."""
         found = Envelope.of_environment()
         return cls(found.url, found.anon_key, found.token)
+
+    @classmethod
+    async def from_github_actions(
+        cls, tenant: str, *, role: str | None = None, audience: str | None = None
+    ) -> Self:
+        """SUPABASE_URL, SUPABASE_ANON_KEY, and what GitHub vouches for in a job with `id-token: write`.
+
+        `audience` is that of the control room, which is its URL unless it was set. The client speaks for as
+        long as the trust says. Raises ApiError OIDC_NOT_TRUSTED, ControlRoomError outside of a workflow.
+        """
+        found = Envelope.of_environment(nobody=True)
+        async with cls(found.url, found.anon_key, found.token) as nobody:
+            short = await nobody.tokens.of_workflow(tenant, audience or found.url.rstrip("/"), role=role)
+        return cls(found.url, found.anon_key, short.access_token)
 
     async def run(self, **submission: Any) -> model.Submitted:
         """Submits a run: job_type, spec, code, params, inputs, outputs, callbacks … or job_id, params."""

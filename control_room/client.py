@@ -25,6 +25,7 @@ from control_room.difference import Difference
 from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
+from control_room.identity import Invitations, Members, Tokens, Trusts
 from control_room.preview import Preview
 from control_room.talk import Ask, Pause, Reply, Step, Talk
 from control_room.talks import artifacts, callbacks, catalog, entries, figures, jobs, lineage, runs, tables
@@ -528,12 +529,30 @@ class Client:
         self.catalog = Catalog(self._line)
         self.endpoints = Endpoints(self._line)
         self.deliveries = Deliveries(self._line)
+        self.members = Members(self._line)
+        self.invitations = Invitations(self._line)
+        self.trusts = Trusts(self._line)
+        self.tokens = Tokens(self._line)
 
     @classmethod
     def from_environment(cls) -> Self:
         """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN."""
         found = Envelope.of_environment()
         return cls(found.url, found.anon_key, found.token)
+
+    @classmethod
+    def from_github_actions(
+        cls, tenant: str, *, role: str | None = None, audience: str | None = None
+    ) -> Self:
+        """SUPABASE_URL, SUPABASE_ANON_KEY, and what GitHub vouches for in a job with `id-token: write`.
+
+        `audience` is that of the control room, which is its URL unless it was set. The client speaks for as
+        long as the trust says. Raises ApiError OIDC_NOT_TRUSTED, ControlRoomError outside of a workflow.
+        """
+        found = Envelope.of_environment(nobody=True)
+        with cls(found.url, found.anon_key, found.token) as nobody:
+            short = nobody.tokens.of_workflow(tenant, audience or found.url.rstrip("/"), role=role)
+        return cls(found.url, found.anon_key, short.access_token)
 
     def run(self, **submission: Any) -> model.Submitted:
         """Submits a run: job_type, spec, code, params, inputs, outputs, callbacks … or job_id, params."""

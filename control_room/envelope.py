@@ -11,7 +11,7 @@ from typing import Any
 from control_room.errors import ControlRoomError
 from control_room.talk import Ask
 
-_BELOW = {"api": "/functions/v1/api/v1", "data": "/rest/v1", "signed": ""}
+_BELOW = {"api": "/functions/v1/api/v1", "open": "/functions/v1/api/v1", "data": "/rest/v1", "signed": ""}
 
 #: Seconds. Reading is generous: a thousand submissions or a graph of thousands of nodes take a while.
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 60.0
@@ -23,12 +23,15 @@ class Envelope:
 
     url: str
     anon_key: str
-    token: str = field(repr=False)
+    token: str = field(default="", repr=False)
 
     @classmethod
-    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> Envelope:
-        """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN. Raises ControlRoomError."""
-        names = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "CONTROL_ROOM_TOKEN")
+    def of_environment(cls, environment: Mapping[str, str] = os.environ, *, nobody: bool = False) -> Envelope:
+        """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN; without the token for who has none yet.
+
+        Raises ControlRoomError.
+        """
+        names = ("SUPABASE_URL", "SUPABASE_ANON_KEY", *(() if nobody else ("CONTROL_ROOM_TOKEN",)))
         missing = [name for name in names if not environment.get(name)]
         if missing:
             raise ControlRoomError(
@@ -46,7 +49,9 @@ class Envelope:
             address = ask.path if "://" in ask.path else self.url.rstrip("/") + ask.path
         else:
             address = self.url.rstrip("/") + _BELOW[ask.door] + ask.path
-            headers |= {"apikey": self.anon_key, "authorization": f"Bearer {ask.bearer or self.token}"}
+            headers["apikey"] = self.anon_key
+            if ask.door != "open":
+                headers["authorization"] = f"Bearer {ask.bearer or self.token}"
         arguments: dict[str, Any] = {"method": ask.method, "url": address, "headers": headers}
         if ask.query:
             arguments["params"] = dict(ask.query)

@@ -21,8 +21,9 @@ from control_room.model import Word
 T = TypeVar("T")
 W = TypeVar("W", bound=Word)
 
-#: Where a path lies: below /functions/v1/api/v1, below /rest/v1, or a signed URL, which takes no token.
-Door = Literal["api", "data", "signed"]
+#: Where a path lies: below /functions/v1/api/v1 (`open`: for who has no token yet), below /rest/v1, or a URL
+#: that is a right by itself and is told no token.
+Door = Literal["api", "open", "data", "signed"]
 
 
 @dataclass(frozen=True)

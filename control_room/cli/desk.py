@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ EXIT_INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print what the server said, for programs.")]
 RunId = Annotated[int, typer.Argument(metavar="RUN", help="The run's number.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
 
 
@@ -58,6 +60,14 @@ class Desk:
         self.show(page, shown)
         if page.next is not None and not self.json:
             self.say("there are more: --limit shows up to 1000")
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Asks before what cannot be taken back. Raises Usage where nobody can be asked, Abort on a no."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise Usage("this cannot be taken back, and nobody can be asked here", "say --yes")
+        typer.confirm(question, abort=True, err=True)
 
     def say(self, text: str, style: str = "quiet") -> None:
         self.err.print(Text(text, style=style))

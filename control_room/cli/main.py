@@ -7,7 +7,20 @@ import sys
 
 import typer
 
-from control_room.cli import artifacts, callbacks, catalog, figures, jobs, kb, lineage, run, runs
+from control_room.cli import (
+    artifacts,
+    callbacks,
+    catalog,
+    figures,
+    jobs,
+    kb,
+    lineage,
+    members,
+    run,
+    runs,
+    tokens,
+    trusts,
+)
 from control_room.cli.desk import EXIT_INTERRUPTED, EXIT_UNREACHABLE, EXIT_USAGE, Desk, exit_code
 from control_room.errors import ControlRoomError
 
@@ -36,6 +49,10 @@ app.add_typer(catalog.app, name="catalog", help="Find tables, columns and files;
 app.add_typer(kb.app, name="kb", help="Find what knowledge bases hold.")
 app.add_typer(lineage.app, name="lineage", help="What came from what.")
 app.add_typer(callbacks.app, name="callbacks", help="What was announced, to whom, and what became of it.")
+app.add_typer(members.app, name="members", help="Who is in, and as what.")
+app.add_typer(members.invitations, name="invitations", help="Who is asked to come in.")
+app.add_typer(trusts.app, name="trusts", help="Workflows that come in without a stored secret.")
+app.add_typer(tokens.app, name="tokens", help="Access tokens for machines.")
 app.command("slo")(figures.slo)
 app.command("health")(figures.health)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from control_room import cli
 from control_room.model import Graph
 
 API = "/functions/v1/api/v1"
@@ -96,6 +98,32 @@ def stub() -> Iterator[Stub]:
     yield made
     server.shutdown()
     server.server_close()
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def control_room(
+    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    for name, value in {"URL": stub.url, "ANON_KEY": "anon"}.items():
+        monkeypatch.setenv(f"SUPABASE_{name}", value)
+    monkeypatch.setenv("CONTROL_ROOM_TOKEN", "token")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["control-room", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), told.out, told.err)
+
+    return call
 
 
 @pytest.fixture

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from control_room import cli
 from control_room.cli.desk import Usage
 from control_room.cli.submission import code_of, input_of, output_of, spec_of
+from tests.unit.control_room.conftest import Ended
 
 ID = "11111111-2222-3333-4444-555555555555"
 SUBMITTED = {"run_id": 7, "state": "QUEUED", "url": "/functions/v1/api/v1/runs/7"}
@@ -23,32 +21,6 @@ SUBMITTED = {"run_id": 7, "state": "QUEUED", "url": "/functions/v1/api/v1/runs/7
 def run_of(state: str, **more: Any) -> dict[str, Any]:
     task = {"task_run_id": 1, "task_key": "execute", "state": state, "attempts": []}
     return {"run_id": 7, "state": state, "name": "etl", "tasks": [task], **more}
-
-
-@dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def control_room(
-    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
-    for name, value in {"URL": stub.url, "ANON_KEY": "anon"}.items():
-        monkeypatch.setenv(f"SUPABASE_{name}", value)
-    monkeypatch.setenv("CONTROL_ROOM_TOKEN", "token")
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["control-room", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        told = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), told.out, told.err)
-
-    return call
 
 
 @pytest.fixture

@@ -39,8 +39,9 @@ def blocking(stub: Any) -> Any:
 
 
 def test_both_clients_have_the_same_words() -> None:
-    nouns = ["Runs", "Jobs", "Artifacts", "Lineage", "Tables", "Entries", "Endpoints", "Deliveries", "Client"]
-    for noun in nouns:
+    nouns = {name.removeprefix("Async") for name in vars(async_client) if name.startswith("Async")}
+    assert nouns > {"Runs", "Members", "Catalog", "Client"}
+    for noun in nouns - {"Iterator"}:
         one, other = getattr(client, noun), getattr(async_client, f"Async{noun}")
         words = {name for name in vars(one) if not name.startswith("_")}
 
@@ -211,6 +212,30 @@ def test_an_access_token_becomes_a_jwt_for_the_data_api(stub: Any) -> None:
 
     assert stub.asked("POST", "/tokens")[0].headers["authorization"] == "Bearer cr_abc"
     assert stub.asked("POST", "/rest/v1/rpc/read_table")[0].headers["authorization"] == "Bearer a.short.jwt"
+
+
+async def test_a_client_is_made_of_what_github_vouches_for(
+    stub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "SUPABASE_URL": stub.url + "/",
+        "SUPABASE_ANON_KEY": "anon",
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{stub.url}/rest/github",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job",
+    }.items():
+        monkeypatch.setenv(name, value)
+    short = {"access_token": "a.short.jwt", "token_type": "bearer", "expires_in": 900, "expires_at": 1}
+    stub.on("GET", "/rest/github", {"value": "an.oidc.token"}).on("POST", "/tokens/oidc", short)
+    stub.on("GET", "/members", {"items": [], "next": None})
+
+    with Client.from_github_actions("acme") as one:
+        one.members.list()
+    async with await AsyncClient.from_github_actions("acme", audience="https://x.example") as other:
+        await other.members.list()
+
+    assert [it.headers["authorization"] for it in stub.asked("GET", "/members")] == ["Bearer a.short.jwt"] * 2
+    audiences = [it.query["audience"] for it in stub.asked("GET", "/rest/github")]
+    assert audiences == [stub.url, "https://x.example"]
 
 
 def test_a_dataset_is_found_by_its_bare_name(stub: Any, blocking: Client) -> None:

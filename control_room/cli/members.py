@@ -1,0 +1,107 @@
+"""`control-room members` and `control-room invitations`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from control_room.cli.desk import Desk, Json, Limit, Yes
+from control_room.view import identity as identity_view
+
+app = typer.Typer(no_args_is_help=True)
+invitations = typer.Typer(no_args_is_help=True)
+
+User = Annotated[str, typer.Argument(metavar="USER", help="The member's user id, as `members ls` shows it.")]
+Role = Annotated[str, typer.Option(help="viewer, operator or admin.")]
+
+
+@app.command("ls")
+def list_(limit: Limit = 100, json: Json = False) -> None:
+    """List the members; oidc:… are workflows that are trusted."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.members.list(limit=limit)
+    desk.show_page(page, identity_view.members(page.items))
+
+
+@app.command()
+def invite(
+    *,
+    who: Annotated[str, typer.Argument(metavar="WHO", help="An email address, or a user id.")],
+    role: Role,
+    hours: Annotated[
+        int | None, typer.Option(min=1, max=720, help="How long the invitation stands (a week).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Invite a person (admins). Prints what opens the invitation, this once."""
+    desk = Desk(json)
+    named = {"email": who} if "@" in who else {"user_id": who}
+    with desk.client() as client:
+        made = client.invitations.create(role, **named, expires_in_hours=hours)
+    desk.show(made, Text(made.token or ""))
+    if not json:
+        desk.say(f"for {who} alone, once: control-room invitations accept; it is not shown again")
+
+
+@app.command("role")
+def set_role(
+    user: User,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="viewer, operator or admin.")],
+    json: Json = False,
+) -> None:
+    """Change a member's role (admins); it counts with his next request."""
+    desk = Desk(json)
+    with desk.client() as client:
+        changed = client.members.set_role(user, role)
+    desk.show(changed, identity_view.members([changed]))
+
+
+@app.command("rm")
+def remove(user: User, yes: Yes = False) -> None:
+    """Remove a member (admins), with his tokens and open invitations."""
+    desk = Desk()
+    desk.confirm(f"Remove {user} and all tokens of his?", yes)
+    with desk.client() as client:
+        client.members.remove(user)
+    desk.out.print(Text.assemble("removed  ", (user, "name")))
+
+
+@invitations.command("ls")
+def list_invitations(limit: Limit = 100, json: Json = False) -> None:
+    """List invitations and what became of them (admins)."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.invitations.list(limit=limit)
+    desk.show_page(page, identity_view.invitations(page.items))
+
+
+@invitations.command("rm")
+def revoke(
+    invitation: Annotated[str, typer.Argument(metavar="INVITATION", help="Its id.")], yes: Yes = False
+) -> None:
+    """Revoke an invitation that is open (admins)."""
+    desk = Desk()
+    desk.confirm(f"Revoke the invitation {invitation}?", yes)
+    with desk.client() as client:
+        client.invitations.revoke(invitation)
+    desk.out.print(Text.assemble("revoked  ", (invitation, "name")))
+
+
+@invitations.command()
+def accept(
+    token: Annotated[
+        str | None, typer.Argument(metavar="[TOKEN]", help="crin_…; asked for unless given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Become the member that one was invited to be, by one's own JWT (CONTROL_ROOM_TOKEN)."""
+    desk = Desk(json)
+    said = token or typer.prompt("invitation", hide_input=True, err=True)
+    with desk.client() as client:
+        member = client.invitations.accept(said)
+    desk.show(member, identity_view.members([member]))
+    if not json:
+        desk.say("sign in again: the next JWT names the tenant")
