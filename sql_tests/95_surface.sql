@@ -577,6 +577,7 @@ $q$, $list$
     tenancy.custom_access_token_hook(jsonb) | app_system definer | supabase_auth_admin
     tenancy.find_tenant(text) | app_system
     tenancy.forget_outside(integer) | app_system
+    tenancy.lock_members(uuid) | app_owner | app_system
     tenancy.is_granted(uuid, text, text) | app_owner | app_system
     tenancy.membership() | app_owner definer | anon authenticated service_role app_system
     tenancy.namespace_of(uuid) | app_owner | authenticated app_system

@@ -159,6 +159,14 @@ $$;
 revoke all on function tenancy.pre_request() from public;
 grant execute on function tenancy.pre_request() to anon, authenticated, service_role;
 
+-- Whoever changes who is in takes this first: one after another, so that nobody waits in a ring and each sees what the last one left.
+create function tenancy.lock_members(p_tenant uuid)
+returns void language sql volatile set search_path = '' as $$
+    select pg_advisory_xact_lock(hashtextextended('members of ' || p_tenant, 0))
+$$;
+revoke all on function tenancy.lock_members(uuid) from public;
+grant execute on function tenancy.lock_members(uuid) to app_system;
+
 create function tenancy.is_granted(p_tenant uuid, p_kind text, p_name text)
 returns boolean language sql stable set search_path = '' as $$
     select exists (select from tenancy.grants g where g.tenant_id = p_tenant and g.kind = p_kind and g.name = p_name)

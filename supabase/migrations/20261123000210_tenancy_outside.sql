@@ -140,7 +140,8 @@ begin
     get diagnostics v_spent = row_count;
     delete from tenancy.access_tokens k where (k.tenant_id, k.id) in (
         select y.tenant_id, y.id from tenancy.access_tokens y
-        where y.user_id like 'oidc:%' and y.expires_at < clock_timestamp() - interval '1 day' limit p_limit);
+        where y.user_id like 'oidc:%' and y.expires_at < clock_timestamp() - interval '1 day' limit p_limit
+        for update skip locked);  -- a member who is just removed takes his along
     get diagnostics v_tokens = row_count;
     return v_spent + v_tokens;
 end

@@ -114,6 +114,7 @@ declare
     v_member tenancy.membership := tenancy.require('admin');
     v_id uuid := ground.want_uuid(p, 'trust_id');
 begin
+    perform tenancy.lock_members(v_member.tenant_id);
     delete from tenancy.members m using tenancy.trusts k
     where k.tenant_id = v_member.tenant_id and k.id = v_id and m.tenant_id = k.tenant_id and m.user_id = k.user_id;
     if not found then

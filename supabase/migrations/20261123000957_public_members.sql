@@ -4,11 +4,10 @@ grant app_owner, app_system to postgres;
 grant create on schema public to app_owner;
 set role app_owner;
 
--- Of two admins who lower each other at once the second waits here, and finds that there is no other.
+-- A trust is no person: it cannot make anybody an admin again.
 create function door.keep_an_admin(p_tenant uuid, p_user text)
-returns void language plpgsql set search_path = '' as $$
+returns void language plpgsql stable set search_path = '' as $$
 begin
-    perform from tenancy.members m where m.tenant_id = p_tenant and m.role = 'admin' order by m.user_id for update;
     if exists (select from tenancy.members m where m.tenant_id = p_tenant and m.user_id = p_user and m.role = 'admin' and m.user_id not like 'oidc:%')
        and not exists (select from tenancy.members m where m.tenant_id = p_tenant and m.user_id <> p_user and m.role = 'admin' and m.user_id not like 'oidc:%') then
         perform ground.fail('LAST_ADMIN');
@@ -46,6 +45,8 @@ declare
 begin
     perform door.refuse_machine();
     perform ground.refuse_unknown(p, array['user_id', 'role']);
+    perform tenancy.lock_members(v_member.tenant_id);
+    v_member := tenancy.require('admin');  -- asked again: who was lowered while he waited lowers nobody
     if v_role <> 'admin' then
         perform door.keep_an_admin(v_member.tenant_id, p ->> 'user_id');
     end if;
@@ -73,6 +74,8 @@ declare
     v_member tenancy.membership := tenancy.require('admin');
 begin
     perform door.refuse_machine();
+    perform tenancy.lock_members(v_member.tenant_id);
+    v_member := tenancy.require('admin');  -- as above
     perform door.keep_an_admin(v_member.tenant_id, p ->> 'user_id');
     delete from tenancy.members m where m.tenant_id = v_member.tenant_id and m.user_id = p ->> 'user_id';
     if not found then
@@ -195,6 +198,7 @@ begin
     if v_user is null or v_user like 'oidc:%' or length(v_user) > 128 then
         perform ground.fail('TOKEN_INVALID', 'assertion');
     end if;
+    perform tenancy.lock_members(x.tenant_id) from tenancy.invitations x where x.hash = sha256(convert_to(p ->> 'token', 'UTF8'));
     update tenancy.invitations x set accepted_at = clock_timestamp(), accepted_by = v_user
     where x.hash = sha256(convert_to(p ->> 'token', 'UTF8')) and x.accepted_at is null and x.revoked_at is null and x.expires_at > clock_timestamp()
       and (x.user_id = v_user or x.email = lower(a ->> 'email'))

@@ -293,6 +293,7 @@ begin
     if coalesce(p ->> 'role', '') not in ('viewer', 'operator', 'admin') or length(coalesce(p ->> 'user_id', '')) not between 1 and 128 then
         perform ground.fail('FIELD_INVALID', '$.role', 'role is viewer, operator or admin; user_id is 1 to 128 characters.');
     end if;
+    perform tenancy.lock_members(t.id);
     insert into tenancy.members (tenant_id, user_id, role) values (t.id, p ->> 'user_id', (p ->> 'role')::ground.member_role)
     on conflict (tenant_id, user_id) do update set role = excluded.role;
     perform audit.append(t.id, 'member.set', 'member', p ->> 'user_id', jsonb_build_object('role', p ->> 'role'));
@@ -307,6 +308,7 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
 begin
+    perform tenancy.lock_members(t.id);
     delete from tenancy.members m where m.tenant_id = t.id and m.user_id = p ->> 'user_id';
     if not found then
         perform ground.fail('MEMBER_NOT_FOUND');
