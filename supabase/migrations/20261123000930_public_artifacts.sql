@@ -132,6 +132,7 @@ comment on function public.list_artifacts(jsonb) is '{name?, kind?, run_id?, sha
 revoke all on function public.list_artifacts(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.list_artifacts(jsonb) to authenticated;
 
+-- Where the bytes of a READY version lie, for the edge function to sign.
 create function door.artifact_download(p jsonb)
 returns jsonb language plpgsql stable security definer set search_path = '' as $$
 declare

@@ -4,6 +4,7 @@ grant app_owner, app_system to postgres;
 grant create on schema public to app_owner;
 set role app_owner;
 
+-- OpenLineage events, one or a list: a bad one is told by its index and sinks no other.
 create function door.lineage_ingest(events jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare

@@ -53,6 +53,7 @@ grant execute on function public.slo(jsonb) to authenticated;
 
 set role app_system;
 
+-- An access token of ours for a JWT of ten minutes: the edge function asks, with nobody's rights.
 create function door.exchange_token(p jsonb)
 returns jsonb language sql volatile security definer set search_path = '' as $$ select tenancy.open_access_token(p ->> 'token') $$;
 revoke all on function door.exchange_token(jsonb) from public;
@@ -81,6 +82,7 @@ end
 $$;
 revoke all on function door.held_attempt(text, boolean) from public;
 
+-- What an executor outside tells of its attempt, with the attempt's token as its only right: progress, complete or fail.
 create function door.attempt_report(p jsonb)
 returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -126,6 +128,7 @@ $$;
 revoke all on function door.attempt_report(jsonb) from public;
 grant execute on function door.attempt_report(jsonb) to anon;
 
+-- Reserves an artifact version for the attempt that the token stands for.
 create function door.attempt_artifact(p jsonb)
 returns jsonb language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -208,6 +211,7 @@ $$;
 revoke all on function door.health() from public;
 grant execute on function door.health() to anon, authenticated, service_role;
 
+-- Makes a tenant with its layers and its counter; the slug is for good.
 create function door.platform_create_tenant(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -231,6 +235,7 @@ $$;
 revoke all on function door.platform_create_tenant(jsonb) from public;
 grant execute on function door.platform_create_tenant(jsonb) to service_role;
 
+-- Sets what a tenant may have at once, how long and how much is kept, and how its code is validated; what is not said stays.
 create function door.platform_set_limits(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -263,6 +268,7 @@ $$;
 revoke all on function door.platform_set_limits(jsonb) from public;
 grant execute on function door.platform_set_limits(jsonb) to service_role;
 
+-- Grants a tenant a named thing of the runners' environment: target, secret, model, image, namespace, network, n8n_workflow.
 create function door.platform_grant(p jsonb, p_give boolean)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -284,6 +290,7 @@ $$;
 revoke all on function door.platform_grant(jsonb, boolean) from public;
 grant execute on function door.platform_grant(jsonb, boolean) to service_role;
 
+-- Makes a user a member, or gives a member another role.
 create function door.platform_add_member(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -303,6 +310,7 @@ $$;
 revoke all on function door.platform_add_member(jsonb) from public;
 grant execute on function door.platform_add_member(jsonb) to service_role;
 
+-- Removes a member: with the next request on every door.
 create function door.platform_remove_member(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -320,6 +328,7 @@ $$;
 revoke all on function door.platform_remove_member(jsonb) from public;
 grant execute on function door.platform_remove_member(jsonb) to service_role;
 
+-- Bounds which private networks admins may open to callbacks; without a tenant for all.
 create function door.platform_allow_callbacks(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -400,6 +409,7 @@ comment on function public.platform_grant(jsonb) is 'Platform operator: {tenant,
 revoke all on function public.platform_grant(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_grant(jsonb) to service_role;
 
+-- Takes a grant back: from the next claim on.
 create function public.platform_revoke(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_grant($1, false); end $$;
 comment on function public.platform_revoke(jsonb) is 'Platform operator: {tenant, kind, name}: takes the grant back.';

@@ -68,6 +68,7 @@ comment on function public.audit_verify(jsonb) is '{since?, head?} -> {ok, seals
 revoke all on function public.audit_verify(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.audit_verify(jsonb) to authenticated;
 
+-- The head of the tenant's chain, to be kept elsewhere.
 create function public.audit_head(jsonb default '{}')
 returns jsonb language plpgsql stable set search_path = '' as $$
 begin
@@ -82,6 +83,7 @@ grant execute on function public.audit_head(jsonb) to authenticated;
 
 set role app_system;
 
+-- Recomputes a tenant's chain, against a head that was kept elsewhere.
 create function door.platform_audit_verify(p jsonb)
 returns jsonb language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -100,6 +102,7 @@ $$;
 revoke all on function door.platform_audit_verify(jsonb) from public;
 grant execute on function door.platform_audit_verify(jsonb) to service_role;
 
+-- The heads of all chains, to be exported daily.
 create function door.platform_audit_heads(p jsonb)
 returns jsonb language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -118,6 +121,7 @@ $$;
 revoke all on function door.platform_audit_heads(jsonb) from public;
 grant execute on function door.platform_audit_heads(jsonb) to service_role;
 
+-- Says which header names the client, and the key by which the edge function is believed.
 create function door.platform_set_audit(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare

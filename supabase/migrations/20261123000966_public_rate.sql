@@ -4,6 +4,7 @@ grant app_owner, app_system to postgres;
 grant create on schema public to app_owner;
 set role app_owner;
 
+-- Leave for so many requests of this minute.
 create function door.knock(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -25,6 +26,7 @@ grant execute on function public.knock(jsonb) to authenticated;
 grant create on schema door to app_system;
 set role app_system;
 
+-- Says how many requests a minute a tenant, and each of its members, may make at the edge door.
 create function door.platform_set_rate(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare

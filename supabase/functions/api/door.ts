@@ -6,6 +6,7 @@ import { JsonText } from "../_shared/json_text.ts";
 import { origin } from "../_shared/origin.ts";
 import { readParameter } from "../_shared/parameter.ts";
 import { Call, Route, Surroundings } from "../_shared/route.ts";
+import { farewell } from "../_shared/retirement.ts";
 import { Match, router } from "../_shared/router.ts";
 import { Schema } from "../_shared/schema.ts";
 import { Settings } from "../_shared/settings.ts";
@@ -33,6 +34,8 @@ export function door(
   };
   const way = router(routes);
   const where = origin(settings.masterKey);
+  const told = `${settings.publicUrl}/functions/v1/api/v1/openapi.json`;
+  const retiring = routes.some((route) => route.retires !== undefined);
 
   async function answer(request: Request, id: string): Promise<Response> {
     const url = new URL(request.url);
@@ -50,6 +53,15 @@ export function door(
     return await route.handle(new Call(around, request, caller, parameters, query, body, traced));
   }
 
+  /** The route that a request is for, if any: what is refused is told of a retirement as well. */
+  function asked(request: Request): Route | undefined {
+    try {
+      return way.find(request.method, pathBelowVersion(new URL(request.url).pathname)).route;
+    } catch {
+      return undefined;
+    }
+  }
+
   return async (request: Request): Promise<Response> => {
     const given = request.headers.get("x-request-id");
     const id = given !== null && requestIdForm.test(given) ? given : crypto.randomUUID();
@@ -62,6 +74,9 @@ export function door(
     if (request.method === "HEAD") {
       await response.body?.cancel();
       response = new Response(null, response);
+    }
+    for (const [name, value] of retiring ? farewell(asked(request)?.retires, told) : []) {
+      response.headers.set(name, value);
     }
     response.headers.set("x-request-id", id);
     response.headers.set("x-content-type-options", "nosniff");

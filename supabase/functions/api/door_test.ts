@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { attemptToken, checkToken, Rehearsal, someId, sweepToken, token } from "./rehearsal.ts";
+import { openapi } from "./openapi.ts";
 import { routes } from "./routes/table.ts";
 
 /** An address of the route, with ids that fit. */
@@ -69,6 +70,37 @@ for (const { method, path, access } of routes) {
     deepStrictEqual([409, body], [response.status, await response.json()]);
   });
 }
+
+Deno.test("a verb that is to go says so in every answer, and no other verb does", async () => {
+  const retires = { since: "2027-01-31", sunset: "2027-09-30", instead: "GET /v2/slo" };
+  const table = routes.map((route) => route.name === "slo" ? { ...route, retires } : route);
+  await using it = new Rehearsal({}, table);
+  it.fake.on("slo", { status: 200, body: {} });
+  it.fake.on("health", { status: 200, body: {} });
+
+  const answers = [await it.ask("GET", "/slo"), await it.ask("GET", "/slo", { bearer: null })];
+  const other = await it.ask("GET", "/health");
+  const nowhere = await it.ask("GET", "/no-such-place");
+
+  for (const { headers } of answers) {
+    strictEqual("@1801353600", headers.get("deprecation"));
+    strictEqual("Thu, 30 Sep 2027 00:00:00 GMT", headers.get("sunset"));
+    ok(headers.get("link")?.endsWith('/openapi.json>; rel="deprecation"; type="application/json"'));
+  }
+  deepStrictEqual([200, 401], answers.map((answer) => answer.status));
+  deepStrictEqual([null, null], [other.headers.get("sunset"), nowhere.headers.get("sunset")]);
+  const document = JSON.stringify(openapi(table, ""));
+  ok(document.includes('"deprecated":true,"x-sunset":"gone from 2027-09-30 on; instead: GET /v2/slo"'));
+  for (const answer of [...answers, other, nowhere]) await answer.body?.cancel();
+});
+
+Deno.test("a verb that is to go stays for half a year, and says what takes its place", () => {
+  for (const { retires } of routes) {
+    if (retires === undefined) continue;
+    ok(Date.parse(retires.sunset) - Date.parse(retires.since) >= 180 * 86_400_000);
+    ok(retires.instead.length > 0);
+  }
+});
 
 Deno.test("every verb has its own file, its place in the table, and its test beside it", async () => {
   const files: string[] = [];

@@ -52,6 +52,10 @@ function operation(route: Route): Readonly<Record<string, unknown>> {
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
     tags: [route.path.split("/")[1]],
+    ...(route.retires === undefined ? {} : {
+      deprecated: true,
+      "x-sunset": `gone from ${route.retires.sunset} on; instead: ${route.retires.instead}`,
+    }),
     security: route.access === "public" ? [] : [{ [route.access]: [] }],
     parameters: [
       ...Object.entries(parameters).map(described("path", true)),

@@ -31,7 +31,7 @@ export class Rehearsal implements AsyncDisposable {
   clock = Date.now() / 1000;
   readonly #door: (request: Request) => Promise<Response>;
 
-  constructor(changes: Partial<Settings> = {}) {
+  constructor(changes: Partial<Settings> = {}, table = routes) {
     this.settings = {
       supabaseUrl: this.fake.url,
       publicUrl: "https://control.example",
@@ -50,7 +50,7 @@ export class Rehearsal implements AsyncDisposable {
       now: () => this.clock,
       ...changes,
     };
-    this.#door = door(routes, this.settings, identity(this.settings));
+    this.#door = door(table, this.settings, identity(this.settings));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
