@@ -50,6 +50,8 @@ select is(tests.audited('north.operator', $$ public.submit_runs(jsonb_build_arra
     'north north.operator operator run.submit run, north north.operator operator run.submit run', 'every run of a batch, a known one not again');
 select is(tests.audited('north.operator', $$ public.create_job(jsonb_build_object('name', 'j', 'tasks', jsonb_build_array(tests.submission()))) $$), 'north north.operator operator job.create job', 'making a job');
 select (select max(id) from job.jobs) as job \gset
+select is(tests.audited('north.operator', $$ public.apply_jobs(jsonb_build_object('source', 's', 'jobs', jsonb_build_array(jsonb_build_object('name', 'k', 'tasks', jsonb_build_array(tests.submission()))))) $$), 'north north.operator operator job.create job', 'applying a file, each job that it changes');
+select is(tests.audited('north.operator', $$ public.apply_jobs('{"source": "s", "prune": true}') $$), 'north north.operator operator job.delete job', 'and each that it prunes');
 select is(tests.audited('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.update job', 'changing it');
 select tests.as('north.operator', format('public.update_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'periodic', '{"every_seconds": 60}'::jsonb)));
 select is(tests.audited('north.operator', format('public.pause_job(%L::jsonb)', jsonb_build_object('job_id', :job))), 'north north.operator operator job.pause job', 'pausing it');

@@ -176,6 +176,8 @@ $q$, $list$
     catalog.words_of(uuid, text[], text, text, jsonb) | app_owner | app_system
     door.accept_invitation(jsonb) | app_system definer | anon
     door.allow_network(jsonb) | app_owner definer | authenticated
+    door.apply_job(tenancy.membership, jsonb, text, boolean) | app_owner
+    door.apply_jobs(jsonb) | app_owner definer | authenticated
     door.artifact_download(jsonb) | app_owner definer | authenticated
     door.artifact_usage() | app_owner definer | authenticated
     door.attempt_artifact(jsonb) | app_system definer | anon
@@ -250,6 +252,7 @@ $q$, $list$
     door.platform_set_audit(jsonb) | app_system definer | service_role
     door.platform_set_limits(jsonb) | app_system definer | service_role
     door.platform_set_rate(jsonb) | app_system definer | service_role
+    door.prune_jobs(tenancy.membership, text, text[]) | app_owner
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
     door.refresh_plan(jsonb) | app_system definer | app_owner
@@ -271,7 +274,9 @@ $q$, $list$
     door.set_member_role(jsonb) | app_owner definer | authenticated
     door.set_rollup(jsonb) | app_system definer | authenticated
     door.slo(jsonb) | app_owner definer | authenticated
+    door.source_of(jsonb) | app_owner
     door.start_job(bigint, schedule.kind, timestamp with time zone, bigint[], text[]) | app_owner definer | app_system
+    door.started_by(jsonb, text) | app_owner
     door.submit(tenancy.membership, jsonb, bigint) | app_owner
     door.submit_runs(jsonb) | app_owner definer | authenticated
     door.sweep_bytes(jsonb) | app_system definer | anon
@@ -283,6 +288,7 @@ $q$, $list$
     door.want_dataset(text) | app_owner | authenticated
     door.want_role(jsonb) | app_owner | app_system
     door.want_table(jsonb) | app_owner | authenticated app_system
+    door.with_job_ids(uuid, jsonb) | app_owner
     ground.answer_status(integer) | app_owner | anon authenticated service_role app_system
     ground.caller() | app_owner | anon authenticated service_role app_system
     ground.claimed_role() | app_owner | anon authenticated service_role app_system
@@ -377,6 +383,7 @@ $q$, $list$
     lineage.walk_columns(bigint, text, boolean, integer, timestamp with time zone, integer) | app_owner | authenticated
     public.accept_invitation(jsonb) | app_owner | anon
     public.allow_network(jsonb) | app_owner | authenticated
+    public.apply_jobs(jsonb) | app_owner | authenticated
     public.artifact_download(jsonb) | app_owner | authenticated
     public.artifact_usage(jsonb) | app_owner | authenticated
     public.attempt_artifact(jsonb) | app_owner | anon

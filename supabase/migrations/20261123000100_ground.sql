@@ -114,6 +114,8 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('BACKFILL_NOT_FOUND', 404, 'The job has no such backfill.', 'Check backfill_id; GET /api/v1/jobs/{job_id}/backfills lists them.'),
 ('BACKFILL_TOO_LARGE', 400, 'A backfill has 1 to 1000 values.', 'Correct the range, or split it.'),
 ('JOB_NAME_TAKEN', 409, 'A job of that name exists.', 'Choose another name or PATCH the job that has it.'),
+('JOB_OWNED', 409, 'The job belongs to another source.', 'Apply it from the source in details, or take it over: adopt (control-room apply --adopt).'),
+('JOB_IN_USE', 409, 'Another job starts it.', 'Take the run_job task out of that job first, or keep both.'),
 ('JOB_GRAPH_INVALID', 400, 'The tasks do not form a graph without cycles.', 'Correct depends_on at the path in details.'),
 ('TRIGGER_LOOP', 400, 'The job writes a dataset that would start it again.', 'Take the dataset out of trigger.datasets, or let another job write it.'),
 ('JOB_HAS_NO_CLOCK', 409, 'The job has nothing that starts it by itself.', 'Give it a schedule, periodic or trigger with PATCH /api/v1/jobs/{job_id}.'),

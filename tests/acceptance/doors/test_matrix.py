@@ -42,6 +42,7 @@ MATRIX = [
     Door("POST /jobs/run", 403, 202, 202, 202, lambda it: it.SUBMISSION),
     Door("POST /runs", 403, 202, 202, 202, lambda it: [it.SUBMISSION, it.SUBMISSION]),
     Door("POST /jobs", 403, 201, 201, 201, lambda it: it.job_form()),
+    Door("POST /jobs/apply", 403, 200, 200, 200, lambda it: {"jobs": [it.job_form()]}),
     Door("GET /jobs", 200, 200, 200, 200),
     Door("GET /jobs/{job_id}", 200, 200, 200, 404),
     Door("PATCH /jobs/{job_id}", 403, 200, 200, 404, lambda _: {"name": f"patched {unique()}"}),

@@ -1,4 +1,5 @@
 import { Route } from "../../_shared/route.ts";
+import { route as applyJobs } from "./jobs/apply_jobs.ts";
 import { route as backfillJob } from "./jobs/backfill_job.ts";
 import { route as cancelBackfill } from "./jobs/cancel_backfill.ts";
 import { route as createJob } from "./jobs/create_job.ts";
@@ -112,6 +113,7 @@ import { route as slo } from "./slo.ts";
 
 /** Every verb of the API. The router, the OpenAPI document and the tests read nothing else. */
 export const routes: readonly Route[] = [
+  applyJobs,
   backfillJob,
   cancelBackfill,
   createJob,

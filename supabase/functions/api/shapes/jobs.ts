@@ -108,6 +108,53 @@ export const Clock: Schema = {
   },
 };
 
+export const JobsOrder: Schema = {
+  type: "object",
+  required: ["jobs"],
+  properties: {
+    jobs: {
+      type: "array",
+      maxItems: 500,
+      items: { type: "object" },
+      description: "definitions as POST /jobs takes them; run_job may say {job: name} instead of {job_id}",
+    },
+    source: { type: ["string", "null"], description: "whose they are; kept as the tag control-room/source" },
+    prune: { type: "boolean", default: false, description: "delete what the source has no more" },
+    adopt: { type: "boolean", default: false, description: "take over what belongs to another source" },
+    dry_run: { type: "boolean", default: false },
+  },
+};
+
+export const AppliedJobs: Schema = {
+  type: "object",
+  required: ["dry_run", "changes", "jobs"],
+  properties: {
+    dry_run: { type: "boolean" },
+    source: { type: ["string", "null"] },
+    changes: { type: "integer" },
+    names: {
+      type: "object",
+      additionalProperties: { type: "string" },
+      description: "what definitions start by id",
+    },
+    jobs: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["name", "action"],
+        properties: {
+          name: text,
+          action: { type: "string", enum: ["create", "update", "delete", "none"] },
+          job_id: bigint,
+          version: { type: "integer" },
+          before: { type: ["object", "null"] },
+          after: { type: "object" },
+        },
+      },
+    },
+  },
+};
+
 export const BackfillOrder: Schema = {
   type: "object",
   required: ["parameter"],

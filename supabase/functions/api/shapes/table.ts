@@ -14,7 +14,7 @@ import {
   Verdict,
 } from "./catalog.ts";
 import { Failure } from "./errors.ts";
-import { Backfill, BackfillOrder, Clock, Job, Paused } from "./jobs.ts";
+import { AppliedJobs, Backfill, BackfillOrder, Clock, Job, JobsOrder, Paused } from "./jobs.ts";
 import {
   Edge,
   Graph,
@@ -46,6 +46,8 @@ export const shapes = {
   TaskRun,
   Run,
   Job,
+  JobsOrder,
+  AppliedJobs,
   Paused,
   Clock,
   LogLine,
