@@ -157,6 +157,22 @@ class AsyncJobs:
     async def update(self, job_id: int, changes: Mapping[str, Any]) -> model.Job:
         return await self._line.hold(jobs.update(job_id, changes))
 
+    async def apply(
+        self,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        source: str | None = None,
+        prune: bool = False,
+        adopt: bool = False,
+        dry_run: bool = False,
+    ) -> model.Applied:
+        """Makes the jobs so as they are defined, all of them or none; `source` owns them from then on.
+
+        `prune` deletes what the source has applied before and sends no more; `dry_run` only tells.
+        """
+        how = {"source": source, "prune": prune, "adopt": adopt, "dry_run": dry_run}
+        return await self._line.hold(jobs.apply(definitions, **how))
+
     async def get(self, job_id: int) -> model.Job:
         return await self._line.hold(jobs.get(job_id))
 

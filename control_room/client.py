@@ -154,6 +154,22 @@ class Jobs:
     def update(self, job_id: int, changes: Mapping[str, Any]) -> model.Job:
         return self._line.hold(jobs.update(job_id, changes))
 
+    def apply(
+        self,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        source: str | None = None,
+        prune: bool = False,
+        adopt: bool = False,
+        dry_run: bool = False,
+    ) -> model.Applied:
+        """Makes the jobs so as they are defined, all of them or none; `source` owns them from then on.
+
+        `prune` deletes what the source has applied before and sends no more; `dry_run` only tells.
+        """
+        how = {"source": source, "prune": prune, "adopt": adopt, "dry_run": dry_run}
+        return self._line.hold(jobs.apply(definitions, **how))
+
     def get(self, job_id: int) -> model.Job:
         return self._line.hold(jobs.get(job_id))
 

@@ -215,6 +215,27 @@ class Job(Word):
     last_error: JsonObject | None = None
 
 
+class AppliedJob(Word):
+    """`before` and `after` where something changes; `version` is the new one."""
+
+    name: str
+    action: Literal["create", "update", "delete", "none"]
+    job_id: int | None = None
+    version: int | None = None
+    before: JsonObject | None = None
+    after: JsonObject | None = None
+
+
+class Applied(Word):
+    """What applying jobs has changed, or would; `names` are those of jobs that are started by id."""
+
+    dry_run: bool
+    changes: int
+    jobs: list[AppliedJob] = Field(default_factory=list)
+    names: dict[int, str] = Field(default_factory=dict)
+    source: str | None = None
+
+
 class Clock(Word):
     """What starts a job by itself, and when."""
 

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from control_room.async_client import AsyncClient
 from control_room.client import Client
+from control_room.document import DocumentInvalid
 from control_room.envelope import Envelope
 from control_room.errors import ApiError, ArtifactRefused, ControlRoomError, NotInTime, Unreachable
 from control_room.model import Page, Word
-from control_room.view import ink
+from control_room.view import ink, plan
 
 EXIT_NOT_SUCCEEDED = 1
 EXIT_USAGE = 2
@@ -73,6 +74,9 @@ class Desk:
         self.err.print(Text(text, style=style))
 
     def complain(self, error: ControlRoomError) -> None:
+        if isinstance(error, DocumentInvalid):
+            for it in error.faults:
+                self.err.print(plan.fault(it), soft_wrap=True)
         lines: list[Text] = [Text.assemble(("error ", "bad"), str(error) or type(error).__name__)]
         if error.hint:
             lines.append(Text.assemble(("mend  ", "warn"), error.hint))

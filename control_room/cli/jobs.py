@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
+from control_room.cli import apply
 from control_room.cli.desk import Desk, Json, Limit, Usage, pairs, value
 from control_room.view import figures
 
@@ -24,12 +26,35 @@ def list_(limit: Limit = 20, json: Json = False) -> None:
 
 
 @app.command()
-def show(job: Number, json: Json = False) -> None:
+def show(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")], json: Json = False
+) -> None:
     """Show a job with its tasks."""
     desk = Desk(json)
     with desk.client() as client:
-        found = client.jobs.get(job)
+        found = apply.find(client, job)
     desk.show(found, figures.job(found))
+
+
+@app.command("get")
+def get(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="yaml or json.")] = "yaml",
+) -> None:
+    """Print a job as a document that `control-room apply` takes."""
+    if output not in {"yaml", "json"}:
+        raise Usage(f"--output {output}: yaml or json")
+    apply.export(names=[job], json=output == "json")
+
+
+@app.command()
+def rm(job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")]) -> None:
+    """Delete a job; its runs stay."""
+    desk = Desk(False)
+    with desk.client() as client:
+        found = apply.find(client, job)
+        client.jobs.delete(found.job_id)
+    desk.out.print(Text.assemble("deleted  ", (found.name, "name")))
 
 
 @app.command()

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from control_room.cli import (
+    apply,
     artifacts,
     callbacks,
     catalog,
@@ -42,6 +43,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run", epilog=EPILOG)(run.run)
+app.command("apply")(apply.apply)
+app.command("export")(apply.export)
+app.command("schema")(apply.schema)
 app.add_typer(runs.app, name="runs", help="See runs, their logs, and stop them.")
 app.add_typer(jobs.app, name="jobs", help="See jobs: definitions that are run again and again.")
 app.add_typer(artifacts.app, name="artifacts", help="Put, get and list files.")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from control_room.cli.apply import find
 from control_room.cli.desk import EXIT_INTERRUPTED, EXIT_NOT_SUCCEEDED, Desk, Json, pairs, value
 from control_room.cli.submission import code_of, input_of, inputs_of_files, output_of, spec_of, takes_code
 from control_room.client import Client
@@ -32,7 +33,10 @@ def run(
         ),
     ] = None,
     job: Annotated[
-        int | None, typer.Option("--job", help="Run this job instead of a one-time submission.")
+        str | None,
+        typer.Option(
+            "--job", metavar="JOB", help="Run this job (its number or name) instead of a one-time submission."
+        ),
     ] = None,
     spec: Annotated[
         str | None,
@@ -82,7 +86,7 @@ def run(
     with desk.client() as client:
         submission: dict[str, Any]
         if job is not None:
-            submission = {"job_id": job}
+            submission = {"job_id": int(job) if job.isdecimal() else find(client, job).job_id}
         else:
             assert type_ is not None
             submission = {"job_type": type_, **_what(desk, client, type_, files or [], input_ or [])}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from control_room.model import Backfill, Clock, Job, Page, Paused
+from control_room.model import Applied, Backfill, Clock, Job, Page, Paused
 from control_room.talk import Ask, Talk, ask_word, exchange, query
 
 
@@ -16,6 +16,12 @@ def create(definition: Mapping[str, Any]) -> Talk[Job]:
 def update(job_id: int, changes: Mapping[str, Any]) -> Talk[Job]:
     """Makes the next version; runs keep the version that they ran."""
     return (yield from ask_word(Job, Ask("PATCH", f"/jobs/{job_id}", body=changes)))
+
+
+def apply(jobs: Sequence[Mapping[str, Any]], **how: Any) -> Talk[Applied]:
+    """What is so already stays; so asking twice is the same as once."""
+    body = {"jobs": list(jobs), **{name: it for name, it in how.items() if it}}
+    return (yield from ask_word(Applied, Ask("POST", "/jobs/apply", body=body, repeatable=True)))
 
 
 def get(job_id: int) -> Talk[Job]:

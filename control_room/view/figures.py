@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from control_room.model import Backfill, Clock, Delivery, Endpoint, Health, Job, Paused, Slo, Table
+from control_room.model import (
+    Backfill,
+    Clock,
+    Delivery,
+    Endpoint,
+    Health,
+    Job,
+    JsonObject,
+    Paused,
+    Slo,
+    Table,
+)
 from control_room.view import ink
 
 #: figure, what it says, unit, whether more is better
@@ -128,11 +139,31 @@ def job(found: Job) -> RenderableType:
         )
         table.add_row(
             str(task.get("task_key")),
-            str(task.get("job_type")),
+            _kind(task),
             after,
-            Text(str(task.get("spec") or ""), style="quiet"),
+            Text(_purpose(task), style="quiet"),
         )
     return Group(head, table)
+
+
+def _kind(task: JsonObject) -> str:
+    """The job type, or what a task does that is no work."""
+    nested = task.get("task")
+    if isinstance(nested, dict):
+        return f"for each: {_kind(nested)}"
+    kind = task.get("kind") or next((it for it in ("condition", "run_job") if task.get(it)), None)
+    return str(task.get("job_type") or kind or "").replace("_job", " job")
+
+
+def _purpose(task: JsonObject) -> str:
+    if isinstance(started := task.get("run_job"), dict):
+        return f"job {started.get('job_id')}"
+    if isinstance(it := task.get("condition"), dict):
+        return f"{it.get('left')} {it.get('op')} {it.get('right')}"
+    if isinstance(nested := task.get("task"), dict):
+        return _purpose(nested)
+    told = str(task.get("spec") or "").strip().splitlines()
+    return told[0] if told else ""
 
 
 def paused(found: Paused) -> RenderableType:

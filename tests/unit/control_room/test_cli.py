@@ -31,7 +31,7 @@ def job(tmp_path: Path) -> Path:
 
 
 def test_a_run_is_submitted_with_its_files_and_its_docstring_as_spec(
-    stub: Any, control_room: Callable[..., Ended], job: Path
+    stub: Any, control_room: Callable[..., Any], job: Path
 ) -> None:
     stub.on("POST", "/jobs/run", SUBMITTED, 202)
 
@@ -63,7 +63,7 @@ def test_a_run_is_submitted_with_its_files_and_its_docstring_as_spec(
     ("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1), ("TIMED_OUT", 1), ("SKIPPED", 1)]
 )
 def test_wait_exits_0_only_on_succeeded(
-    stub: Any, control_room: Callable[..., Ended], job: Path, state: str, code: int
+    stub: Any, control_room: Callable[..., Any], job: Path, state: str, code: int
 ) -> None:
     stub.on("POST", "/jobs/run", SUBMITTED, 202)
     stub.on("GET", "/runs/7", run_of("RUNNING")).on("GET", "/runs/7", run_of(state))
@@ -75,7 +75,7 @@ def test_wait_exits_0_only_on_succeeded(
 
 
 def test_json_is_all_that_stands_on_standard_output(
-    stub: Any, control_room: Callable[..., Ended], job: Path
+    stub: Any, control_room: Callable[..., Any], job: Path
 ) -> None:
     stub.on("POST", "/jobs/run", SUBMITTED, 202).on("GET", "/runs/7", run_of("SUCCEEDED"))
 
@@ -84,7 +84,7 @@ def test_json_is_all_that_stands_on_standard_output(
     assert json.loads(ended.out) == run_of("SUCCEEDED")
 
 
-def test_wrong_usage_is_2(control_room: Callable[..., Ended], job: Path) -> None:
+def test_wrong_usage_is_2(control_room: Callable[..., Any], job: Path) -> None:
     assert control_room("run", str(job)).code == 2
     assert control_room("run", "--type", "spark_etl", "/not/there.py").code == 2
     assert control_room("run", "--type", "spark_etl", "-o", "x:platinum.t", str(job)).code == 2
@@ -94,7 +94,7 @@ def test_wrong_usage_is_2(control_room: Callable[..., Ended], job: Path) -> None
 
 
 def test_a_missing_environment_is_2_and_says_how_to_get_it(
-    control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+    control_room: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CONTROL_ROOM_TOKEN")
 
@@ -105,7 +105,7 @@ def test_a_missing_environment_is_2_and_says_how_to_get_it(
     assert "scripts/stack token" in ended.err
 
 
-def test_a_refusal_is_3_with_the_server_s_hint(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_a_refusal_is_3_with_the_server_s_hint(stub: Any, control_room: Callable[..., Any]) -> None:
     body = {"code": "RUN_NOT_FOUND", "message": "The tenant has no such run.", "hint": "Check run_id."}
     stub.on("GET", "/runs/7", body, 404)
 
@@ -116,7 +116,7 @@ def test_a_refusal_is_3_with_the_server_s_hint(stub: Any, control_room: Callable
     assert "Check run_id." in ended.err
 
 
-def test_nobody_there_is_4(control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there_is_4(control_room: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("control_room.client.time.sleep", lambda _: None)
     with socket.socket() as bound:  # a port that is taken, and where nobody listens
         bound.bind(("127.0.0.1", 0))
@@ -128,7 +128,7 @@ def test_nobody_there_is_4(control_room: Callable[..., Ended], monkeypatch: pyte
     assert "cannot be reached" in ended.err
 
 
-def test_the_exit_codes_stand_in_the_help(control_room: Callable[..., Ended]) -> None:
+def test_the_exit_codes_stand_in_the_help(control_room: Callable[..., Any]) -> None:
     told = " ".join(control_room("--help").out.replace("│", " ").split())
 
     for words in ("0 success", "1 the run did not succeed", "2 wrong usage", "3 refused", "4 the server"):
@@ -136,7 +136,7 @@ def test_the_exit_codes_stand_in_the_help(control_room: Callable[..., Ended]) ->
 
 
 def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(
-    stub: Any, control_room: Callable[..., Ended], job: Path, monkeypatch: pytest.MonkeyPatch
+    stub: Any, control_room: Callable[..., Any], job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(
 
 
 def test_no_color_prints_no_escapes(
-    stub: Any, control_room: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+    stub: Any, control_room: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     item = {"run_id": 7, "state": "FAILED", "name": "[red]x[/red]"}
@@ -166,7 +166,7 @@ def test_no_color_prints_no_escapes(
 
 
 def test_a_graph_is_shown_with_its_iterations_below_their_loop(
-    stub: Any, control_room: Callable[..., Ended]
+    stub: Any, control_room: Callable[..., Any]
 ) -> None:
     def task(number: int, key: str, state: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
         return {"task_run_id": number, "task_key": key, "state": state, "attempts": [], **more}
@@ -197,7 +197,7 @@ def test_a_graph_is_shown_with_its_iterations_below_their_loop(
     assert lines[start + 4].endswith("run 99")
 
 
-def test_what_users_wrote_cannot_steer_the_terminal(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_what_users_wrote_cannot_steer_the_terminal(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on("GET", "/runs/7", run_of("FAILED", termination_message="\x1b]0;title\x07\x9b2J gone"))
 
     ended = control_room("runs", "show", "7")
@@ -206,7 +206,7 @@ def test_what_users_wrote_cannot_steer_the_terminal(stub: Any, control_room: Cal
     assert "gone" in ended.out
 
 
-def test_logs_are_bare_lines(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_logs_are_bare_lines(stub: Any, control_room: Callable[..., Any]) -> None:
     lines = [{"seq": 1, "line": "[bold]one"}, {"seq": 2, "line": "two", "stream": "stderr"}]
     stub.on("GET", "/runs/7/logs", "\n".join(map(json.dumps, lines)).encode())
 
@@ -214,7 +214,7 @@ def test_logs_are_bare_lines(stub: Any, control_room: Callable[..., Ended]) -> N
 
 
 def test_a_picture_is_written(
-    stub: Any, control_room: Callable[..., Ended], run_graph: Any, tmp_path: Path
+    stub: Any, control_room: Callable[..., Any], run_graph: Any, tmp_path: Path
 ) -> None:
     stub.on("GET", "/runs/1/lineage", run_graph.raw())
 
@@ -225,7 +225,7 @@ def test_a_picture_is_written(
 
 
 def test_a_tree_shows_what_gold_comes_from(
-    stub: Any, control_room: Callable[..., Ended], run_graph: Any
+    stub: Any, control_room: Callable[..., Any], run_graph: Any
 ) -> None:
     stub.on("GET", "/runs/1/lineage", run_graph.raw())
 
@@ -236,7 +236,7 @@ def test_a_tree_shows_what_gold_comes_from(
     assert "flights-2k.json" in told
 
 
-def test_health_exits_1_when_no_runner_is_there(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_health_exits_1_when_no_runner_is_there(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on("GET", "/health", {"status": "no_runner", "runners": []})
 
     assert control_room("health").code == 1
@@ -287,7 +287,7 @@ def test_a_spec_is_given_or_read_or_found(tmp_path: Path) -> None:
     assert spec_of(None, "spark_etl", [job]) == "spark_etl of job.py"
 
 
-def test_a_job_is_paused_and_its_next_times_are_shown(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_a_job_is_paused_and_its_next_times_are_shown(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on("POST", "/jobs/5/pause", {"job_id": 5, "version": 2, "paused": True, "next_fire_at": None})
     stub.on(
         "GET",
@@ -309,9 +309,7 @@ def test_a_job_is_paused_and_its_next_times_are_shown(stub: Any, control_room: C
     assert "2026-11-27 04:00:00+00:00" in shown.out
 
 
-def test_a_backfill_is_asked_for_in_the_words_of_the_api(
-    stub: Any, control_room: Callable[..., Ended]
-) -> None:
+def test_a_backfill_is_asked_for_in_the_words_of_the_api(stub: Any, control_room: Callable[..., Any]) -> None:
     said = {"backfill_id": 3, "job_id": 5, "started": 2, "total": 2, "states": {"QUEUED": 1, "BLOCKED": 1}}
     stub.on("POST", "/jobs/5/backfill", said, 202)
     ended = control_room(
@@ -327,12 +325,12 @@ def test_a_backfill_is_asked_for_in_the_words_of_the_api(
     }
 
 
-def test_a_backfill_has_either_values_or_a_range(control_room: Callable[..., Ended]) -> None:
+def test_a_backfill_has_either_values_or_a_range(control_room: Callable[..., Any]) -> None:
     assert control_room("jobs", "backfill", "5", "day", "1", "2", "--from", "1").code == 2
     assert control_room("jobs", "backfill", "5", "day").code == 2
 
 
-def test_the_runs_of_a_backfill_are_shown_by_value(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_the_runs_of_a_backfill_are_shown_by_value(stub: Any, control_room: Callable[..., Any]) -> None:
     runs = [{"run_id": 7, "state": "SUCCEEDED", "value": "2026-01-01"}]
     found = {"backfill_id": 3, "total": 1, "states": {"SUCCEEDED": 1}, "runs": runs}
     stub.on("GET", "/jobs/5/backfills/3", found).on("POST", "/jobs/5/backfills/3/cancel", found, 202)
@@ -342,7 +340,7 @@ def test_the_runs_of_a_backfill_are_shown_by_value(stub: Any, control_room: Call
     assert control_room("jobs", "cancel-backfill", "5", "3").code == 0
 
 
-def test_a_repair_names_the_latest_that_it_saw(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_a_repair_names_the_latest_that_it_saw(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on("GET", "/runs/7", run_of("FAILED", latest_repair_id=4))
     said = {"run_id": 7, "repair_id": 5, "number": 2, "tasks": ["b", "d"], "state": "QUEUED"}
     stub.on("POST", "/runs/7/repair", said, 202)
@@ -353,7 +351,7 @@ def test_a_repair_names_the_latest_that_it_saw(stub: Any, control_room: Callable
     assert stub.asked("POST", "/runs/7/repair")[0].json == asked
 
 
-def test_a_run_is_run_again_from_a_task_on(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_a_run_is_run_again_from_a_task_on(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on("POST", "/runs/6/rerun", SUBMITTED, 202).on("GET", "/runs/7", run_of("SUCCEEDED"))
     ended = control_room("runs", "rerun", "6", "--from", "b", "--wait")
 
@@ -361,7 +359,7 @@ def test_a_run_is_run_again_from_a_task_on(stub: Any, control_room: Callable[...
     assert stub.asked("POST", "/runs/6/rerun")[0].json["from_task"] == "b"
 
 
-def test_what_was_looked_for_is_shown_where_it_stands(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_what_was_looked_for_is_shown_where_it_stands(stub: Any, control_room: Callable[..., Any]) -> None:
     found = {"entry_id": 7, "collection": "handbook", "key": "a.md", "title": "Returns"}
     stub.on(
         "GET", "/catalog/entries", {"items": [{**found, "snippet": "all **damaged** goods"}], "next": None}
@@ -378,7 +376,7 @@ def test_what_was_looked_for_is_shown_where_it_stands(stub: Any, control_room: C
 
 
 def test_the_catalog_is_found_shown_described_and_told(
-    stub: Any, control_room: Callable[..., Ended], tmp_path: Path
+    stub: Any, control_room: Callable[..., Any], tmp_path: Path
 ) -> None:
     table = {
         "object_id": 7,
@@ -418,7 +416,7 @@ def test_the_catalog_is_found_shown_described_and_told(
 
 
 def test_what_is_stale_and_what_was_not_as_expected_is_shown(
-    stub: Any, control_room: Callable[..., Ended]
+    stub: Any, control_room: Callable[..., Any]
 ) -> None:
     old = {"name": "main.gold.orders", "status": "error", "age_seconds": 90000}
     stub.on("GET", "/catalog/freshness", {"items": [old], "next": None})
@@ -439,7 +437,7 @@ def test_what_is_stale_and_what_was_not_as_expected_is_shown(
     assert control_room("catalog", "verdicts", "--table", "orders").code == 2
 
 
-def test_a_refresh_shows_what_runs_and_why(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_a_refresh_shows_what_runs_and_why(stub: Any, control_room: Callable[..., Any]) -> None:
     step = {"job_id": 5, "job": "clean", "tables": ["silver.c"], "stale": True, "why": "bronze.b has changed"}
     stub.on("POST", "/catalog/refresh", {"target": "gold.d", "run_id": 7, "plan": [step]}, 202)
 
@@ -453,7 +451,7 @@ def test_a_refresh_shows_what_runs_and_why(stub: Any, control_room: Callable[...
 NODE = "dataset:control-room://acme:"
 
 
-def test_a_way_is_shown_and_none_is_an_exit_code(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_a_way_is_shown_and_none_is_an_exit_code(stub: Any, control_room: Callable[..., Any]) -> None:
     way = {"found": True, "hops": 1, "path": [NODE + "bronze.a", NODE + "gold.b"], "graph": []}
     none = {"found": False, "hops": None, "path": [], "graph": []}
     stub.on("GET", "/lineage/path", way).on("GET", "/lineage/path", none)
@@ -463,9 +461,7 @@ def test_a_way_is_shown_and_none_is_an_exit_code(stub: Any, control_room: Callab
     assert control_room("lineage", "path", NODE + "bronze.a", NODE + "gold.b").code == 1
 
 
-def test_the_impact_of_a_column_is_asked_for_by_its_node(
-    stub: Any, control_room: Callable[..., Ended]
-) -> None:
+def test_the_impact_of_a_column_is_asked_for_by_its_node(stub: Any, control_room: Callable[..., Any]) -> None:
     column = {"dataset": NODE + "gold.b", "field": "total", "hops": 2}
     stub.on("GET", "/lineage/impact", {"node": "x", "columns": [column], "jobs": ["job:ns:sum"]})
 
@@ -477,7 +473,7 @@ def test_the_impact_of_a_column_is_asked_for_by_its_node(
     assert asked == {"nodeId": "datasetField:control-room://acme:bronze.a:price"}
 
 
-def test_what_came_and_went_is_shown_with_who_and_why(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_what_came_and_went_is_shown_with_who_and_why(stub: Any, control_room: Callable[..., Any]) -> None:
     flow = {"source": NODE + "a", "target": NODE + "b", "job": "job:ns:j", "at": "2026-01-02T03:04:05Z"}
     gone = flow | {"by": "ann", "reason": "it was wrong"}
     stub.on("GET", "/lineage/diff", {"node": "x", "added": [flow], "removed": [gone]})
@@ -498,7 +494,7 @@ ARTIFACT = {
 }  # fmt: skip
 
 
-def test_aliases_are_moved_all_at_once(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_aliases_are_moved_all_at_once(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on("GET", f"/artifacts/{ID}", ARTIFACT).on("PATCH", f"/artifacts/{ID}", ARTIFACT)
 
     ended = control_room("artifacts", "alias", ID, "champion=2", "challenger=1", "old=")
@@ -515,7 +511,7 @@ def test_aliases_are_moved_all_at_once(stub: Any, control_room: Callable[..., En
 
 
 def test_tags_description_and_class_are_set_in_one_request(
-    stub: Any, control_room: Callable[..., Ended]
+    stub: Any, control_room: Callable[..., Any]
 ) -> None:
     stub.on("GET", f"/artifacts/{ID}", ARTIFACT).on("PATCH", f"/artifacts/{ID}", ARTIFACT)
 
@@ -530,7 +526,7 @@ def test_tags_description_and_class_are_set_in_one_request(
 
 
 def test_versions_are_compared_and_shown_by_number_or_alias(
-    stub: Any, control_room: Callable[..., Ended], tmp_path: Path
+    stub: Any, control_room: Callable[..., Any], tmp_path: Path
 ) -> None:
     stub.on("GET", f"/artifacts/{ID}", ARTIFACT)
     for text in (b"one\ntwo", b"one\n\x1b[31mthree"):
@@ -559,7 +555,7 @@ def test_versions_are_compared_and_shown_by_number_or_alias(
     ) == ("text", True)
 
 
-def test_how_much_is_used(stub: Any, control_room: Callable[..., Ended]) -> None:
+def test_how_much_is_used(stub: Any, control_room: Callable[..., Any]) -> None:
     stub.on(
         "GET",
         "/artifacts/usage",
