@@ -130,29 +130,3 @@ def control_room(
 def run_graph() -> Graph:
     """The lineage of one run that works through every layer, in the server's own shape."""
     return Graph.model_validate_json((Path(__file__).parent / "run_lineage.json").read_text())
-
-
-@dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def control_room(
-    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
-    for name, value in {"URL": stub.url, "ANON_KEY": "anon"}.items():
-        monkeypatch.setenv(f"SUPABASE_{name}", value)
-    monkeypatch.setenv("CONTROL_ROOM_TOKEN", "token")
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["control-room", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        told = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), told.out, told.err)
-
-    return call

@@ -12,7 +12,6 @@ import pytest
 
 from control_room.cli.desk import Usage
 from control_room.cli.submission import code_of, input_of, output_of, spec_of
-from tests.unit.control_room.conftest import Ended
 
 ID = "11111111-2222-3333-4444-555555555555"
 SUBMITTED = {"run_id": 7, "state": "QUEUED", "url": "/functions/v1/api/v1/runs/7"}
