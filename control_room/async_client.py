@@ -27,7 +27,18 @@ from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.preview import Preview
 from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import artifacts, callbacks, catalog, entries, figures, jobs, lineage, runs, tables
+from control_room.talks import (
+    artifacts,
+    callbacks,
+    catalog,
+    entries,
+    figures,
+    jobs,
+    lineage,
+    runs,
+    session,
+    tables,
+)
 
 T = TypeVar("T")
 
@@ -585,6 +596,10 @@ class AsyncClient:
 
     async def slo(self, *, window_hours: int | None = None) -> model.Slo:
         return await self._line.hold(figures.slo(window_hours))
+
+    async def whoami(self) -> model.Identity:
+        """Who the token is: asked of the server, so it tells as well whether the token is any good."""
+        return await self._line.hold(session.whoami(self._line.envelope.token))
 
     async def health(self) -> model.Health:
         return await self._line.hold(figures.health())

@@ -28,7 +28,18 @@ from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.identity import Invitations, Members, Tokens, Trusts
 from control_room.preview import Preview
 from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import artifacts, callbacks, catalog, entries, figures, jobs, lineage, runs, tables
+from control_room.talks import (
+    artifacts,
+    callbacks,
+    catalog,
+    entries,
+    figures,
+    jobs,
+    lineage,
+    runs,
+    session,
+    tables,
+)
 
 T = TypeVar("T")
 
@@ -576,6 +587,10 @@ class Client:
 
     def slo(self, *, window_hours: int | None = None) -> model.Slo:
         return self._line.hold(figures.slo(window_hours))
+
+    def whoami(self) -> model.Identity:
+        """Who the token is: asked of the server, so it tells as well whether the token is any good."""
+        return self._line.hold(session.whoami(self._line.envelope.token))
 
     def health(self) -> model.Health:
         return self._line.hold(figures.health())

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from control_room import profiles
 from control_room.errors import ControlRoomError
 from control_room.talk import Ask
 
@@ -26,20 +27,31 @@ class Envelope:
     token: str = field(default="", repr=False)
 
     @classmethod
-    def of_environment(cls, environment: Mapping[str, str] = os.environ, *, nobody: bool = False) -> Envelope:
-        """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN; without the token for who has none yet.
+    def of_environment(
+        cls, environment: Mapping[str, str] = os.environ, *, nobody: bool = False, profile: str | None = None
+    ) -> Envelope:
+        """SUPABASE_URL, SUPABASE_ANON_KEY, CONTROL_ROOM_TOKEN; what is not set stands in a profile.
 
-        Raises ControlRoomError.
+        The environment goes first, and a profile lends nothing to another address than its own: a token is
+        not told to whom it was not made for. A `profile` that is named goes before all. `nobody`: without the
+        token, for who has none yet. Raises ControlRoomError.
         """
         names = ("SUPABASE_URL", "SUPABASE_ANON_KEY", *(() if nobody else ("CONTROL_ROOM_TOKEN",)))
-        missing = [name for name in names if not environment.get(name)]
+        said = {name: environment[name] for name in names if environment.get(name)}
+        if profile is not None:
+            said = {}
+        if len(said) < len(names):
+            lent = _lent(environment, profile, said.get("SUPABASE_URL"))
+            said = {**lent, **said}
+        missing = [name for name in names if not said.get(name)]
         if missing:
             raise ControlRoomError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
-                'in a clone with a running stack: eval "$(scripts/stack env)" and '
+                "log in: control-room login; or in a clone with a running stack: "
+                'eval "$(scripts/stack env)" and '
                 'export CONTROL_ROOM_TOKEN="$(scripts/stack token --tenant SLUG --role operator)"',
             )
-        return cls(*(environment[name] for name in names))
+        return cls(*(said[name] for name in names))
 
     def request(self, ask: Ask) -> dict[str, Any]:
         """The arguments of `httpx.Client.request`."""
@@ -61,3 +73,14 @@ class Envelope:
         elif ask.content is not None:
             arguments["content"] = ask.content
         return arguments
+
+
+def _lent(environment: Mapping[str, str], named: str | None, url: str | None) -> dict[str, str]:
+    book = profiles.read(environment)
+    name = named or environment.get("CONTROL_ROOM_PROFILE") or book.default
+    if name is None:
+        return {}
+    it = book.get(name)
+    if url is not None and url.rstrip("/") != it.url.rstrip("/"):
+        return {}
+    return {"SUPABASE_URL": it.url, "SUPABASE_ANON_KEY": it.anon_key, "CONTROL_ROOM_TOKEN": it.token}

@@ -665,6 +665,16 @@ class ShortToken(Word):
     role: str | None = None
 
 
+class Identity(Word):
+    """Who a token is; `role` is what the membership leaves of what it claims."""
+
+    user_id: str
+    tenant_id: str
+    role: str | None = None
+    kind: str = "jwt"
+    expires_at: datetime | None = None
+
+
 class Slo(Word):
     """The success figures over a window; rates are 0 to 1, None while nothing was measured."""
 

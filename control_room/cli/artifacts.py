@@ -216,13 +216,14 @@ def usage(json: Json = False) -> None:
 @app.command()
 def rm(
     artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id or its name.")],
+    json: Json = False,
 ) -> None:
     """Delete an artifact (admins): the record and the lineage stay, the bytes go after a week."""
-    desk = Desk(False)
+    desk = Desk(json)
     with desk.client() as client:
         found = client.artifacts.find(artifact)
         client.artifacts.delete(found.artifact_id)
-    desk.out.print(Text.assemble("deleted  ", (found.name, "name")))
+    desk.done("deleted", found.name)
 
 
 def _pair(text: str) -> tuple[str, str]:

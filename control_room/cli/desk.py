@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -19,6 +21,9 @@ from control_room.envelope import Envelope
 from control_room.errors import ApiError, ArtifactRefused, ControlRoomError, NotInTime, Unreachable
 from control_room.model import Page, Word
 from control_room.view import ink, plan
+
+#: The profile that stands after --profile, before the command.
+CHOSEN: ContextVar[str | None] = ContextVar("profile", default=None)
 
 EXIT_NOT_SUCCEEDED = 1
 EXIT_USAGE = 2
@@ -42,12 +47,19 @@ class Desk:
     out: Console = field(default_factory=ink.console)
     err: Console = field(default_factory=lambda: ink.console(stderr=True))
 
+    def profile(self) -> str | None:
+        """The profile that was asked for: by --profile or CONTROL_ROOM_PROFILE."""
+        return CHOSEN.get() or os.environ.get("CONTROL_ROOM_PROFILE") or None
+
+    def envelope(self, *, nobody: bool = False) -> Envelope:
+        return Envelope.of_environment(nobody=nobody, profile=CHOSEN.get())
+
     def client(self) -> Client:
-        found = _envelope()
+        found = self.envelope()
         return Client(found.url, found.anon_key, found.token)
 
     def async_client(self) -> AsyncClient:
-        found = _envelope()
+        found = self.envelope()
         return AsyncClient(found.url, found.anon_key, found.token)
 
     def show(self, word: Word, shown: RenderableType) -> None:
@@ -70,6 +82,13 @@ class Desk:
             raise Usage("this cannot be taken back, and nobody can be asked here", "say --yes")
         typer.confirm(question, abort=True, err=True)
 
+    def done(self, what: str, thing: str, **said: object) -> None:
+        """One line for what has no answer: `deleted  report.csv`."""
+        if self.json:
+            ink.print_json(self.out, {what: thing, **said})
+        else:
+            self.out.print(Text.assemble(f"{what}  ", (thing, "name")))
+
     def say(self, text: str, style: str = "quiet") -> None:
         self.err.print(Text(text, style=style))
 
@@ -78,7 +97,11 @@ class Desk:
             for it in error.faults:
                 self.err.print(plan.fault(it), soft_wrap=True)
         lines: list[Text] = [Text.assemble(("error ", "bad"), str(error) or type(error).__name__)]
-        if error.hint:
+        if isinstance(error, ApiError) and error.status == 401:
+            lines.append(
+                Text.assemble(("mend  ", "warn"), "control-room login, or another CONTROL_ROOM_TOKEN")
+            )
+        elif error.hint:
             lines.append(Text.assemble(("mend  ", "warn"), error.hint))
         for line in lines:
             self.err.print(line, soft_wrap=True)
@@ -115,7 +138,3 @@ def value(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _envelope() -> Envelope:
-    return Envelope.of_environment()

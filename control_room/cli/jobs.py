@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from control_room.cli import apply
 from control_room.cli.desk import Desk, Json, Limit, Usage, pairs, value
@@ -48,13 +47,15 @@ def get(
 
 
 @app.command()
-def rm(job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")]) -> None:
+def rm(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")], json: Json = False
+) -> None:
     """Delete a job; its runs stay."""
-    desk = Desk(False)
+    desk = Desk(json)
     with desk.client() as client:
         found = apply.find(client, job)
         client.jobs.delete(found.job_id)
-    desk.out.print(Text.assemble("deleted  ", (found.name, "name")))
+    desk.done("deleted", found.name)
 
 
 @app.command()

@@ -60,13 +60,13 @@ def set_role(
 
 
 @app.command("rm")
-def remove(user: User, yes: Yes = False) -> None:
+def remove(user: User, yes: Yes = False, json: Json = False) -> None:
     """Remove a member (admins), with his tokens and open invitations."""
-    desk = Desk()
+    desk = Desk(json)
     desk.confirm(f"Remove {user} and all tokens of his?", yes)
     with desk.client() as client:
         client.members.remove(user)
-    desk.out.print(Text.assemble("removed  ", (user, "name")))
+    desk.done("removed", user)
 
 
 @invitations.command("ls")
@@ -80,14 +80,16 @@ def list_invitations(limit: Limit = 100, json: Json = False) -> None:
 
 @invitations.command("rm")
 def revoke(
-    invitation: Annotated[str, typer.Argument(metavar="INVITATION", help="Its id.")], yes: Yes = False
+    invitation: Annotated[str, typer.Argument(metavar="INVITATION", help="Its id.")],
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Revoke an invitation that is open (admins)."""
-    desk = Desk()
+    desk = Desk(json)
     desk.confirm(f"Revoke the invitation {invitation}?", yes)
     with desk.client() as client:
         client.invitations.revoke(invitation)
-    desk.out.print(Text.assemble("revoked  ", (invitation, "name")))
+    desk.done("revoked", invitation)
 
 
 @invitations.command()

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from control_room.cli.desk import Desk, Json, Limit, Yes
 from control_room.client import Client
-from control_room.envelope import Envelope
 from control_room.view import identity as identity_view
 from control_room.view import ink
 
@@ -50,14 +49,16 @@ def create(
 
 @app.command()
 def revoke(
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="Its id, not its text.")], yes: Yes = False
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="Its id, not its text.")],
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Revoke an access token: dead with the next request. One's own; admins any."""
-    desk = Desk()
+    desk = Desk(json)
     desk.confirm(f"Revoke the access token {token}?", yes)
     with desk.client() as client:
         client.tokens.revoke(token)
-    desk.out.print(Text.assemble("revoked  ", (token, "name")))
+    desk.done("revoked", token)
 
 
 @app.command()
@@ -72,7 +73,7 @@ def workflow(
 ) -> None:
     """In GitHub Actions: print a short token for CONTROL_ROOM_TOKEN, without a stored secret."""
     desk = Desk(json)
-    found = Envelope.of_environment(nobody=True)
+    found = desk.envelope(nobody=True)
     with Client(found.url, found.anon_key, found.token) as client:
         short = client.tokens.of_workflow(tenant, audience or found.url.rstrip("/"), role=role)
     if os.environ.get("GITHUB_ACTIONS") == "true":

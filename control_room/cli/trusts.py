@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from control_room.cli.desk import Desk, Json, Limit, Yes
 from control_room.view import identity as identity_view
@@ -62,10 +61,14 @@ def add(
 
 
 @app.command("rm")
-def delete(trust: Annotated[str, typer.Argument(metavar="TRUST", help="Its id.")], yes: Yes = False) -> None:
+def delete(
+    trust: Annotated[str, typer.Argument(metavar="TRUST", help="Its id.")],
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
     """Take a trust away (admins), and every token that it gave."""
-    desk = Desk()
+    desk = Desk(json)
     desk.confirm(f"Take the trust {trust} and its tokens away?", yes)
     with desk.client() as client:
         client.trusts.delete(trust)
-    desk.out.print(Text.assemble("removed  ", (trust, "name")))
+    desk.done("removed", trust)

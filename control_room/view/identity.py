@@ -9,8 +9,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from control_room.model import AccessToken, Invitation, Member, Trust
+from control_room.model import AccessToken, Identity, Invitation, Member, Trust
 from control_room.view import ink
+
+
+def whoami(it: Identity) -> RenderableType:
+    until = f"until {ink.when(it.expires_at)}" if it.expires_at else "an access token"
+    return Text.assemble(
+        (it.user_id, "name"), f"  {it.role or 'no member'}  ", (f"tenant {it.tenant_id}  {until}", "quiet")
+    )
 
 
 def members(found: Sequence[Member]) -> RenderableType:

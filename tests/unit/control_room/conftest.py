@@ -109,11 +109,13 @@ class Ended:
 
 @pytest.fixture
 def control_room(
-    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Ended]:
     for name, value in {"URL": stub.url, "ANON_KEY": "anon"}.items():
         monkeypatch.setenv(f"SUPABASE_{name}", value)
     monkeypatch.setenv("CONTROL_ROOM_TOKEN", "token")
+    monkeypatch.setenv("CONTROL_ROOM_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.delenv("CONTROL_ROOM_PROFILE", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
 
     def call(*arguments: str) -> Ended:
