@@ -14,6 +14,7 @@ from control_room.cli import (
     artifacts,
     callbacks,
     catalog,
+    doctor,
     figures,
     jobs,
     kb,
@@ -98,6 +99,7 @@ app.add_typer(
 app.add_typer(tokens.app, name="tokens", help="Access tokens for machines.", rich_help_panel="Who comes in")
 app.command("slo", rich_help_panel="How it goes")(figures.slo)
 app.command("health", rich_help_panel="How it goes")(figures.health)
+app.command("doctor", rich_help_panel="How it goes")(doctor.doctor)
 
 
 def main() -> None:
