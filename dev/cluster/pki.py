@@ -40,8 +40,8 @@ class Authority:
             "".join(f'{token},{name},{name},"system:masters"\n' for name, token in self.tokens.items())
         )
 
-    def issue(self, name: str, *, group: str = "control-room") -> tuple[Path, Path]:
-        """A certificate that serves on the loopback and calls as `name`; (certificate, key)."""
+    def issue(self, name: str, *addresses: str, group: str = "control-room") -> tuple[Path, Path]:
+        """A certificate that serves on these addresses and calls as `name`; (certificate, key)."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
@@ -49,7 +49,8 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        served = [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
+        names = [x509.DNSName("localhost"), *served]
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = self._begin(subject, key)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

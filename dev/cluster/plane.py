@@ -226,7 +226,7 @@ def _write(plane: Plane) -> None:
     """Certificates, kubeconfigs and configuration files."""
     authority, folder = plane.authority, plane.folder
     for name, group in (("apiserver", "system:masters"), ("kubelet", "system:nodes")):
-        authority.issue(name, group=group)
+        authority.issue(name, "127.0.0.1", HOST, group=group)
     authority.kubeconfig(plane.server, authority.tokens[ADMIN], plane.kubeconfig)
     authority.kubeconfig(plane.server, authority.tokens[NODE], folder / "node.kubeconfig")
     (folder / "cni").mkdir()
