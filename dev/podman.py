@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -55,15 +56,18 @@ class Podman:
         return ["podman", *roots, *alone, "--log-level=error", *words]
 
     def run(self, *words: str, seconds: float = 900) -> str:
-        """Call it, and what it printed."""
-        return subprocess.run(
+        """Call it, and what it printed. Raises RuntimeError with its last words."""
+        done = subprocess.run(
             self.argv(*words),
             env=self.environment,
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
             timeout=seconds,
-        ).stdout
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"podman {words[0]}: {(done.stdout + done.stderr)[-3000:]}")
+        return done.stdout
 
     def has(self, image: str) -> bool:
         """Whether the image is here."""
@@ -161,17 +165,22 @@ def job_image(podman: Podman, job_type: str, **arguments: str) -> str:
     root = RECIPES.parent.parent
     recipe = RECIPES / f"{job_type}.Containerfile"
     parts = [recipe, *sorted((root / "runner" / "jobtype" / job_type / "engines").glob("*.txt"))]
-    whole = "apt-get" in recipe.read_text() and arguments.get("ENGINE") != "duckdb"
+    if arguments.get("ODOO") == "yes":
+        parts.append(root / "dev" / "odoo" / "build.py")
+    text = recipe.read_text()
+    asked = re.findall(r'if \[ "\$\{(\w+)\}" = (\w+) \]', text)
+    # packages of the system are all recipes', or those' who ask for them
+    whole = "apt-get" in text and (not asked or any(arguments.get(key) == value for key, value in asked))
     made_of = hashlib.sha256(
         b"".join(each.read_bytes() for each in parts) + (WHOLE_BASE if whole else BASE).encode()
     )
-    said = "-".join([job_type, *arguments.values()])
+    said = "-".join([job_type, *(f"{key}-{value}".lower() for key, value in arguments.items())])
     name = f"localhost/control-room/{said}:{made_of.hexdigest()[:12]}"
     if not podman.has(name):
         build = ["build", "--isolation=chroot", "--network=host", f"--file={recipe}", f"--tag={name}"]
-        # how this machine reaches its registry of packages
+        # how this machine reaches its registry of packages; what packages write there is gone with the build
         build += [
-            f"--volume={each}:{each}:ro"
+            f"--volume={each}:{each}:{'O' if Path(each).is_dir() else 'ro'}"
             for each in ("/etc/ssl/certs", "/etc/pip.conf", "/etc/apt/apt.conf.d")
             if Path(each).exists()
         ]

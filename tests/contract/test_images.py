@@ -29,6 +29,7 @@ from runner.model.attempt import Attempt, Code, Input
 from runner.model.collected import Collected
 from runner.model.outcome import Succeeded
 from runner.model.workspace import Workspace
+from tests.contract import test_odoo_modules as modules
 from tests.contract.conftest import Recorder, make_attempt
 from tests.unit.code_validation import samples
 from tests.unit.diagram_export import samples as diagrams
@@ -88,6 +89,24 @@ async def test_code_is_validated_in_an_image_of_its_recipe(podman: Podman, dock:
     assert {"ruff", "mypy", "bandit", "semgrep"} <= {
         each["tool"]["driver"]["name"] for each in report["runs"]
     }
+
+
+@pytest.mark.needs("odoo")
+async def test_modules_are_installed_and_tested_in_an_image_with_an_odoo(
+    podman: Podman, dock: Dock, folder: Path
+) -> None:
+    image = await asyncio.to_thread(dev_podman.job_image, podman, "code_validation", ODOO="yes")
+    told = {}
+    for total in ("4.0", "5.0"):
+        bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name() / total)
+        _, workspace = bench.lay_out({})
+        files = {**modules.GOOD, "shop/tests/test_thing.py": modules.TEST.replace("4.0", total)}
+        attempt = make_attempt(code=Code(files=files), params={"odoo": "install"}, timeout_seconds=500)
+        collected, _ = await carried(dock, image, CodeValidation(IMAGE), attempt, workspace)
+        summary = json.loads((workspace.outputs / "summary.json").read_text())
+        told[total] = (summary["verdict"], summary["unchecked"], collected.failure is None)
+
+    assert told == {"4.0": ("passed", [], True), "5.0": ("failed", [], False)}
 
 
 async def test_documents_are_catalogued_in_an_image_of_its_recipe(

@@ -119,9 +119,10 @@ class CodeValidation:
         )
 
     def _odoo(self) -> tuple[Found | None, str]:
-        """How an Odoo is had in the sandbox, or why it is not: the run says so then, and is inconclusive."""
+        """How an Odoo is had in the sandbox, or why it is not: the run says so then, and is inconclusive.
+        Whether an image has one shows when it runs."""
         if self._place.image:
-            return None, "the image has no Odoo: modules are installed where runners have the engine odoo"
+            return Found(f"{ODOO_INSIDE}/bin/python", ()), ""
         if why := environment.reason(self._place, ODOO):
             return None, f"installing a module needs an Odoo: {why}"
         return environment.find(self._place, ODOO, ODOO_INSIDE), ""

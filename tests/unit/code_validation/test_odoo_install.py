@@ -72,6 +72,14 @@ def test_what_this_odoo_cannot_install_is_not_judged(
     assert found.version == "19.0.0"
 
 
+def test_an_image_without_an_odoo_says_so(tmp_path: Path) -> None:
+    given = bench(tmp_path, module())
+    (tmp_path / "odoo" / "odoo.json").unlink()
+
+    with pytest.raises(NoReport, match="this image has no Odoo"):
+        judged(given)
+
+
 def test_code_that_tests_have_changed_is_not_what_was_submitted(tmp_path: Path) -> None:
     given = bench(tmp_path, module())
     tool = OdooInstall()

@@ -84,6 +84,8 @@ class OdooInstall:
         engine = bench.request.odoo_engine
         if engine is None:
             raise NoReport(bench.request.odoo_missing or "this runner has no Odoo")
+        if not (engine / "odoo.json").is_file():
+            raise NoReport("this image has no Odoo (its recipe makes one with ODOO=yes)")
         if _digest(bench) != self._digest:
             raise NoReport("the code was changed by its own tests")
         about = json.loads((engine / "odoo.json").read_text("utf-8"))
