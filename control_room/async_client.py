@@ -515,6 +515,24 @@ class AsyncEndpoints:
         await self._line.hold(callbacks.delete_endpoint(endpoint_id))
 
 
+class AsyncNetworks:
+    """The private networks that callbacks may reach; admins."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def allow(self, cidr: str, *, ports: Sequence[int] | None = None) -> model.Network:
+        return await self._line.hold(callbacks.allow_network(cidr, ports))
+
+    async def list(
+        self, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Network]:
+        return await self._line.hold(callbacks.list_networks(limit, cursor))
+
+    async def close(self, network_id: int) -> None:
+        await self._line.hold(callbacks.disallow_network(network_id))
+
+
 class AsyncDeliveries:
     def __init__(self, line: _Line) -> None:
         self._line = line
@@ -564,6 +582,7 @@ class AsyncClient:
         self.entries = AsyncEntries(self._line)
         self.catalog = AsyncCatalog(self._line)
         self.endpoints = AsyncEndpoints(self._line)
+        self.networks = AsyncNetworks(self._line)
         self.deliveries = AsyncDeliveries(self._line)
         self.members = AsyncMembers(self._line)
         self.invitations = AsyncInvitations(self._line)

@@ -506,6 +506,22 @@ class Endpoints:
         self._line.hold(callbacks.delete_endpoint(endpoint_id))
 
 
+class Networks:
+    """The private networks that callbacks may reach; admins."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def allow(self, cidr: str, *, ports: Sequence[int] | None = None) -> model.Network:
+        return self._line.hold(callbacks.allow_network(cidr, ports))
+
+    def list(self, *, limit: int | None = None, cursor: str | int | None = None) -> model.Page[model.Network]:
+        return self._line.hold(callbacks.list_networks(limit, cursor))
+
+    def close(self, network_id: int) -> None:
+        self._line.hold(callbacks.disallow_network(network_id))
+
+
 class Deliveries:
     def __init__(self, line: _Line) -> None:
         self._line = line
@@ -555,6 +571,7 @@ class Client:
         self.entries = Entries(self._line)
         self.catalog = Catalog(self._line)
         self.endpoints = Endpoints(self._line)
+        self.networks = Networks(self._line)
         self.deliveries = Deliveries(self._line)
         self.members = Members(self._line)
         self.invitations = Invitations(self._line)

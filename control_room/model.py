@@ -573,6 +573,16 @@ class Endpoint(Word):
     disabled_reason: str | None = None
 
 
+class Network(Word):
+    """A private network that callbacks may reach; `ports` None: the ordinary ones."""
+
+    network_id: int
+    cidr: str
+    ports: list[int] | None = None
+    created_by: str | None = None
+    created_at: datetime | None = None
+
+
 class EndpointSecret(Word):
     endpoint_id: str
     secret: str

@@ -237,7 +237,7 @@ async def _work(
     ledger = Ledger(store, custody, settled=room, retried=ticker.nudge)
     outbox = Outbox(
         store,
-        Courier(Guard(chosen.callback_allow), chosen.master_key),
+        Courier(Guard(chosen.callback_allow), chosen.master_key, chosen.callback_proxy),
         poll_seconds=terms.poll_seconds,
         put_off=ticker.nudge,
     )

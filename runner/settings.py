@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runner.callback.proxy import Proxy
 from runner.model.errors import SettingsError
 from runner.odoo import site
 
@@ -82,6 +83,7 @@ class Settings:
     continue_config: Path | None
     work_dir: Path
     callback_allow: tuple[Network, ...]
+    callback_proxy: Proxy | None
     sandbox_network: str
     container_socket: Path | None
     container_network: str
@@ -114,6 +116,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         continue_config=_path(environment, "CONTROL_ROOM_CONTINUE_CONFIG"),
         work_dir=_work_dir(environment),
         callback_allow=_networks(environment, "CONTROL_ROOM_CALLBACK_ALLOW"),
+        callback_proxy=_proxy(environment, "CONTROL_ROOM_CALLBACK_PROXY"),
         sandbox_network=_choice(environment, "CONTROL_ROOM_SANDBOX_NETWORK", ("none", "internet", "host")),
         container_socket=_socket(environment),
         container_network=environment.get("CONTROL_ROOM_CONTAINER_NETWORK", "").strip() or "none",
@@ -296,6 +299,17 @@ def _networks(environment: Mapping[str, str], name: str) -> tuple[Network, ...]:
             except ValueError as error:
                 raise SettingsError(f"{name} must list networks such as 10.1.0.0/16: {error}") from error
     return tuple(networks)
+
+
+def _proxy(environment: Mapping[str, str], name: str) -> Proxy | None:
+    """On purpose only: HTTPS_PROXY and its kin are not asked."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return Proxy.of(text)
+    except ValueError as error:  # without the text: it may hold a password
+        raise SettingsError(f"{name}: {error}") from None
 
 
 def _path(environment: Mapping[str, str], name: str) -> Path | None:

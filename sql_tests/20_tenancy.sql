@@ -203,6 +203,39 @@ select is(tests.hooked('both') #>> '{claims,user_role}', 'admin', 'a suspended t
 update tenancy.tenants set suspended_at = null where slug = 'south';
 select is(tests.hooked('both', jsonb_build_object('user_role', 'admin', 'tenant_id', 'x')) #>> '{claims,user_role}', 'viewer', 'what stood in the claims before is overwritten');
 
+-- what Supabase Auth documents that it sends (guides/auth/auth-hooks/custom-access-token-hook): every method, and claims of every shape
+create function tests.documented(p_user text, p_changes jsonb default '{}')
+returns jsonb language sql as $$
+    select jsonb_build_object('iss', 'https://project.supabase.co/auth/v1', 'aud', 'authenticated', 'exp', 1715690221, 'iat', 1715686621, 'sub', p_user, 'email', 'ann@north.example', 'phone', '',
+        'app_metadata', '{"provider": "email", "providers": ["email"]}'::jsonb, 'user_metadata', '{"name": "Zoë"}'::jsonb, 'role', 'authenticated', 'aal', 'aal2',
+        'amr', '[{"method": "totp", "timestamp": 1715686621}, {"method": "password", "timestamp": 1715686600}]'::jsonb, 'session_id', '4b938a09-5372-4177-a314-cfa292099ea2', 'is_anonymous', false) || p_changes
+$$;
+create function tests.issued(p_user text, p_method text, p_changes jsonb default '{}')
+returns jsonb language plpgsql as $$
+declare
+    v jsonb;
+begin
+    perform tests.become_with('', 'supabase_auth_admin');
+    v := tenancy.custom_access_token_hook(jsonb_build_object('user_id', p_user, 'claims', tests.documented(p_user, p_changes), 'authentication_method', p_method));
+    perform tests.rest();
+    return v;
+end
+$$;
+select is(tests.issued('north.operator', m), jsonb_build_object('user_id', 'north.operator', 'authentication_method', m, 'claims',
+    tests.documented('north.operator') || jsonb_build_object('tenant_id', tests.tenant('north'), 'user_id', 'north.operator', 'user_role', 'operator')), m || ': all that is required stays as it was, and three claims come to it')
+from unnest(array['oauth', 'password', 'otp', 'totp', 'recovery', 'invite', 'sso/saml', 'magiclink', 'email/signup', 'email_change', 'token_refresh', 'oauth_provider/authorization_code', 'anonymous']) m;
+select is(tests.issued('north.viewer', 'password', c.changes) -> 'claims', tests.documented('north.viewer', c.changes) || jsonb_build_object('tenant_id', tests.tenant('north'), 'user_id', 'north.viewer', 'user_role', 'viewer'), c.what)
+from (values ('several audiences', '{"aud": ["authenticated", "other"]}'::jsonb), ('methods by name alone', '{"amr": ["password"]}'), ('a client of the project''s own OAuth', '{"client_id": "8ccaa7af-909f-44e7-84cb-67cdccb56be6", "scope": "openid"}'), ('without what is optional', '{"app_metadata": null, "user_metadata": null, "amr": null}'),
+    ('claims of others', '{"nbf": 1715686621, "jti": "x", "own": {"deep": [1]}}')) c (what, changes);
+select is(tests.issued('8ccaa7af-909f-44e7-84cb-67cdccb56be6', 'anonymous', '{"is_anonymous": true, "email": ""}') -> 'claims', tests.documented('8ccaa7af-909f-44e7-84cb-67cdccb56be6', '{"is_anonymous": true, "email": ""}'), 'an anonymous user is no member and gets what he would have got');
+select tests.become_with((tests.issued('north.operator', 'password') -> 'claims')::text, 'authenticated');
+select is(tenancy.role()::text, 'operator', 'what was issued opens the doors');
+select tests.rest();
+select tests.become_with((tests.issued('nobody', 'password') -> 'claims')::text, 'authenticated');
+select is(tenancy.role()::text, null, 'who is no member signs in, and is nobody here');
+select tests.rest();
+select throws_ok(format($$ set local role %I; select tenancy.custom_access_token_hook('{}') $$, w), '42501', null, w || ' does not call the hook') from unnest(array['anon', 'authenticated', 'service_role', 'runner']) w;
+
 -- ------------------------------------------------------------------------------ the platform operator
 
 select is((select (max_running, timeout_seconds, max_retries, max_artifact_bytes)::text from tenancy.limits where tenant_id = tests.tenant('north')),

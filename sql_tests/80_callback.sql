@@ -47,6 +47,28 @@ select is(tests.url('http://0xa010203/'), 'accepted', 'however it is written');
 select is(tests.url('http://10.2.0.1/'), 'CALLBACK_ADDRESS_DENIED', 'and no more than it');
 select is(tests.url('http://10.1.2.3/', 'south.operator'), 'CALLBACK_ADDRESS_DENIED', 'and for no other tenant');
 select is(tests.url('http://169.254.169.254/'), 'CALLBACK_ADDRESS_DENIED', 'the platform''s network opens nothing by itself');
+
+-- and at the ports of both: where nobody names ports the ordinary ones, an internal one where both name it
+create function tests.opened(p_network cidr)
+returns text language sql as $$ select string_agg(ports::text, ' ') from callback.allowed(tests.tenant('north')) where network = p_network $$;
+select is(tests.url(u), 'CALLBACK_ADDRESS_DENIED', 'no receiver is there: ' || u) from unnest(array['http://example.com:22/', 'https://example.com:6443/', 'http://[2606:4700::1111]:25/', 'http://10.1.2.3:5432/']) u;
+select tests.as('north.admin', $$ public.allow_network('{"cidr": "10.9.0.0/24", "ports": [5678, 80, 80]}') $$) as opened \gset
+select is(:'opened'::jsonb - 'network_id', '{"cidr": "10.9.0.0/24", "ports": [80, 5678]}', 'an admin opens a network at some ports');
+select is(tests.url(u), e, e || ': ' || u) from (values ('http://10.9.0.1/', 'accepted'), ('http://10.9.0.1:5678/x', 'accepted'), ('https://10.9.0.1/', 'CALLBACK_ADDRESS_DENIED'), ('http://10.9.0.1:8080/', 'CALLBACK_ADDRESS_DENIED'), ('http://10.9.0.1:80/', 'accepted')) x (u, e);
+select is(tests.as('north.admin', $$ public.list_networks('{}') $$) #> '{items,1,ports}', '[80, 5678]', 'which is listed');
+select tests.refused('north.admin', format('public.allow_network(%L::jsonb)', jsonb_build_object('cidr', '10.9.0.0/24', 'ports', p::jsonb)), 'FIELD_INVALID', 'no ports: ' || p, '$.ports') from unnest(array['[]', '[0]', '[65536]', '["80"]', '[1.5]', '80', '{"a": 1}', '[[80]]', (select jsonb_agg(n)::text from generate_series(1, 101) n)]) p;
+select tests.refused('north.admin', $$ public.allow_network('{"cidr": "10.9.0.0/24", "ports": [6443]}') $$, 'NETWORK_OUT_OF_BOUNDS', 'an internal port is not opened by its admin alone', '$.ports');
+select tests.as('platform', $$ public.platform_allow_callbacks('{"cidr": "10.9.0.0/16", "ports": [6443, 8443]}') $$);
+select is(tests.url('https://10.9.0.1:6443/'), 'CALLBACK_ADDRESS_DENIED', 'nor by the platform alone');
+select tests.as('north.admin', $$ public.allow_network('{"cidr": "10.9.0.0/24", "ports": [6443]}') $$);
+select is(tests.url('https://10.9.0.1:6443/'), 'accepted', 'but where both name it');
+select is(tests.url('https://hook.example:6443/'), 'accepted', 'by a name as well, which the sender looks up');
+select is(tests.opened('10.9.0.0/24'), '{6443}', 'ports that are said anew replace those that were');
+select tests.as('north.admin', $$ public.allow_network('{"cidr": "10.9.0.0/24"}') $$);
+select is((select array_agg(ports::text order by ports) from callback.allowed(tests.tenant('north')) where network = '10.9.0.0/24')::text, '{"{8443}",NULL}', 'who names no ports has what is ordinary of the bound');
+select tests.as('north.admin', format('public.disallow_network(%L::jsonb)', jsonb_build_object('network_id', (select id from callback.allowed_networks where network = '10.9.0.0/24'))));
+select is(tests.opened('10.9.0.0/24'), null, 'what is closed is closed');
+
 select is(tests.count('north.viewer', 'select * from callback.allowed_networks'), 0::bigint, 'only admins see what is allowed');
 select is(tests.count('north.admin', 'select * from callback.allowed_networks'), 1::bigint, 'of their own tenant');
 select is(tests.count('south.admin', 'select * from callback.allowed_networks'), 0::bigint, 'not of another');
@@ -122,7 +144,7 @@ select is((select count(*) from callback.deliveries where state <> 'DELIVERED'),
 select tests.run_told('{"on_complete": "https://b.example/ok"}') as run \gset
 select tests.claim_deliveries() as sent \gset
 select is(:'sent'::jsonb - array['delivery_id', 'endpoint_id', 'event_id', 'body', 'tenant_id', 'now'],
-    jsonb_build_object('lease', 1, 'url', 'https://b.example/ok', 'secret_version', 1, 'previous_secret_version', null, 'type', 'run.completed', 'try', 1, 'ed25519', false, 'timeout_seconds', 15, 'allow', '["10.1.0.0/16"]'::jsonb), 'a sender learns where to send, and what is allowed');
+    jsonb_build_object('lease', 1, 'url', 'https://b.example/ok', 'secret_version', 1, 'previous_secret_version', null, 'type', 'run.completed', 'try', 1, 'ed25519', false, 'timeout_seconds', 15, 'allow', '[{"network": "10.1.0.0/16", "ports": null}]'::jsonb), 'a sender learns where to send, and what is allowed');
 select cmp_ok((:'sent'::jsonb ->> 'now')::numeric, '<=', extract(epoch from clock_timestamp()), 'and what time it is: the clock of a sender may be wrong');
 select is((:'sent'::jsonb ->> 'body')::jsonb - array['timestamp', 'data'], '{"type": "run.completed"}', 'the body is text, to be signed as it is');
 select is((:'sent'::jsonb ->> 'body')::jsonb #> '{data,run_id}', to_jsonb(:run::bigint), 'and names the run');

@@ -247,7 +247,7 @@ select tests.as('platform', $$ public.platform_allow_callbacks('{"cidr": "10.0.0
 select tests.as('north.admin', $$ public.allow_network('{"cidr": "10.1.0.0/16"}') $$) as network \gset
 select is(:'network'::jsonb ->> 'cidr', '10.1.0.0/16', 'and inside it what the tenant needs');
 select is(tests.as('north.admin', $$ public.allow_network('{"cidr": "10.1.0.0/16"}') $$), :'network'::jsonb, 'once');
-select is((tests.as('north.admin', $$ public.list_networks('{}') $$) #> '{items,0}') - array['created_at', 'network_id'], '{"cidr": "10.1.0.0/16", "created_by": "north.admin"}', 'who opened it is known');
+select is((tests.as('north.admin', $$ public.list_networks('{}') $$) #> '{items,0}') - array['created_at', 'network_id'], '{"cidr": "10.1.0.0/16", "ports": null, "created_by": "north.admin"}', 'who opened it is known');
 select is((select array_agg((user_id, action, object_id)::text order by id) from audit.entries where action ~ '^callback\.' and user_id <> 'service'), '{"(north.admin,callback.allow,10.1.0.0/16)","(north.admin,callback.allow,10.1.0.0/16)"}', 'and on record');
 select is(tests.endpoint('{"url": "http://10.1.2.3/"}') ->> 'url', 'http://10.1.2.3/', 'it may be called');
 select is(tests.as('south.admin', $$ public.list_networks('{}') $$) -> 'items', '[]', 'another tenant sees nothing of it');

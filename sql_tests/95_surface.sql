@@ -100,11 +100,14 @@ $q$, $list$
     callback.hold_back(callback.deliveries) | app_owner | app_system
     callback.is_next(callback.deliveries) | app_owner | app_system
     callback.forget(uuid, bigint[]) | app_owner | app_system
+    callback.is_internal_port(integer) | app_owner | app_system
     callback.is_special(inet) | app_owner | app_system
     callback.waiting() | app_owner | app_system
     callback.literal_address(text) | app_owner | app_system
     callback.merge_progress(uuid, bigint, bigint, uuid) | app_owner | app_system
     callback.never_opened(cidr) | app_owner | app_system
+    callback.ports_of_both(integer[], integer[]) | app_owner | app_system
+    callback.want_ports(jsonb) | app_owner | app_system
     callback.note_health(uuid, uuid, boolean, integer, numeric) | app_owner | app_system
     callback.reap() | app_owner | app_system
     callback.relay() | app_owner | app_system

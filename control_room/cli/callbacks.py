@@ -62,6 +62,41 @@ def replay(  # noqa: PLR0917 - one option after another
 
 
 @app.command()
+def networks(limit: Limit = 100, json: Json = False) -> None:
+    """List the private networks that callbacks may reach (admins)."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.networks.list(limit=limit)
+    desk.show_page(page, figures.networks(page.items))
+
+
+@app.command()
+def allow(
+    cidr: Annotated[str, typer.Argument(metavar="CIDR", help="Such as 10.1.0.0/16.")],
+    port: Annotated[
+        list[int] | None, typer.Option(min=1, max=65535, help="At this port alone; again for more.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Open a private network to callbacks, within the platform's bounds (admins)."""
+    desk = Desk(json)
+    with desk.client() as client:
+        opened = client.networks.allow(cidr, ports=port or None)
+    desk.show(opened, figures.networks([opened]))
+
+
+@app.command()
+def close(
+    network: Annotated[int, typer.Argument(metavar="NETWORK", help="Its number, as `networks` shows it.")],
+) -> None:
+    """Close a private network to callbacks again (admins)."""
+    desk = Desk()
+    with desk.client() as client:
+        client.networks.close(network)
+    desk.out.print(f"network {network} is closed")
+
+
+@app.command()
 def endpoints(limit: Limit = 50, json: Json = False) -> None:
     """List who is told."""
     desk = Desk(json)

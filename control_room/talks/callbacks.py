@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from control_room.model import Delivery, Endpoint, EndpointSecret, Event, JsonObject, Page
+from control_room.model import Delivery, Endpoint, EndpointSecret, Event, JsonObject, Network, Page
 from control_room.talk import Ask, Talk, ask_json, ask_word, exchange, query
 
 
@@ -54,6 +54,26 @@ def secret(endpoint_id: str) -> Talk[EndpointSecret]:
 
 def delete_endpoint(endpoint_id: str) -> Talk[None]:
     yield from exchange(Ask("DELETE", f"/endpoints/{endpoint_id}"))
+
+
+def allow_network(cidr: str, ports: Sequence[int] | None = None) -> Talk[Network]:
+    """Admins, within the platform's bounds. Said again, the ports are those of the last word.
+
+    Raises ApiError NETWORK_OUT_OF_BOUNDS.
+    """
+    body: JsonObject = {"cidr": cidr} if ports is None else {"cidr": cidr, "ports": list(ports)}
+    return (yield from ask_word(Network, Ask("POST", "/callback-networks", body=body, repeatable=True)))
+
+
+def list_networks(limit: int | None = None, cursor: str | int | None = None) -> Talk[Page[Network]]:
+    asked = query(limit=limit, cursor=cursor)
+    return (
+        yield from ask_word(Page[Network], Ask("GET", "/callback-networks", query=asked, repeatable=True))
+    )
+
+
+def disallow_network(network_id: int) -> Talk[None]:
+    yield from exchange(Ask("DELETE", f"/callback-networks/{network_id}"))
 
 
 def list_deliveries(

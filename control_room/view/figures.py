@@ -16,6 +16,7 @@ from control_room.model import (
     Health,
     Job,
     JsonObject,
+    Network,
     Paused,
     Slo,
     Table,
@@ -246,4 +247,16 @@ def endpoints(found: Sequence[Endpoint]) -> RenderableType:
         events = ", ".join(it.events) or "runs that name it"
         trouble = f"disabled: {it.disabled_reason}" if it.disabled_at else ""
         table.add_row(Text(it.endpoint_id, style="quiet"), it.url, events, Text(trouble, style="warn"))
+    return table
+
+
+def networks(found: Sequence[Network]) -> RenderableType:
+    if not found:
+        return Text("no networks", style="quiet")
+    table = ink.table("network", "cidr", "ports", "by", right=("network",))
+    for it in found:
+        ports = "the ordinary ones" if it.ports is None else ", ".join(map(str, it.ports))
+        table.add_row(
+            str(it.network_id), Text(it.cidr, style="name"), ports, Text(it.created_by or "", style="quiet")
+        )
     return table

@@ -5,9 +5,10 @@ point anywhere and change between two looks. So the answer of the resolver is ch
 list of denied networks (Python's `is_global` lets multicast, NAT64 and 6to4 through), and the connection
 goes to that very address.
 
-A private network is opened by the delivery's allow list: what the tenant's admin allowed within the
-platform's bounds. This machine and its link (loopback, the metadata service) are opened by nobody but the
-operator of this runner (CONTROL_ROOM_CALLBACK_ALLOW), and then need the allow list as well.
+A private network is opened by the delivery: what the tenant's admin allowed within the platform's bounds, at
+the ports that both name. Ports of databases, mail and the like are closed everywhere else. This machine and
+its link (loopback, the metadata service) are opened by nobody but the operator of this runner
+(CONTROL_ROOM_CALLBACK_ALLOW), and then need the delivery's word as well.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from runner.model.wire import OpenNetwork
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -73,7 +76,7 @@ DENIED_V6 = tuple(
         ),
     )
 )
-#: What an allow list alone does not open.
+#: What an opening alone does not open.
 OWN = tuple(
     map(
         ipaddress.ip_network,
@@ -85,7 +88,8 @@ OWN = tuple(
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
-#: Ports on which something inside a company answers that is no webhook receiver.
+#: Ports on which something inside a company answers that is no webhook receiver; the same list in SQL
+#: (callback.is_internal_port) refuses them when they are asked for.
 DENIED_PORTS = frozenset(
     map(
         int,
@@ -157,8 +161,6 @@ def parse(url: str) -> Target:
     elif not _HOST.fullmatch(host):
         raise Refused("the host is no name")
     port = port or _DEFAULT_PORT[parts.scheme]
-    if port in DENIED_PORTS:
-        raise Refused(f"port {port} is not called")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host.rstrip(".").lower(), port, path)
 
@@ -188,28 +190,34 @@ class Guard:
         self._opened = tuple(opened)
         self._resolve = resolve or Lookups()
 
-    async def admit(self, target: Target, allow: Iterable[str] = ()) -> str:
+    async def admit(self, target: Target, openings: Iterable[OpenNetwork] = ()) -> str:
         """The address to connect to. Every address of the name must be admissible. Raises Refused, or
         OSError."""
-        allowed = tuple(_network(each) for each in allow)
+        opened = [_network(each.network) for each in openings if _takes(each, target.port)]
+        if target.port in DENIED_PORTS and not opened:  # before anybody is asked for the name
+            raise Refused(f"port {target.port} is not called")
         found = await self._resolve(target.host, target.port)
         if not found:
             raise Refused("the name has no address")
         for text in found:
-            if not self._admissible(text, allowed):
-                raise Refused("the address is private or special")
+            if not self._admissible(text, target.port, opened):
+                raise Refused("the address is private or special, or not called at this port")
         return found[0]
 
-    def _admissible(self, text: str, allowed: tuple[Network, ...]) -> bool:
+    def _admissible(self, text: str, port: int, opened: Sequence[Network]) -> bool:
         if "%" in text:  # a zone: only link-local addresses have one
             return False
         address = embedded(ipaddress.ip_address(text))
-        if not is_denied(address):
+        if not is_denied(address) and port not in DENIED_PORTS:
             return True
-        return _inside(address, allowed) and (not _inside(address, OWN) or _inside(address, self._opened))
+        return _inside(address, opened) and (not _inside(address, OWN) or _inside(address, self._opened))
 
 
-def _inside(address: Address, networks: tuple[Network, ...]) -> bool:
+def _takes(opening: OpenNetwork, port: int) -> bool:
+    return port not in DENIED_PORTS if opening.ports is None else port in opening.ports
+
+
+def _inside(address: Address, networks: Iterable[Network]) -> bool:
     return any(network.version == address.version and address in network for network in networks)
 
 

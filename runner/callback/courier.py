@@ -1,7 +1,7 @@
 """One try of one callback: admit, sign, POST, and what the answer means.
 
-No redirect is followed, no proxy of the environment is used, the body of the answer is read up to a bound
-and thrown away: it may be a page of somebody's intranet.
+No redirect is followed, no proxy of the environment is used (one that was meant may be), the body of the
+answer is read up to a bound and thrown away: it may be a page of somebody's intranet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import ssl
 import time
 
 from runner.callback import address, exchange, signature
-from runner.callback.exchange import Answer, Broken, NotConnected
+from runner.callback.exchange import Answer, Broken, NotConnected, Way
+from runner.callback.proxy import Proxy
 from runner.model.wire import Delivery
 from runner.store.base import DeliveryResult
 
@@ -25,8 +26,9 @@ USER_AGENT = "control-room/1"
 class Courier:
     """Carries callbacks to their receivers."""
 
-    def __init__(self, guard: address.Guard, master_key: str) -> None:
+    def __init__(self, guard: address.Guard, master_key: str, proxy: Proxy | None = None) -> None:
         self._guard = guard
+        self._proxy = proxy
         self._master_key = master_key
         self._tls: ssl.SSLContext | None = None
         self._lead: float | None = None
@@ -86,8 +88,8 @@ class Courier:
             "accept-encoding": "identity",  # a small answer must not unpack into a large one
             **self._sign(delivery, body),
         }
-        tls = self._context() if target.scheme == "https" else None
-        return await exchange.post(target, checked, headers, body, tls)
+        way = Way(checked, self._context() if target.scheme == "https" else None, self._proxy)
+        return await exchange.post(target, way, headers, body)
 
     def _sign(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         versions = [delivery.secret_version]

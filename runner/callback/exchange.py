@@ -2,8 +2,8 @@
 its body.
 
 A connection of its own for every try, to the very address that the guard admitted: no pool that could hand
-out another, no redirect, no proxy, no decompression. A general client does all of these, and costs three
-times as much for each try.
+out another, no redirect, no proxy but one that was meant, no decompression. A general client does all of
+these, and costs three times as much for each try.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import h11
 
 from runner.callback.address import Target
+from runner.callback.proxy import Proxy, ProxyRefused
 
 #: A larger answer is not read to its end; a larger head is no answer.
 MAX_ANSWER = 64 * 1024
@@ -39,17 +40,39 @@ class Answer:
     retry_after: str
 
 
-async def post(
-    target: Target, checked: str, headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext | None
-) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a target is reached: the address that was checked, with or without TLS, by a proxy or straight."""
+
+    checked: str
+    tls: ssl.SSLContext | None = None
+    proxy: Proxy | None = None
+
+    async def connect(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        name = target.host if self.tls else None
+        if self.proxy is None:
+            return await asyncio.open_connection(
+                self.checked, target.port, ssl=self.tls, server_hostname=name
+            )
+        reader, writer = await self.proxy.connect(self.checked, target.port)
+        if self.tls is not None:
+            try:
+                await writer.start_tls(self.tls, server_hostname=name)
+            except BaseException:
+                writer.transport.abort()
+                raise
+        return reader, writer
+
+
+async def post(target: Target, way: Way, headers: Mapping[str, str], body: bytes) -> Answer:
     """POST to the checked address; Host and certificate are those of the target's name.
 
     Raises NotConnected or Broken. The caller limits the time.
     """
     try:
-        reader, writer = await asyncio.open_connection(
-            checked, target.port, ssl=tls, server_hostname=target.host if tls else None
-        )
+        reader, writer = await way.connect(target)
+    except ProxyRefused as refusal:
+        raise NotConnected(str(refusal)) from refusal
     except ssl.SSLCertVerificationError as error:
         raise NotConnected("certificate not accepted") from error
     except OSError as error:  # ssl.SSLError is one

@@ -170,6 +170,13 @@ class EventBatch(Form):
     events: tuple[StoredEvent, ...]
 
 
+class OpenNetwork(Form):
+    """A network that a tenant's callbacks may reach; `ports` None: all but those that are never meant."""
+
+    network: str
+    ports: tuple[int, ...] | None = None
+
+
 class Delivery(Form):
     """One callback to send. `body` holds the exact characters to sign and send."""
 
@@ -183,7 +190,7 @@ class Delivery(Form):
     type: str
     body: str
     try_number: int = Field(default=1, alias="try")
-    allow: tuple[str, ...] = ()
+    allow: tuple[OpenNetwork, ...] = ()
     previous_secret_version: int | None = None
     now: float | None = None  # Unix seconds by the clock of the database when it was claimed
     ed25519: bool = False

@@ -16,13 +16,14 @@ begin
         select c.* from jsonb_to_recordset(v_claimed) c (id bigint, lease integer, tenant_id uuid, endpoint_id uuid, url text, event_id text,
                                                          tries integer, next_at timestamptz)
     ), allowed as materialized (
-        select x.tenant_id, callback.allowed(x.tenant_id) as networks from (select distinct c.tenant_id from claimed c) x
+        select x.tenant_id, (select coalesce(jsonb_agg(to_jsonb(o)), '[]') from callback.allowed(x.tenant_id) o) as openings
+        from (select distinct c.tenant_id from claimed c) x
     )
     select jsonb_build_object('delivery_id', d.id, 'lease', d.lease, 'tenant_id', d.tenant_id, 'endpoint_id', d.endpoint_id, 'url', d.url,
         'secret_version', n.secret_version,
         'previous_secret_version', case when n.rotated_at > clock_timestamp() - s.rotation_overlap then n.secret_version - 1 end,
         'ed25519', n.ed25519, 'timeout_seconds', s.timeout_seconds, 'event_id', e.id, 'type', e.type, 'try', d.tries,
-        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text, 'now', extract(epoch from clock_timestamp()), 'allow', to_jsonb(a.networks))
+        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text, 'now', extract(epoch from clock_timestamp()), 'allow', a.openings)
     from claimed d
     join allowed a on a.tenant_id = d.tenant_id
     cross join lateral (select x.* from callback.events x where x.id = d.event_id and x.tenant_id = d.tenant_id limit 1) e

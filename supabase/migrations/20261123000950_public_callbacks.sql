@@ -390,23 +390,29 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_member tenancy.membership := tenancy.require('admin');
     v_network cidr;
+    v_ports integer[];
     v_id bigint;
 begin
-    perform ground.refuse_unknown(p, array['cidr']);
+    perform ground.refuse_unknown(p, array['cidr', 'ports']);
     begin
         v_network := coalesce(p ->> 'cidr', '')::cidr;
     exception when invalid_text_representation then
         perform ground.fail('FIELD_INVALID', '$.cidr', 'cidr is a network such as 10.1.0.0/16.');
     end;
+    v_ports := callback.want_ports(p);
     if not exists (select from callback.allowed_networks b where b.tenant_id is null and v_network <<= b.network) then
         perform ground.fail('NETWORK_OUT_OF_BOUNDS', '$.cidr');
+    elsif v_ports is not null and not exists (select from callback.allowed_networks b where b.tenant_id is null and v_network <<= b.network
+                                              and callback.ports_of_both(v_ports, b.ports) = v_ports) then
+        perform ground.fail('NETWORK_OUT_OF_BOUNDS', '$.ports');
     end if;
-    insert into callback.allowed_networks (tenant_id, network, created_by) values (v_member.tenant_id, v_network, v_member.user_id)
+    delete from callback.allowed_networks n where n.tenant_id = v_member.tenant_id and n.network = v_network and n.ports is distinct from v_ports;
+    insert into callback.allowed_networks (tenant_id, network, ports, created_by) values (v_member.tenant_id, v_network, v_ports, v_member.user_id)
     on conflict do nothing;
     select n.id into v_id from callback.allowed_networks n where n.tenant_id = v_member.tenant_id and n.network = v_network;
-    perform audit.append(v_member.tenant_id, 'callback.allow', 'network', v_network::text);
+    perform audit.append(v_member.tenant_id, 'callback.allow', 'network', v_network::text, jsonb_build_object('ports', v_ports));
     perform ground.answer_status(201);
-    return jsonb_build_object('network_id', v_id, 'cidr', v_network);
+    return jsonb_build_object('network_id', v_id, 'cidr', v_network, 'ports', v_ports);
 end
 $$;
 revoke all on function door.allow_network(jsonb) from public;
@@ -414,7 +420,7 @@ grant execute on function door.allow_network(jsonb) to authenticated;
 
 create function public.allow_network(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.allow_network($1); end $$;
-comment on function public.allow_network(jsonb) is '{cidr}: opens a private network to the tenant''s callbacks, within the platform''s bounds -> {network_id, cidr}. Admins.';
+comment on function public.allow_network(jsonb) is '{cidr, ports?}: opens a private network to the tenant''s callbacks, within the platform''s bounds -> {network_id, cidr, ports}. Admins.';
 revoke all on function public.allow_network(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.allow_network(jsonb) to authenticated;
 
@@ -425,7 +431,7 @@ declare
     v_limit integer := ground.page_limit(p);
     v_items jsonb;
 begin
-    select coalesce(jsonb_agg(jsonb_build_object('network_id', n.id, 'cidr', n.network, 'created_by', n.created_by, 'created_at', n.created_at) order by n.id), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object('network_id', n.id, 'cidr', n.network, 'ports', n.ports, 'created_by', n.created_by, 'created_at', n.created_at) order by n.id), '[]')
     into v_items from (select x.* from callback.allowed_networks x where x.tenant_id = v_member.tenant_id
                          and (not p ? 'cursor' or x.id > ground.want_id(p, 'cursor')) order by x.id limit v_limit) n;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'network_id' end);

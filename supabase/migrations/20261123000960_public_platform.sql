@@ -333,9 +333,10 @@ create function door.platform_allow_callbacks(p jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_network cidr;
+    v_ports integer[] := callback.want_ports(p);
     v_tenant uuid := case when p ? 'tenant' then (tenancy.find_tenant(p ->> 'tenant')).id end;
 begin
-    perform ground.refuse_unknown(p, array['cidr', 'tenant']);
+    perform ground.refuse_unknown(p, array['cidr', 'ports', 'tenant']);
     begin
         v_network := coalesce(p ->> 'cidr', '')::cidr;
     exception when invalid_text_representation then
@@ -344,9 +345,10 @@ begin
     if callback.never_opened(v_network) then
         perform ground.fail('FIELD_INVALID', '$.cidr', 'link local, multicast and the unspecified are never opened, nor a network that holds them.');
     end if;
-    insert into callback.allowed_networks (tenant_id, network, created_by) values (v_tenant, v_network, 'platform') on conflict do nothing;
-    perform audit.append(v_tenant, 'callback.allow', 'network', v_network::text);
-    return jsonb_build_object('cidr', v_network, 'tenant', p -> 'tenant');
+    delete from callback.allowed_networks n where n.tenant_id is not distinct from v_tenant and n.network = v_network and n.ports is distinct from v_ports;
+    insert into callback.allowed_networks (tenant_id, network, ports, created_by) values (v_tenant, v_network, v_ports, 'platform') on conflict do nothing;
+    perform audit.append(v_tenant, 'callback.allow', 'network', v_network::text, jsonb_build_object('ports', v_ports));
+    return jsonb_build_object('cidr', v_network, 'ports', v_ports, 'tenant', p -> 'tenant');
 end
 $$;
 revoke all on function door.platform_allow_callbacks(jsonb) from public;
@@ -430,7 +432,7 @@ grant execute on function public.platform_remove_member(jsonb) to service_role;
 
 create function public.platform_allow_callbacks(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_allow_callbacks($1); end $$;
-comment on function public.platform_allow_callbacks(jsonb) is 'Platform operator: {cidr, tenant?}: the bound within which admins may open private networks to callbacks.';
+comment on function public.platform_allow_callbacks(jsonb) is 'Platform operator: {cidr, ports?, tenant?}: the bound within which admins may open private networks to callbacks.';
 revoke all on function public.platform_allow_callbacks(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_allow_callbacks(jsonb) to service_role;
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import re
 import socket
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,52 +21,18 @@ import pytest
 from runner.callback import address
 from runner.callback.address import Guard, Lookups, Refused
 from runner.callback.courier import Courier
-from runner.model.wire import Delivery
+from runner.model.wire import Delivery, OpenNetwork
+from tests.unit.runner.conftest import Watched
 
-VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "callback_addresses.json").read_text())
-
-
-@dataclass
-class Watched:
-    """Sockets on 127.0.0.1 and ::1 that nobody should knock at, and every connection that was tried."""
-
-    port: int
-    sockets: list[socket.socket]
-    tried: list[Any] = field(default_factory=list)
-
-    def knocks(self) -> int:
-        count = 0
-        for each in self.sockets:
-            try:
-                each.accept()[0].close()
-                count += 1
-            except BlockingIOError:
-                pass
-        return count
+CLONE = Path(__file__).parents[3]
+VECTORS = json.loads((CLONE / "tests/vectors/callback_addresses.json").read_text())
 
 
-@pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    sockets = [socket.create_server(("127.0.0.1", 0))]
-    port = sockets[0].getsockname()[1]
-    if socket.has_ipv6:
-        sockets.append(socket.create_server(("::1", port), family=socket.AF_INET6))
-    for each in sockets:
-        each.setblocking(False)
-    made = Watched(port, sockets)
-    really = asyncio.SelectorEventLoop.sock_connect
-
-    async def watch(loop: Any, sock: socket.socket, where: Any) -> None:
-        made.tried.append(where)
-        await really(loop, sock, where)
-
-    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", watch)
-    yield made
-    for each in sockets:
-        each.close()
+def opened(*networks: str, ports: tuple[int, ...] | None = None) -> tuple[OpenNetwork, ...]:
+    return tuple(OpenNetwork(network=each, ports=ports) for each in networks)
 
 
-def make_delivery(url: str, allow: tuple[str, ...] = (), seconds: float = 3) -> Delivery:
+def make_delivery(url: str, allow: tuple[OpenNetwork, ...] = (), seconds: float = 3) -> Delivery:
     return Delivery(
         delivery_id=1,
         lease=1,
@@ -105,14 +70,14 @@ async def test_what_is_open_is_connected_so_the_watch_sees(watched: Watched) -> 
     """The control of the test above: the same sockets do see a connection that is allowed."""
     guard = Guard([ipaddress.ip_network("127.0.0.0/8")])
     url = f"http://127.0.0.1:{watched.port}/"
-    await Courier(guard, "key").carry(make_delivery(url, allow=("127.0.0.0/8",), seconds=0.3))
+    await Courier(guard, "key").carry(make_delivery(url, allow=opened("127.0.0.0/8"), seconds=0.3))
 
     assert watched.tried == [("127.0.0.1", watched.port)]
     assert watched.knocks() == 1
 
 
 @pytest.mark.parametrize(
-    ("where", "opened", "allowed", "admitted"),
+    ("where", "here", "allowed", "admitted"),
     [
         ("10.1.2.3", [], ["10.1.0.0/16"], True),
         ("10.1.2.3", [], [], False),
@@ -130,15 +95,59 @@ async def test_what_is_open_is_connected_so_the_watch_sees(watched: Watched) -> 
     ],
 )
 async def test_a_private_address_must_be_allowed_and_this_machine_opened_here_as_well(
-    where: str, opened: list[str], allowed: list[str], admitted: bool
+    where: str, here: list[str], allowed: list[str], admitted: bool
 ) -> None:
-    guard = Guard(map(ipaddress.ip_network, opened))
+    guard = Guard(map(ipaddress.ip_network, here))
     target = address.parse(f"http://[{where}]/" if ":" in where else f"http://{where}/")
     if admitted:
-        assert await guard.admit(target, allowed) == where
+        assert await guard.admit(target, opened(*allowed)) == where
     else:
         with pytest.raises(Refused):
-            await guard.admit(target, allowed)
+            await guard.admit(target, opened(*allowed))
+
+
+@pytest.mark.parametrize(
+    ("where", "openings", "admitted"),
+    [
+        ("93.184.216.34:8443", (), True),
+        ("93.184.216.34:22", (), False),
+        ("93.184.216.34:22", opened("10.0.0.0/8", ports=(22,)), False),
+        ("10.1.2.3:5678", opened("10.1.0.0/16", ports=(5678,)), True),
+        ("10.1.2.3:5679", opened("10.1.0.0/16", ports=(5678,)), False),
+        ("10.2.2.3:5678", opened("10.1.0.0/16", ports=(5678,)), False),
+        ("10.1.2.3:5679", opened("10.1.0.0/16", ports=(5678,)) + opened("10.1.2.0/24"), True),
+        ("10.1.2.3:5432", opened("10.1.0.0/16"), False),
+        ("10.1.2.3:5432", opened("10.1.0.0/16", ports=(5432,)), True),
+        ("127.0.0.1:8080", opened("127.0.0.0/8", ports=(8080,)), False),
+    ],
+)
+async def test_a_network_is_open_at_its_ports_and_an_internal_port_only_by_name(
+    where: str, openings: tuple[OpenNetwork, ...], admitted: bool
+) -> None:
+    target = address.parse(f"http://{where}/")
+    if admitted:
+        assert await Guard().admit(target, openings) == target.host
+    else:
+        with pytest.raises(Refused):
+            await Guard().admit(target, openings)
+
+
+async def test_nobody_is_asked_for_a_name_at_a_port_that_is_closed_anyway() -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        raise AssertionError("asked")
+
+    with pytest.raises(Refused, match="port 6379"):
+        await Guard(resolve=resolve).admit(
+            address.parse("http://receiver.example:6379/"), opened("10.0.0.0/8")
+        )
+
+
+def test_the_database_refuses_the_same_ports() -> None:
+    source = (CLONE / "supabase/migrations/20261123000804_callback_address.sql").read_text()
+    listed = re.search(r"callback\.is_internal_port.*?array\[([\d,\s]+)\]", source, re.DOTALL)
+    assert listed is not None
+
+    assert {int(each) for each in listed[1].split(",")} == address.DENIED_PORTS
 
 
 @pytest.mark.parametrize(
@@ -263,7 +272,7 @@ async def test_a_redirect_leads_nowhere(watched: Watched, code: int, host: str) 
     guard = Guard([ipaddress.ip_network("127.0.0.0/8")])
     try:
         result = await Courier(guard, "key").carry(
-            make_delivery(f"http://127.0.0.1:{port}/", allow=("127.0.0.0/8",))
+            make_delivery(f"http://127.0.0.1:{port}/", allow=opened("127.0.0.0/8"))
         )
     finally:
         server.close()

@@ -6,10 +6,7 @@ import asyncio
 import ipaddress
 import json
 import ssl
-import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -22,56 +19,10 @@ from runner.callback.address import Guard
 from runner.callback.courier import Courier
 from runner.model.wire import Delivery
 from runner.store.base import DeliveryResult
+from tests.unit.runner.receiving import Handler, answer, receiver
 
-LOOPBACK = ("127.0.0.0/8",)
+LOOPBACK = ({"network": "127.0.0.0/8"},)
 BODY = '{"type":"run.completed","timestamp":"2026-01-01T00:00:00Z","data":{"run_id":9,"name":"Zoë"}}'
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class Receiver:
-    """A receiver on loopback: what it was sent, and the URL to reach it."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.port = 0
-        self.scheme = "http"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}/hook?x=1"
-
-    async def read(self, reader: asyncio.StreamReader) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        first, *lines = head.split("\r\n")
-        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines if line)}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.requests.append((first, headers, body))
-
-
-@asynccontextmanager
-async def receiver(play: Handler | bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    made = Receiver()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if isinstance(play, bytes):
-                await made.read(reader)
-                writer.write(play)
-                await writer.drain()
-            else:
-                await play(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-    made.port = server.sockets[0].getsockname()[1]
-    made.scheme = "https" if tls else "http"
-    try:
-        yield made
-    finally:
-        server.close()
 
 
 async def send(
@@ -104,11 +55,6 @@ async def send(
         }
     )
     return await (courier or Courier(guard, "master")).carry(delivery)
-
-
-def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
-    lines = [f"HTTP/1.1 {status}", *headers, f"content-length: {len(body)}", "", ""]
-    return "\r\n".join(lines).encode() + body
 
 
 async def test_the_timestamp_is_the_databases_when_the_runners_clock_is_wrong(
@@ -283,20 +229,6 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
 
     assert result.result == "delivered"
     assert (len(proxy.requests), len(there.requests)) == (0, 1)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for receiver.example."""
-    folder = tmp_path_factory.mktemp("certificate")
-    key, crt = folder / "key.pem", folder / "crt.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", str(key), "-out", str(crt), "-days", "2", "-subj", "/CN=receiver.example",
-         "-addext", "subjectAltName=DNS:receiver.example"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return key, crt
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_defaults(good: dict[str, str]) -> None:
     assert read.functions_url == "http://127.0.0.1:54321/functions/v1/api"
     assert (read.capacity, read.drain_seconds, read.log_format) == (4, 30.0, "json")
     assert set(read.executors.values()) == {"process", "continue_cli"}
-    assert read.callback_allow == ()
+    assert (read.callback_allow, read.callback_proxy) == ((), None)
     assert read.engines is None
 
 
@@ -45,6 +45,7 @@ def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
             "CONTROL_ROOM_DRAIN_SECONDS": "0.5",
             "CONTROL_ROOM_EXECUTOR_CODE_VALIDATION": "scripted",
             "CONTROL_ROOM_CALLBACK_ALLOW": "127.0.0.0/8, ::1/128",
+            "CONTROL_ROOM_CALLBACK_PROXY": "http://us:secret@proxy.example:3128",
             "CONTROL_ROOM_ENGINES": str(tmp_path),
             "CONTROL_ROOM_LOG_FORMAT": "text",
             "CONTROL_ROOM_FUNCTIONS_URL": "http://functions.example/api",
@@ -57,6 +58,8 @@ def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
     assert read.executors["spark_etl"] == "process"
     assert read.callback_allow == tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128")))
     assert read.functions_url == "http://functions.example/api"
+    assert read.callback_proxy is not None
+    assert (read.callback_proxy.host, read.callback_proxy.port) == ("proxy.example", 3128)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,8 @@ def test_everything_can_be_said(good: dict[str, str], tmp_path: Path) -> None:
         ("CONTROL_ROOM_EXECUTOR_KB_CATALOG", "n8n", "needs CONTROL_ROOM_N8N_URL and CONTROL_ROOM_N8N_TOKEN"),
         ("CONTROL_ROOM_EXECUTOR_BAKERY", "process", "names no job type"),
         ("CONTROL_ROOM_CALLBACK_ALLOW", "10.0.0.1/8", "must list networks"),
+        ("CONTROL_ROOM_CALLBACK_PROXY", "socks5://us:secret@h:1", "not of the form http://"),
+        ("CONTROL_ROOM_CALLBACK_PROXY", "http://us:secret@h:port", "not of the form http://"),
         ("CONTROL_ROOM_LOG_FORMAT", "xml", "json, text"),
         ("CONTROL_ROOM_SANDBOX_NETWORK", "yes", "none, internet, host"),
         ("CONTROL_ROOM_ENGINES", "/etc/passwd", "must be a folder"),
@@ -91,6 +96,7 @@ def test_a_fault_is_one_line_that_names_the_variable(
     assert name in str(fault.value)
     assert words in str(fault.value)
     assert "\n" not in str(fault.value)
+    assert "secret" not in str(fault.value)
 
 
 def test_secrets_are_not_in_the_representation(good: dict[str, str]) -> None:

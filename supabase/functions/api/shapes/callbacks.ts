@@ -53,11 +53,20 @@ export const Endpoint: Schema = {
   },
 };
 
+export const ports: Schema = {
+  type: ["array", "null"],
+  items: { type: "integer", minimum: 1, maximum: 65535 },
+  minItems: 1,
+  maxItems: 100,
+  description: "at these alone; every port but those of databases, mail and the like, unless said",
+};
+
 export const Network: Schema = {
   type: "object",
   properties: {
     network_id: bigint,
     cidr: { type: "string" },
+    ports,
     created_by: { type: "string" },
     created_at: time,
   },

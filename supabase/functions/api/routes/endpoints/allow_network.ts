@@ -1,4 +1,5 @@
 import { forward, Route } from "../../../_shared/route.ts";
+import { ports } from "../../shapes/callbacks.ts";
 import { to } from "../../shapes/table.ts";
 
 export const route: Route = {
@@ -12,7 +13,7 @@ export const route: Route = {
     schema: {
       type: "object",
       required: ["cidr"],
-      properties: { cidr: { type: "string", description: "such as 10.1.0.0/16" } },
+      properties: { cidr: { type: "string", description: "such as 10.1.0.0/16" }, ports },
     },
   },
   answers: { 201: { description: "The network", schema: to("Network") } },

@@ -1,4 +1,4 @@
-"""Who may come in, at the command line: members, invitations, trusts, access tokens."""
+"""What admins keep, at the command line: members, invitations, trusts, access tokens, networks of callbacks."""
 
 from __future__ import annotations
 
@@ -145,6 +145,24 @@ def test_a_workflow_comes_in_by_what_github_vouches_for(
     )
     assert exchanged.json == {"token": "an.oidc.token", "tenant": "acme", "role": "viewer"}
     assert "authorization" not in exchanged.headers
+
+
+def test_a_network_is_opened_at_its_ports_and_closed(stub: Any, control_room: Cli) -> None:
+    network = {"network_id": 3, "cidr": "10.1.0.0/16", "ports": [80, 5678], "created_by": "ann"}
+    stub.on("POST", "/callback-networks", network, 201).on("DELETE", "/callback-networks/3", {})
+    stub.on("GET", "/callback-networks", {"items": [network, network | {"ports": None}], "next": None})
+
+    ended = control_room("callbacks", "allow", "10.1.0.0/16", "--port", "80", "--port", "5678")
+    control_room("callbacks", "allow", "10.1.0.0/16")
+
+    assert (ended.code, "80, 5678" in ended.out) == (0, True)
+    assert [it.json for it in stub.seen] == [
+        {"cidr": "10.1.0.0/16", "ports": [80, 5678]},
+        {"cidr": "10.1.0.0/16"},
+    ]
+    assert "the ordinary ones" in control_room("callbacks", "networks").out
+    assert control_room("callbacks", "close", "3").code == 0
+    assert len(stub.asked("DELETE", "/callback-networks/3")) == 1
 
 
 def test_outside_of_a_workflow_it_is_said_what_is_missing(
