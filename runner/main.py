@@ -253,6 +253,7 @@ async def _work(
         poll_seconds=terms.poll_seconds,
         listening=lambda: listener.healthy,
     )
+    store.hear_work(dispatcher.wake)
     health = Health(
         chosen.health_file,
         lambda: {
@@ -270,7 +271,6 @@ async def _work(
         chosen.database_url,
         registration.instance,
         {
-            "control_room_attempts": dispatcher.wake,
             "control_room_cancel": custody.hear_cancel,
             "control_room_deliveries": outbox.wake,
             "control_room_uploads": verification.wake,

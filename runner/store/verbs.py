@@ -11,6 +11,7 @@ from runner.model import wire
 from runner.model.attempt import Attempt, Key
 from runner.model.collected import Column
 from runner.model.outcome import Outcome, Succeeded
+from runner.store.attentive import AttentiveLane
 from runner.store.base import (
     DeliveryResult,
     Findings,
@@ -20,6 +21,7 @@ from runner.store.base import (
     Report,
     Verdict,
 )
+from runner.store.listener import Waker
 from runner.store.session import Lane
 
 #: A heartbeat that takes longer than this is tried again on a new connection, while the lease still lives.
@@ -35,7 +37,7 @@ class Verbs:
         self._instance = instance
         #: How often the database discarded what came too late: renewals, reports, outcomes of lost leases.
         self.stale = 0
-        self._claims = Lane(conninfo, "claims")
+        self._claims = AttentiveLane(conninfo, "claims", "control_room_attempts")
         self._settles = Lane(conninfo, "settles")
         self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS)
         self._errands = Lane(conninfo, "errands")
@@ -59,6 +61,10 @@ class Verbs:
             self._receipts,
         ):
             await lane.close()
+
+    def hear_work(self, waker: Waker) -> None:
+        """Call `waker` when there may be something to claim. It is heard from the first claim on."""
+        self._claims.hear(waker)
 
     async def register(self, registration: Registration) -> wire.Terms:
         """worker.register"""

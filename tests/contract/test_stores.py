@@ -404,3 +404,61 @@ async def test_entries_have_the_columns_that_the_database_reads(postgres: Postgr
     ((columns,),) = postgres.sql("select catalog.entry_columns()")
 
     assert [{"name": each.name, "type": each.type} for each in entries.COLUMNS] == columns
+
+
+class Ear:
+    """Counts the hints that a store passes on."""
+
+    def __init__(self, store: Verbs) -> None:
+        self.hints = 0
+        self._came = asyncio.Event()
+        store.hear_work(self._hear)
+
+    def _hear(self, _payload: str) -> None:
+        self.hints += 1
+        self._came.set()
+
+    async def hint(self) -> None:
+        """The next one, which must come within seconds."""
+        async with asyncio.timeout(5):
+            await self._came.wait()
+        self._came.clear()
+
+
+async def test_a_claimer_hears_of_work_where_it_claims(postgres: PostgresHouse) -> None:
+    store = postgres.store()
+    ear = Ear(store)
+    assert await claim(store) == []
+    postgres.submit()  # between two statements
+    await ear.hint()
+    await claim_one(store)
+    await store.close()
+    postgres.submit()
+    await asyncio.sleep(0.1)
+    assert ear.hints == 1  # closed: it hears nothing, and nobody watches a socket that is not its own
+
+
+async def test_a_hint_that_comes_in_the_middle_of_a_claim_is_heard(postgres: PostgresHouse) -> None:
+    store = postgres.store()
+    ear = Ear(store)
+    assert await claim(store) == []
+    for _ in range(20):
+        looking = asyncio.create_task(claim(store, 0))
+        await asyncio.sleep(0)  # its statement is on its way
+        postgres.sql("select pg_notify('control_room_attempts', '')")
+        await looking
+        await ear.hint()
+
+
+async def test_a_claimer_whose_connection_was_cut_looks_and_hears_again(postgres: PostgresHouse) -> None:
+    store = postgres.store()
+    ear = Ear(store)
+    assert await claim(store) == []
+    postgres.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'control-room claims'"
+    )
+    await ear.hint()  # what was said meanwhile is lost: it looks
+    assert await claim(store) == []
+    postgres.submit()
+    await ear.hint()
+    await claim_one(store)
