@@ -42,6 +42,9 @@ from (values ('["x"]'::jsonb), ('7'), ('9007199254740993'), ('null'), ('""'), ('
 select is(tests.role_of(tests.claims('north.admin')::jsonb || jsonb_build_object('user_id', v.forged)), null, 'a forged user_id is no membership: ' || v.forged::text)
 from (values ('["north.admin"]'::jsonb), ('7'), ('null'), ('""'), ('"north.admin "'), ('{"a": 1}')) v (forged);
 
+select throws_matching('delete from tenancy.tenants', 'tenants_are_never_deleted: DELETE of tenancy.tenants is refused', 'nobody deletes a tenant, a superuser included');
+select throws_matching('truncate tenancy.tenants cascade', 'tenants_are_never_truncated: TRUNCATE of tenancy.tenants is refused', 'nor all of them');
+
 -- ---------------------------------------------------------------------- the first line of every door
 
 select is((tests.error(w.who, $$ tenancy.require('viewer') $$)) ->> 'code', w.code, w.law)

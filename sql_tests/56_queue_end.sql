@@ -53,7 +53,7 @@ select is(tests.settle(:'claim') ->> 'run_state', 'SUCCEEDED', 'what was done be
 select (tests.as('north.operator', format('public.create_job(%L::jsonb)', jsonb_build_object('name', 'timed', 'run_timeout_seconds', 30, 'tasks', jsonb_build_array(
     tests.submission('{"task_key": "a"}'), tests.submission('{"task_key": "b"}'), tests.submission('{"task_key": "c", "depends_on": ["a", "b"]}'))))) ->> 'job_id') as job \gset
 select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_build_object('job_id', :job))) ->> 'run_id') as run \gset
-select is((tests.run(:run)).timeout_seconds, 30, 'a job says how long its runs may take');
+select is((tests.run(:run)).timeout_seconds::integer, 30, 'a job says how long its runs may take');
 select c as claim from tests.claim() c \gset
 select tests.settle(c) from tests.claim() c;
 select tests.overrun(:run);
@@ -61,7 +61,7 @@ select is(tests.states(:run), 'a RUNNING, b SUCCEEDED, c TIMED_OUT', 'what waits
 select tests.settle(:'claim', '{"state": "CANCELED"}');
 select is((tests.run(:run)).state::text || ' ' || (tests.run(:run)).termination_code, 'TIMED_OUT RUN_TIMED_OUT', 'a run of several tasks is TIMED_OUT too');
 select (tests.as('north.operator', format('public.run_job(%L::jsonb)', jsonb_build_object('job_id', :job, 'run_timeout_seconds', 90))) ->> 'run_id') as run \gset
-select is((tests.run(:run)).timeout_seconds, 90, 'a run may ask for more');
+select is((tests.run(:run)).timeout_seconds::integer, 90, 'a run may ask for more');
 select tests.as('north.operator', format('public.cancel_run(%L::jsonb)', jsonb_build_object('run_id', :run)));
 select is((tests.run(:run)).termination_code::text, 'USER_CANCELED', 'who cancels first is the reason');
 select tests.refused('north.operator', format('public.run_job(%L::jsonb)', tests.submission(jsonb_build_object('run_timeout_seconds', n))), 'TIMEOUT_OUT_OF_RANGE', 'no run takes ' || n || ' s', '$.run_timeout_seconds') from unnest(array[0, -1, 2592001]) n;

@@ -113,7 +113,7 @@ select is(tests.ask('pause_job', :cron) - '{version,last_error,last_fired_at,las
 select is(tests.ask('get_job', :cron) #>> '{schedule,paused}', 'true', 'and the definition says so');
 select is((tests.ask('pause_job', :cron) ->> 'version')::integer, 3, 'to pause twice is to pause once');
 select is((tests.ask('resume_job', :cron) ->> 'next_fire_at')::timestamptz, schedule.next_fire('0 6 * * *', 'America/New_York', now()), 'resumed: from the next time on');
-select is(array(select e.action from audit.entries e where e.object_id = :cron::text order by e.id), '{job.create,job.update,job.pause,job.resume}'::text[], 'all of it is in the audit');
+select is(array(select e.action::text from audit.entries e where e.object_id = :cron::text order by e.id), '{job.create,job.update,job.pause,job.resume}'::text[], 'all of it is in the audit');
 select tests.patch(:cron, '{"schedule": null, "periodic": {"every_seconds": 60}}');
 select is((tests.clock(:cron)).kind, 'periodic', 'a schedule becomes a period');
 update schedule.triggers set next_fire_at = now() + interval '7 seconds' where job_id = :cron;

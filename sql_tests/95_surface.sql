@@ -998,6 +998,8 @@ $q$, $list$
     lineage.events | events_are_never_truncated | A
     queue.payloads | code_does_not_change | A
     queue.task_runs | only_passed_code_is_executed | A
+    tenancy.tenants | tenants_are_never_deleted | A
+    tenancy.tenants | tenants_are_never_truncated | A
 $list$, 'which triggers guard what: table | name | enabled (A = always)');
 
 select tests.exactly($q$

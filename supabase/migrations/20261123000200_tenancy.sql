@@ -16,6 +16,10 @@ create table tenancy.tenants (
     suspended_at timestamptz
 );
 comment on table tenancy.tenants is 'Internal: who uses this control room.';
+create trigger tenants_are_never_deleted before delete on tenancy.tenants for each row execute function ground.refuse_change();
+create trigger tenants_are_never_truncated before truncate on tenancy.tenants for each statement execute function ground.refuse_change();
+alter table tenancy.tenants enable always trigger tenants_are_never_deleted;
+alter table tenancy.tenants enable always trigger tenants_are_never_truncated;
 
 create table tenancy.limits (
     tenant_id uuid primary key references tenancy.tenants,

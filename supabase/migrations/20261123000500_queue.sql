@@ -26,6 +26,15 @@ create domain queue.termination_code as text check (value in (
     'REFERENCE_UNRESOLVED', 'CONDITION_INVALID', 'TOO_MANY_ITERATIONS', 'ITERATION_FAILED', 'RUN_JOB_REFUSED', 'MAX_CONCURRENT_RUNS',
     'GENERATION_FAILED', 'MODEL_UNAVAILABLE', 'IMAGE_UNAVAILABLE', 'INTERNAL_ERROR'));
 
+-- What one column alone has to keep. As checks of the tables they would be read and planned anew by every statement that writes a row
+-- (1.7 microseconds each, see docs/adr/021-hot-path.md); the check of a type is planned once.
+create domain queue.run_timeout as integer check (value between 1 and 2592000);
+create domain queue.traceparent as text check (length(value) <= 128);
+create domain queue.pause_ms as integer check (value >= 0);
+create domain queue.percent as smallint check (value between 0 and 100);
+create domain queue.task_values as jsonb check (octet_length(value::text) <= 262144);
+create domain queue.external_id as text check (length(value) <= 512);
+
 create table queue.settings (
     one boolean primary key default true check (one),
     lease_seconds numeric not null default 15 check (lease_seconds between 0.5 and 3600),
@@ -49,7 +58,9 @@ insert into queue.unbroken (epoch) values (0);
 comment on table queue.unbroken is 'Internal: in which epoch leases are given out; empty after a crash.';
 
 create table queue.runs (
-    tenant_id uuid not null references tenancy.tenants,
+    -- no foreign key: it would lock the tenant's row for each submission, a list of lockers where many submit. Row security knows whose
+    -- runs are entered, and tenants are never deleted
+    tenant_id uuid not null,
     id bigint not null generated always as identity,
     job_id bigint,
     job_version integer,
@@ -74,13 +85,13 @@ create table queue.runs (
     waits_since timestamptz,  -- for a place among the runs of its job
     started_at timestamptz,
     finished_at timestamptz,
-    timeout_seconds integer check (timeout_seconds between 1 and 2592000),  -- of the whole run, from its first claim; null: none
+    timeout_seconds queue.run_timeout,  -- of the whole run, from its first claim; null: none
     deadline_at timestamptz,
     cancel_requested_at timestamptz,
     stop_code queue.termination_code,  -- why it was asked to stop
     log_seq bigint not null default 0,
     event_seq bigint not null default 0,
-    traceparent text check (length(traceparent) <= 128),
+    traceparent queue.traceparent,
     primary key (tenant_id, id),
     foreign key (tenant_id, job_id, job_version) references job.versions (tenant_id, job_id, version),
     foreign key (tenant_id, parent_run_id) references queue.runs (tenant_id, id),
@@ -131,13 +142,13 @@ create table queue.task_runs (
     rounds smallint not null default 1,
     max_retries smallint not null default 0,
     retry_on_timeout boolean not null default false,
-    min_retry_interval_ms integer not null default 0 check (min_retry_interval_ms >= 0),
+    min_retry_interval_ms queue.pause_ms not null default 0,
     timeout_seconds integer,
-    percent smallint not null default 0 check (percent between 0 and 100),
+    percent queue.percent not null default 0,
     progress_message text,
     first_number smallint not null default 1,  -- of its attempts since the last repair
     reused_from bigint,  -- the run in which it was done
-    output_values jsonb not null default '{}' check (octet_length(output_values::text) <= 262144),
+    output_values queue.task_values not null default '{}',
     started_at timestamptz,
     finished_at timestamptz,
     primary key (tenant_id, id),
@@ -198,7 +209,7 @@ create table queue.live_attempts (
     cancel_requested_at timestamptz,
     stop_code queue.termination_code,
     token_hash bytea,
-    external_id text check (length(external_id) <= 512),
+    external_id queue.external_id,
     log_lines integer not null default 0,
     foreign key (tenant_id, task_run_id) references queue.task_runs (tenant_id, id),
     constraint one_live_attempt_per_task unique (task_run_id, tenant_id),

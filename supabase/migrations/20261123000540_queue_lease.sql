@@ -19,7 +19,7 @@ set role app_owner;
 -- it leaves one row of a table that was small then, it reads all of it for each of a batch, until the table is analyzed anew.
 create type queue.claimed as (
     attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint, requires text,
-    deadline_at timestamptz, token text, external_id text, task_key text, job_type text, engine text, image text, timeout_seconds integer);
+    deadline_at timestamptz, token text, external_id queue.external_id, task_key text, job_type text, engine text, image text, timeout_seconds integer);
 
 --
 -- A claim is not waited for on the disk: it is committed asynchronously, and a crash may forget the last of them. What was claimed

@@ -14,6 +14,9 @@ create table audit.settings (
 insert into audit.settings default values;
 comment on table audit.settings is 'Internal: whom to believe about where a request comes from.';
 
+create domain audit.action as text check (value ~ '^[a-z_]+\.[a-z_]+$');
+create domain audit.door as text check (value in ('edge', 'rpc', 'sql'));  -- sql: no request at all
+
 create table audit.entries (
     id bigint not null generated always as identity primary key,
     -- null: an act of the platform on no single tenant. No foreign key: it would lock the tenant's row for each entry; row security
@@ -23,11 +26,11 @@ create table audit.entries (
     user_id text not null,
     role text not null,
     token_id text,
-    action text not null check (action ~ '^[a-z_]+\.[a-z_]+$'),
+    action audit.action not null,
     object_type text not null,
     object_id text not null,
     details jsonb not null default '{}',
-    door text not null check (door in ('edge', 'rpc', 'sql')),  -- sql: no request at all
+    door audit.door not null,
     ip text,             -- as the nearest front of ours saw it
     forwarded_for text,  -- what the request claims of its way here; anybody can write that
     user_agent text,
