@@ -74,22 +74,26 @@ def output_of(text: str) -> dict[str, str]:
     return made
 
 
-def code_of(files: Sequence[Path]) -> dict[str, dict[str, str]] | None:
-    """`{"files": {name: text}}`, names relative to what the files have in common. Raises Usage."""
+def names_of(files: Sequence[Path]) -> dict[str, Path]:
+    """What a job calls its files, relative to what they have in common, and where they are. Raises Usage."""
     found = [it for given in files for it in _walk(given)]
-    if not found:
-        return None
-    root = found[0].parent if len(found) == 1 else Path(commonpath([it.resolve().parent for it in found]))
+    if len(found) == 1:
+        return {found[0].name: found[0]}
+    root = Path(commonpath([it.resolve().parent for it in found])) if found else Path()
+    return {path.resolve().relative_to(root).as_posix(): path for path in found}
+
+
+def code_of(files: Sequence[Path]) -> dict[str, dict[str, str]] | None:
+    """`{"files": {name: text}}`. Raises Usage."""
     made = {}
-    for path in found:
-        name = path.name if len(found) == 1 else path.resolve().relative_to(root).as_posix()
+    for name, path in names_of(files).items():
         try:
             made[name] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise Usage(f"{path} is no text", f"give data as an input: --input {path.stem}={path}") from error
         except OSError as error:
             raise Usage(f"{path} cannot be read: {error.strerror}") from error
-    return {"files": made}
+    return {"files": made} if made else None
 
 
 def _walk(given: Path) -> list[Path]:

@@ -184,6 +184,15 @@ class Doors:
             report = [{"attempt_id": attempt["attempt_id"], "lease": attempt["lease"], "logs": logs}]
             verbs.execute("select worker.report(%s)", [Jsonb(report)])
 
+    def settle(self, attempt: Json, outcome: Json) -> None:
+        with self.runner() as verbs:
+            item = {"attempt_id": attempt["attempt_id"], "lease": attempt["lease"], "outcome": outcome}
+            settled = verbs.execute(
+                "select worker.settle_attempts(%s::uuid, %s)", [str(uuid.uuid4()), Jsonb([item])]
+            ).fetchone()
+        assert settled is not None
+        assert settled[0][0]["settled"], settled
+
     def judge(self, artifact_id: str, verdict: str = "READY") -> Json:
         """Claims the upload's check and settles it; the item it was claimed with."""
         with self.runner() as verbs:
