@@ -193,7 +193,8 @@ begin
                'written', coalesce('out' = any (x.io), false), 'read', coalesce('in' = any (x.io), false)) order by x.id), '[]'), max(x.id)
     into v_items, v_last from (
         select d.id, 'dataset:' || d.namespace || ':' || d.name as node, d.created_at,
-               exists (select from lineage.edges e where e.tenant_id = v_tenant and (e.src = d.id)) or exists (select from lineage.edges e where e.tenant_id = v_tenant and e.dst = d.id) as was,
+               -- (one by one: as two `exists`, every edge of the tenant was read and hashed for a page)
+               coalesce((select e.id from lineage.edges e where e.tenant_id = v_tenant and e.src = d.id limit 1), (select e.id from lineage.edges e where e.tenant_id = v_tenant and e.dst = d.id limit 1)) is not null as was,
                (select array_agg(distinct o.direction) from lineage.job_io o where o.tenant_id = v_tenant and o.dataset_id = d.id) as io
         from lineage.datasets d
         where d.tenant_id = v_tenant and d.id > v_after
@@ -213,6 +214,7 @@ create function public.lineage_violations(jsonb)
 returns jsonb language plpgsql stable set search_path = '' as $$
 declare
     v_tenant uuid := (tenancy.require('viewer')).tenant_id;
+    v_space text := tenancy.namespace_of(v_tenant);  -- asked once: in the statement it was asked of every dataset, 850 ms for 25,000
     v_limit integer := ground.page_limit($1);
     v_after bigint := case when $1 ? 'cursor' then ground.want_id($1, 'cursor') else 0 end;
     v_items jsonb;
@@ -222,7 +224,7 @@ begin
         select e.id, jsonb_build_object('reader', r.reader, 'source', r.source, 'rule', format('%s never reads %s', r.reader, r.source), 'from', s.namespace || ':' || s.name,
                    'to', d.namespace || ':' || d.name, 'job', 'job:' || j.namespace || ':' || j.name, 'run_id', e.run_id, 'since', e.created_at) as item
         from catalog.forbidden_flows(v_tenant) r
-        join lineage.datasets d on d.tenant_id = v_tenant and d.namespace = tenancy.namespace_of(v_tenant) and d.name like r.reader || '.%'
+        join lineage.datasets d on d.tenant_id = v_tenant and d.namespace = v_space and d.name like r.reader || '.%'
         join lineage.edges e on e.tenant_id = v_tenant and e.dst = d.id and e.deleted_at is null and e.id > v_after
         join lineage.datasets s on s.tenant_id = v_tenant and s.id = e.src and s.namespace = d.namespace and s.name like r.source || '.%'
         join lineage.jobs j on j.tenant_id = v_tenant and j.id = e.job_id
