@@ -175,7 +175,9 @@ def questions(
     def keep(into: dict[str, list[float]], name: str, waits: list[float], whose: str = "") -> None:
         for q in (50, 95):
             into.setdefault(f"p{q}_{name}_ms", []).append(quantile(waits, q / 100))
-        say(f"  {f'{whose} {name}'.strip():26} p50 {into[f'p50_{name}_ms'][-1]:9.2f}   p95 {into[f'p95_{name}_ms'][-1]:9.2f} ms")
+        say(
+            f"  {f'{whose} {name}'.strip():26} p50 {into[f'p50_{name}_ms'][-1]:9.2f}   p95 {into[f'p95_{name}_ms'][-1]:9.2f} ms"
+        )
 
     with member(up) as connection:
 

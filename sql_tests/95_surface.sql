@@ -217,6 +217,7 @@ $q$, $list$
     door.exchange_token(jsonb) | app_system definer | anon
     door.find_backfill(uuid, jsonb) | app_owner
     door.flows_due(uuid, timestamp with time zone) | app_owner
+    door.events_of_job(uuid, uuid, integer) | app_owner | authenticated
     door.get_artifact(jsonb) | app_owner definer | authenticated
     door.get_backfill(jsonb) | app_owner definer | authenticated
     door.get_endpoint(jsonb) | app_owner definer | authenticated
@@ -270,6 +271,7 @@ $q$, $list$
     door.rotate_endpoint(jsonb) | app_owner definer | authenticated
     door.run_events(jsonb) | app_owner definer | authenticated
     door.run_job(jsonb) | app_owner definer | authenticated
+    door.runs_told(uuid, bigint[], boolean) | app_owner | authenticated
     door.run_logs(jsonb) | app_owner definer | authenticated
     door.set_expectation(jsonb) | app_system definer | authenticated
     door.set_freshness(jsonb) | app_owner definer | authenticated
@@ -284,6 +286,7 @@ $q$, $list$
     door.submit_runs(jsonb) | app_owner definer | authenticated
     door.sweep_bytes(jsonb) | app_system definer | anon
     door.tell_origin(uuid, uuid, integer) | app_owner | app_system
+    door.told_at(text, timestamp with time zone) | app_owner | authenticated
     door.traceparent() | app_owner
     door.trust(uuid, uuid) | app_owner
     door.update_artifact(jsonb) | app_owner definer | authenticated
@@ -461,6 +464,15 @@ $q$, $list$
     public.list_tokens(jsonb) | app_owner | authenticated
     public.list_trusts(jsonb) | app_owner | authenticated
     public.list_verdicts(jsonb) | app_owner | authenticated
+    public.marquez_datasets(jsonb) | app_owner | authenticated
+    public.marquez_events(jsonb) | app_owner | authenticated
+    public.marquez_jobs(jsonb) | app_owner | authenticated
+    public.marquez_namespaces(jsonb) | app_owner | authenticated
+    public.marquez_run(jsonb) | app_owner | authenticated
+    public.marquez_runs(jsonb) | app_owner | authenticated
+    public.marquez_search(jsonb) | app_owner | authenticated
+    public.marquez_stats(jsonb) | app_owner | authenticated
+    public.marquez_tags(jsonb) | app_owner | authenticated
     public.pause_job(jsonb) | app_owner | authenticated
     public.platform_add_member(jsonb) | app_owner | service_role
     public.platform_allow_callbacks(jsonb) | app_owner | service_role

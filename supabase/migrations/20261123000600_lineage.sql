@@ -52,6 +52,10 @@ create table lineage.events (
 );
 create unique index replays_are_idempotent on lineage.events (digest, tenant_id);
 create index events_of_run on lineage.events (tenant_id, run_id) where run_id is not null;
+-- the job and the run that an event itself names, see 95_public_marquez; and when it came
+create index events_of_told_job on lineage.events ((md5((event #>> '{job,namespace}') || chr(31) || (event #>> '{job,name}'))::uuid), tenant_id, id) where event ? 'run';
+create index events_of_told_run on lineage.events ((event #>> '{run,runId}'), tenant_id) where event ? 'run';
+create index events_by_time on lineage.events using brin (received_at);
 comment on table lineage.events is 'The events as they came, unknown facets included.';
 
 create table lineage.edges (

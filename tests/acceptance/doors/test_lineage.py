@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from openlineage.client import OpenLineageClient
@@ -80,3 +81,33 @@ def test_a_bad_facet_is_told_by_its_path_and_sinks_nothing(doors: Doors) -> None
         "$.job.facets.sql.query",
     }
     assert found["event"] == event
+
+
+def test_marquez_s_web_ui_finds_what_it_draws(doors: Doors) -> None:
+    """The way of its user: a namespace is chosen, a job is sought, its graph is drawn, its latest run is shown."""
+    name, run = f"ui/{uuid.uuid4().hex}", str(uuid.uuid4())
+    space = f"airflow://{name}:8080"
+    event = doors.EVENT | {
+        "run": {"runId": run},
+        "job": {"namespace": space, "name": name, "facets": {"sql": {"query": "select 1"}}},
+        "outputs": [{"namespace": "test", "name": name}],
+    }
+    assert doors.ask("POST", "/lineage", doors.token(), json=event).status_code == 201
+
+    def read(path: str) -> Any:
+        answer = doors.ask("GET", path, doors.token())
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    (found,) = read(f"/search?q={quote(name, safe='')}&filter=JOB&sort=NAME&limit=100")["results"]
+    job = read(f"/namespaces/{quote(space, safe='')}/jobs/{quote(name, safe='')}")
+    graph = read(f"/lineage?nodeId=job:{quote(space, safe='')}:{quote(name, safe='')}&depth=2")["graph"]
+    dataset = read(f"/namespaces/test/datasets/{quote(name, safe='')}")
+
+    assert found["nodeId"] == f"job:{space}:{name}"
+    assert (job["latestRun"]["id"], job["latestRun"]["state"]) == (run, "COMPLETED")
+    assert {found["nodeId"], f"dataset:test:{name}"} <= {node["id"] for node in graph}
+    assert dataset["id"] == {"namespace": "test", "name": name}
+    assert read(f"/jobs/runs/{run}/facets?type=job")["facets"] == {"sql": {"query": "select 1"}}
+    assert read(f"/namespaces/{quote(space, safe='')}/jobs?limit=25&offset=0")["totalCount"] == 1
+    assert name in {job["name"] for job in read("/jobs?limit=5&offset=0")["jobs"]}

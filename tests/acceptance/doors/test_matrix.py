@@ -91,6 +91,20 @@ MATRIX = [
     Door("GET /lineage/rules", 200, 200, 200, 200),
     Door("POST /lineage/rules", 403, 403, 200, 200, lambda _: {"rules": []}),
     Door("POST /lineage/retire", 403, 403, 404, 404, lambda _: {"job": "job:no:where", "reason": "x"}),
+    Door("GET /jobs?offset=0&limit=5", 200, 200, 200, 200),
+    Door("GET /namespaces", 200, 200, 200, 200),
+    Door("GET /namespaces/{namespace}", 200, 200, 200, 404),
+    Door("GET /namespaces/{namespace}/datasets", 200, 200, 200, 200),
+    Door("GET /namespaces/{namespace}/datasets/{dataset}", 404, 404, 404, 404),
+    Door("GET /namespaces/{namespace}/jobs", 200, 200, 200, 200),
+    Door("GET /namespaces/{namespace}/jobs/{job}", 200, 200, 200, 404),
+    Door("GET /namespaces/{namespace}/jobs/{job}/runs", 200, 200, 200, 404),
+    Door("GET /jobs/runs/{run}", 200, 200, 200, 404),
+    Door("GET /jobs/runs/{run}/facets", 403, 200, 200, 404),
+    Door("GET /search?q=orders", 200, 200, 200, 200),
+    Door("GET /events/lineage?limit=5&before=&after=", 403, 200, 200, 200),
+    Door("GET /stats/{asset}", 200, 200, 200, 200),
+    Door("GET /tags", 200, 200, 200, 200),
     Door("GET /catalog/tables", 200, 200, 200, 200),
     Door("GET /catalog/tables/{layer}/{table}", 404, 404, 404, 404),
     Door("GET /catalog/catalogs", 200, 200, 200, 200),
@@ -169,7 +183,12 @@ ACTORS = ("nobody", "viewer", "operator", "admin", "stranger")
 def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
     """Makes one of acme's things for each parameter that a path may have."""
     only_ours = f"only_ours_{uuid.uuid4().hex}"
-    event = doors.EVENT | {"outputs": [{"namespace": "test", "name": only_ours}]}
+    told_run = str(uuid.uuid4())
+    event = doors.EVENT | {
+        "run": {"runId": told_run},
+        "job": {"namespace": f"by {only_ours}", "name": only_ours},
+        "outputs": [{"namespace": "test", "name": only_ours}],
+    }
     assert doors.ask("POST", "/lineage", doors.token(), json=event).status_code == 201
     return {
         "job_id": doors.job,
@@ -187,6 +206,11 @@ def parameters(doors: Doors) -> dict[str, Callable[[], object]]:
         "invitation_id": lambda: doors.invite(unique())["invitation_id"],
         "attempt_id": lambda: 7,
         "node": lambda: f"dataset:test:{only_ours}",
+        "namespace": lambda: f"by%20{only_ours}",
+        "dataset": lambda: only_ours,
+        "job": lambda: only_ours,
+        "run": lambda: told_run,
+        "asset": lambda: "jobs",
         "layer": lambda: "gold",
         "table": lambda: "no_such",
         "name": lambda: "book",

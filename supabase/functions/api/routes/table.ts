@@ -44,6 +44,19 @@ import { route as lineageViolations } from "./lineage/lineage_violations.ts";
 import { route as listLayerRules } from "./lineage/list_layer_rules.ts";
 import { route as retireLineage } from "./lineage/retire_lineage.ts";
 import { route as setLayerRules } from "./lineage/set_layer_rules.ts";
+import { route as marquezNamespaces } from "./marquez/list_namespaces.ts";
+import { route as marquezNamespace } from "./marquez/get_namespace.ts";
+import { route as marquezDatasets } from "./marquez/list_datasets.ts";
+import { route as marquezDataset } from "./marquez/get_dataset.ts";
+import { route as marquezJobs } from "./marquez/list_jobs.ts";
+import { route as marquezJob } from "./marquez/get_job.ts";
+import { route as marquezRuns } from "./marquez/list_runs.ts";
+import { route as marquezRun } from "./marquez/get_run.ts";
+import { route as marquezFacets } from "./marquez/run_facets.ts";
+import { route as marquezSearch } from "./marquez/search.ts";
+import { route as marquezEvents } from "./marquez/list_events.ts";
+import { route as marquezStats } from "./marquez/stats.ts";
+import { route as marquezTags } from "./marquez/list_tags.ts";
 import { route as describeObject } from "./catalog/describe_object.ts";
 import { route as getObject } from "./catalog/get_object.ts";
 import { route as ingestCatalog } from "./catalog/ingest_catalog.ts";
@@ -158,6 +171,19 @@ export const routes: readonly Route[] = [
   listLayerRules,
   retireLineage,
   setLayerRules,
+  marquezNamespaces,
+  marquezNamespace,
+  marquezDatasets,
+  marquezDataset,
+  marquezJobs,
+  marquezJob,
+  marquezRuns,
+  marquezRun,
+  marquezFacets,
+  marquezSearch,
+  marquezEvents,
+  marquezStats,
+  marquezTags,
   listCatalogs,
   listSchemas,
   listColumns,

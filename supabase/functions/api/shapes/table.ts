@@ -28,6 +28,21 @@ import {
   RetiredEdges,
   StoredEvent,
 } from "./lineage.ts";
+import {
+  MarquezDataset,
+  MarquezDatasets,
+  MarquezEvents,
+  MarquezFacets,
+  MarquezFigures,
+  MarquezJob,
+  MarquezJobs,
+  MarquezNamespace,
+  MarquezNamespaces,
+  MarquezRun,
+  MarquezRuns,
+  MarquezSearch,
+  MarquezTags,
+} from "./marquez.ts";
 import { Attempt, LogLine, Repair, RepairOrder, Run, TaskRun } from "./runs.ts";
 import { JobRun, OneTimeGraph, OneTimeRun, Submission, SubmittedRun, Task } from "./submissions.ts";
 import { AccessToken, Invitation, Member, ShortToken, Trust } from "./tokens.ts";
@@ -64,6 +79,19 @@ export const shapes = {
   LineageImpact,
   LineageCoverage,
   StoredEvent,
+  MarquezDataset,
+  MarquezDatasets,
+  MarquezEvents,
+  MarquezFacets,
+  MarquezFigures,
+  MarquezJob,
+  MarquezJobs,
+  MarquezNamespace,
+  MarquezNamespaces,
+  MarquezRun,
+  MarquezRuns,
+  MarquezSearch,
+  MarquezTags,
   LayerRule,
   RetiredEdges,
   Edge,
