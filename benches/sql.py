@@ -36,8 +36,12 @@ for line in sys.stdin:
         print("null")
 """
 LEVELS = ("table", "column", "rows")
-#: The held-out statements as they were met for the first time; what they showed was mended since.
-FIRST_MET = {"table": (1.0, 0.956), "column": (1.0, 0.954), "rows": (0.988, 0.922)}
+#: The held-out statements as they were met for the first time, precision and recall: 42, and what they showed was mended since; then 28
+#: more, and nothing was to mend (five of their labels had not followed the conventions of the others, and do now).
+FIRST_MET = {
+    "first 42": {"table": (1.0, 0.956), "column": (1.0, 0.954), "rows": (0.988, 0.922)},
+    "next 28": {"table": (0.98, 0.98), "column": (0.971, 0.895), "rows": (0.943, 0.988)},
+}
 
 
 def peer(statements: Iterable[Statement]) -> list[tuple[list[str], list[str]] | None]:

@@ -360,8 +360,16 @@ class AsyncLineage:
         """`node` is a node id, or the bare name of a dataset (`gold.delays`)."""
         return await self._line.hold(lineage.graph(await self.find(node), direction, depth, as_of, max_nodes))
 
-    async def columns(self, node: str, *, depth: int = 5) -> model.Graph:
-        return await self._line.hold(lineage.columns(await self.find(node), depth))
+    async def columns(
+        self,
+        node: str,
+        *,
+        depth: int = 5,
+        direction: model.Direction | None = None,
+        as_of: datetime | str | None = None,
+    ) -> model.Graph:
+        """Upstream, unless `direction` says otherwise."""
+        return await self._line.hold(lineage.columns(await self.find(node), depth, direction, as_of))
 
     async def path(
         self, source: str, target: str, *, as_of: datetime | str | None = None
@@ -377,6 +385,34 @@ class AsyncLineage:
         self, node: str, *, since: datetime | str, until: datetime | str | None = None
     ) -> model.LineageDiff:
         return await self._line.hold(lineage.diff(await self.find(node), since, until))
+
+    async def coverage(self, *, window_hours: int | None = None, limit: int | None = None) -> model.Coverage:
+        """What of what flows the graph lacks: `missing` should be empty."""
+        return await self._line.hold(lineage.coverage(window_hours, limit))
+
+    async def events(
+        self,
+        *,
+        run_id: int | None = None,
+        after: datetime | str | None = None,
+        before: datetime | str | None = None,
+        faulty: bool | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.LineageEvent]:
+        """As they came, newest first; `faulty`: those with a facet that OpenLineage would not take."""
+        narrowed = {"run_id": run_id, "after": after, "before": before, "faulty": faulty}
+        return await self._line.hold(lineage.events(narrowed | {"limit": limit, "cursor": cursor}))
+
+    async def orphans(
+        self, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Orphan]:
+        return await self._line.hold(lineage.orphans(limit, cursor))
+
+    async def violations(
+        self, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Violation]:
+        return await self._line.hold(lineage.violations(limit, cursor))
 
     async def of_run(self, run_id: int) -> model.Graph:
         return await self._line.hold(lineage.of_run(run_id))

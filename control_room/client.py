@@ -355,8 +355,16 @@ class Lineage:
         """`node` is a node id, or the bare name of a dataset (`gold.delays`)."""
         return self._line.hold(lineage.graph(self.find(node), direction, depth, as_of, max_nodes))
 
-    def columns(self, node: str, *, depth: int = 5) -> model.Graph:
-        return self._line.hold(lineage.columns(self.find(node), depth))
+    def columns(
+        self,
+        node: str,
+        *,
+        depth: int = 5,
+        direction: model.Direction | None = None,
+        as_of: datetime | str | None = None,
+    ) -> model.Graph:
+        """Upstream, unless `direction` says otherwise."""
+        return self._line.hold(lineage.columns(self.find(node), depth, direction, as_of))
 
     def path(self, source: str, target: str, *, as_of: datetime | str | None = None) -> model.LineagePath:
         return self._line.hold(lineage.path(self.find(source), self.find(target), as_of))
@@ -370,6 +378,34 @@ class Lineage:
         self, node: str, *, since: datetime | str, until: datetime | str | None = None
     ) -> model.LineageDiff:
         return self._line.hold(lineage.diff(self.find(node), since, until))
+
+    def coverage(self, *, window_hours: int | None = None, limit: int | None = None) -> model.Coverage:
+        """What of what flows the graph lacks: `missing` should be empty."""
+        return self._line.hold(lineage.coverage(window_hours, limit))
+
+    def events(
+        self,
+        *,
+        run_id: int | None = None,
+        after: datetime | str | None = None,
+        before: datetime | str | None = None,
+        faulty: bool | None = None,
+        limit: int | None = None,
+        cursor: str | int | None = None,
+    ) -> model.Page[model.LineageEvent]:
+        """As they came, newest first; `faulty`: those with a facet that OpenLineage would not take."""
+        narrowed = {"run_id": run_id, "after": after, "before": before, "faulty": faulty}
+        return self._line.hold(lineage.events(narrowed | {"limit": limit, "cursor": cursor}))
+
+    def orphans(
+        self, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Orphan]:
+        return self._line.hold(lineage.orphans(limit, cursor))
+
+    def violations(
+        self, *, limit: int | None = None, cursor: str | int | None = None
+    ) -> model.Page[model.Violation]:
+        return self._line.hold(lineage.violations(limit, cursor))
 
     def of_run(self, run_id: int) -> model.Graph:
         return self._line.hold(lineage.of_run(run_id))

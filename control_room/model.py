@@ -27,7 +27,7 @@ class Word(BaseModel):
 
     def raw(self) -> JsonObject:
         """What the server said, ready for `json.dumps`."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 Item = TypeVar("Item", bound=Word)
@@ -435,6 +435,59 @@ class LineageDiff(Word):
     added: list[FlowChange] = Field(default_factory=list)
     removed: list[FlowChange] = Field(default_factory=list)
     truncated: bool = False
+
+
+class MissingFlow(Word):
+    """A flow that is owed to the graph: who says that it flows, and since when."""
+
+    witness: str
+    source: str | None = None
+    target: str | None = None
+    job: str | None = None
+    run_id: int | None = None
+    since: datetime | None = None
+
+
+class Coverage(Word):
+    """Flows that are declared or were seen, and how many the graph knows; None where nothing flows."""
+
+    window_hours: int
+    flows: int
+    covered: int
+    coverage: float | None = None
+    witnesses: dict[str, JsonObject] = Field(default_factory=dict)
+    missing: list[MissingFlow] = Field(default_factory=list)
+
+
+class LineageEvent(Word):
+    """An OpenLineage event as it came, and what is wrong with its known facets: [{path, message}]."""
+
+    event_id: int
+    received_at: datetime
+    run_id: int | None = None
+    event: JsonObject
+    faults: list[JsonObject] = Field(default_factory=list)
+
+
+class Orphan(Word):
+    """A dataset that no live edge touches."""
+
+    node: str
+    created_at: datetime
+    was_connected: bool = False
+    written: bool = False
+    read: bool = False
+
+
+class Violation(Word):
+    """A live edge between two tables that breaks a layer rule."""
+
+    rule: str
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    job: str
+    run_id: int | None = None
+    since: datetime
 
 
 class Table(Word):

@@ -30,6 +30,7 @@ Run = Annotated[int | None, typer.Option("--run", help="What this run read and w
 Depth = Annotated[int, typer.Option("--depth", "-d", min=0, max=100, help="Dataset hops.")]
 Way = Annotated[str, typer.Option("--direction", help="upstream, downstream or both.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="The graph as it was known then (ISO 8601).")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)]
 Columns = Annotated[bool, typer.Option("--columns/--no-columns", help="With the columns.")]
 
 
@@ -88,17 +89,20 @@ def svg(
 
 @app.command()
 def columns(
-    node: Annotated[str, typer.Argument(metavar="TABLE")], depth: Depth = 5, json: Json = False
+    node: Annotated[str, typer.Argument(metavar="TABLE")],
+    depth: Depth = 5,
+    as_of: AsOf = None,
+    json: Json = False,
 ) -> None:
     """Show where each column of a dataset comes from."""
     desk = Desk(json)
     with desk.client() as client:
         found = client.lineage.find(node)
-        fields = client.lineage.columns(found, depth=depth)
+        fields = client.lineage.columns(found, depth=depth, as_of=as_of)
         if desk.json:
             ink.print_json(desk.out, fields.raw())
             return
-        graph = client.lineage.graph(found, direction="upstream", depth=depth)
+        graph = client.lineage.graph(found, direction="upstream", depth=depth, as_of=as_of)
     flow = Flow.of(graph, fields)
     desk.out.print(lineage_view.columns(flow, found))
 
@@ -144,6 +148,60 @@ def diff(
     desk.show(change, lineage_view.diff(change))
 
 
+@app.command()
+def coverage(
+    *,
+    hours: Annotated[
+        int | None, typer.Option("--hours", min=1, max=8760, help="Look back so long (24).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show which declared and observed flows the graph lacks; the exit code is 1 where it lacks one."""
+    desk = Desk(json)
+    with desk.client() as client:
+        found = client.lineage.coverage(window_hours=hours)
+    desk.show(found, lineage_view.coverage(found))
+    if found.covered < found.flows:
+        raise typer.Exit(1)
+
+
+@app.command()
+def events(
+    *,
+    run: Annotated[int | None, typer.Option("--run", help="Of this run alone.")] = None,
+    faulty: Annotated[
+        bool, typer.Option("--faulty", help="With a facet that is not as it should be.")
+    ] = False,
+    limit: Limit = 20,
+    json: Json = False,
+) -> None:
+    """Show OpenLineage events as they came, newest first, with what is wrong with their facets."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.lineage.events(run_id=run, faulty=faulty or None, limit=limit)
+    desk.show_page(page, lineage_view.events(page.items))
+
+
+@app.command()
+def orphans(*, limit: Limit = 100, json: Json = False) -> None:
+    """Show datasets that no live edge touches."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.lineage.orphans(limit=limit)
+    desk.show_page(page, lineage_view.orphans(page.items))
+
+
+@app.command()
+def violations(*, limit: Limit = 100, json: Json = False) -> None:
+    """Show flows that break a layer rule; the exit code is 1 where one does."""
+    desk = Desk(json)
+    with desk.client() as client:
+        page = client.lineage.violations(limit=limit)
+    desk.show_page(page, lineage_view.violations(page.items))
+    if page.items:
+        raise typer.Exit(1)
+
+
 def _asked(
     client: Client,
     node: str | None,
@@ -163,11 +221,13 @@ def _asked(
     found = client.lineage.find(node)
     graph = client.lineage.graph(found, direction=cast(Direction, direction), depth=depth, as_of=as_of)
     fields = []
-    if columns and as_of is None:
+    if columns:
         # columns are known upstream of a dataset: asked of every end, they cover the graph
         ends = [found] if direction == "upstream" else list(Flow.of(graph).ends)
         fields = [
-            client.lineage.columns(end, depth=max(depth, 1)) for end in ends if end.startswith("dataset:")
+            client.lineage.columns(end, depth=max(depth, 1), as_of=as_of)
+            for end in ends
+            if end.startswith("dataset:")
         ]
     merged = Graph(graph=[it for field in fields for it in field.graph])
     return graph, Flow.of(graph, merged), found

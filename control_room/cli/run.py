@@ -56,7 +56,7 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            metavar="NAME[:LAYER.TABLE][:KIND][:append]",
+            metavar="NAME[:LAYER.TABLE][:KIND][:append|:merge=COLUMN,…]",
             help="With a table it is published there, else it becomes an artifact of KIND.",
         ),
     ] = None,

@@ -55,10 +55,10 @@ def inputs_of_files(files: Sequence[Path]) -> list[Input]:
     return [Input(path.name, path=path) for path in files]
 
 
-def output_of(text: str) -> dict[str, str]:
-    """`name[:layer.table][:kind][:append]`. Raises Usage."""
+def output_of(text: str) -> dict[str, str | list[str]]:
+    """`name[:layer.table][:kind][:append|merge=column,…]`. Raises Usage."""
     name, *rest = text.split(":")
-    made = {"name": name}
+    made: dict[str, str | list[str]] = {"name": name}
     for part in rest:
         if _TABLE.fullmatch(part):
             made["layer"], made["table"] = part.split(".")
@@ -66,10 +66,13 @@ def output_of(text: str) -> dict[str, str]:
             made["kind"] = part
         elif part in {"append", "overwrite"}:
             made["mode"] = part
+        elif part.startswith("merge="):
+            made["mode"], made["key"] = "merge", part.removeprefix("merge=").split(",")
         else:
             raise Usage(
                 f"--output {text}: {part!r} is no table of a layer and no kind",
-                f"a table is bronze|silver|gold.<name>; a kind is one of {', '.join(sorted(KINDS))}",
+                f"a table is bronze|silver|gold.<name>; a kind is one of {', '.join(sorted(KINDS))}; "
+                "a table is overwritten, or append or merge=<column>,… say how rows are added",
             )
     return made
 

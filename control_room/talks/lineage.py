@@ -7,7 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from control_room.errors import ApiError
-from control_room.model import Direction, Graph, Impact, JsonObject, LineageDiff, LineagePath
+from control_room.model import (
+    Coverage,
+    Direction,
+    Graph,
+    Impact,
+    JsonObject,
+    LineageDiff,
+    LineageEvent,
+    LineagePath,
+    Orphan,
+    Page,
+    Violation,
+)
 from control_room.talk import Ask, Talk, ask_json, ask_word, query
 from control_room.talks.tokens import data_bearer
 
@@ -24,9 +36,11 @@ def graph(
     return (yield from ask_word(Graph, Ask("GET", "/lineage", query=asked, repeatable=True)))
 
 
-def columns(node: str, depth: int = 5) -> Talk[Graph]:
-    """Where the columns of a dataset come from; nodes of type DATASET_FIELD."""
-    asked = query(nodeId=node, depth=depth)
+def columns(
+    node: str, depth: int = 5, direction: Direction | None = None, as_of: datetime | str | None = None
+) -> Talk[Graph]:
+    """Where the columns of a dataset come from, or go to; nodes of type DATASET_FIELD."""
+    asked = query(nodeId=node, depth=depth, direction=direction, as_of=_when(as_of))
     return (yield from ask_word(Graph, Ask("GET", "/column-lineage", query=asked, repeatable=True)))
 
 
@@ -48,6 +62,34 @@ def diff(node: str, since: datetime | str, until: datetime | str | None = None) 
     """Which flows round a dataset came and went between two times."""
     asked = query(nodeId=node, to=_when(until)) | query(**{"from": _when(since)})
     return (yield from ask_word(LineageDiff, Ask("GET", "/lineage/diff", query=asked, repeatable=True)))
+
+
+def coverage(window_hours: int | None = None, limit: int | None = None) -> Talk[Coverage]:
+    """What is declared or was seen to flow, and what of it the graph lacks."""
+    asked = query(window_hours=window_hours, limit=limit)
+    return (yield from ask_word(Coverage, Ask("GET", "/lineage/coverage", query=asked, repeatable=True)))
+
+
+def events(narrowed: Mapping[str, Any]) -> Talk[Page[LineageEvent]]:
+    """OpenLineage events as they came, newest first."""
+    asked = query(**{key: _when(it) if isinstance(it, datetime) else it for key, it in narrowed.items()})
+    return (
+        yield from ask_word(Page[LineageEvent], Ask("GET", "/lineage/events", query=asked, repeatable=True))
+    )
+
+
+def orphans(limit: int | None = None, cursor: str | int | None = None) -> Talk[Page[Orphan]]:
+    """Datasets that no live edge touches."""
+    asked = query(limit=limit, cursor=cursor)
+    return (yield from ask_word(Page[Orphan], Ask("GET", "/lineage/orphans", query=asked, repeatable=True)))
+
+
+def violations(limit: int | None = None, cursor: str | int | None = None) -> Talk[Page[Violation]]:
+    """Live edges that break a layer rule."""
+    asked = query(limit=limit, cursor=cursor)
+    return (
+        yield from ask_word(Page[Violation], Ask("GET", "/lineage/violations", query=asked, repeatable=True))
+    )
 
 
 def of_run(run_id: int) -> Talk[Graph]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
 from control_room.flow import ColumnFlow, Dataset, Flow
-from control_room.model import Impact, LineageDiff, LineagePath
+from control_room.model import (
+    Coverage,
+    Impact,
+    LineageDiff,
+    LineageEvent,
+    LineagePath,
+    Orphan,
+    Violation,
+)
 from control_room.view import ink
 
 SHOWN_COLUMNS = 12
@@ -152,6 +162,60 @@ def diff(change: LineageDiff) -> RenderableType:
     if change.truncated:
         lines.append(Text("the graph is larger than what was looked at", style="warn"))
     return Group(*lines) if lines else Text("nothing changed", style="quiet")
+
+
+def coverage(found: Coverage) -> RenderableType:
+    """The figure, witness by witness; then what the graph lacks."""
+    table = ink.table("witness", "flows", "covered", right=("flows", "covered"))
+    for name, said in sorted(found.witnesses.items()):
+        table.add_row(Text(name, style="name"), str(said.get("flows")), str(said.get("covered")))
+    table.add_row(Text("all", style="bold"), str(found.flows), str(found.covered))
+    lacks = [
+        Text.assemble(
+            ("- ", "bad"), " → ".join(_bare(end) for end in (it.source, it.target) if end),
+            (f"  {it.witness}", "quiet"), (f"  run {it.run_id}" if it.run_id else "", "quiet"),
+        )
+        for it in found.missing
+    ]  # fmt: skip
+    if not found.flows:
+        return Text(f"nothing flowed in {found.window_hours} h", style="quiet")
+    return Group(table, *lacks)
+
+
+def events(found: Sequence[LineageEvent]) -> RenderableType:
+    table = ink.table("event", "received", "said", "of", "faults", right=("event",))
+    for it in found:
+        of = it.event.get("job") or it.event.get("dataset") or {}
+        table.add_row(
+            str(it.event_id),
+            Text(f"{it.received_at:%Y-%m-%d %H:%M:%S}", style="quiet"),
+            str(it.event.get("eventType") or ("job" if "job" in it.event else "dataset")).lower(),
+            Text(f"{of.get('namespace')}:{of.get('name')}", style="name"),
+            Text(
+                "\n".join(f"{fault.get('path')}: {fault.get('message')}" for fault in it.faults), style="bad"
+            ),
+        )
+    return table if found else Text("nothing was told", style="quiet")
+
+
+def orphans(found: Sequence[Orphan]) -> RenderableType:
+    table = ink.table("dataset", "since", "was once connected", "written", "read")
+    for it in found:
+        marks = ("yes" if it else "" for it in (it.was_connected, it.written, it.read))
+        table.add_row(Text(_bare(it.node), style="name"), f"{it.created_at:%Y-%m-%d %H:%M}", *marks)
+    return table if found else Text("nothing hangs in the air", style="quiet")
+
+
+def violations(found: Sequence[Violation]) -> RenderableType:
+    table = ink.table("rule", "flow", "job", "since")
+    for it in found:
+        table.add_row(
+            Text(it.rule, style="bad"),
+            f"{_bare('dataset:' + it.source)} → {_bare('dataset:' + it.target)}",
+            Text(_bare(it.job), style="job"),
+            f"{it.since:%Y-%m-%d %H:%M}",
+        )
+    return table if found else Text("no rule is broken", style="good")
 
 
 def _bare(node: str) -> str:

@@ -247,10 +247,14 @@ def test_health_exits_1_when_no_runner_is_there(stub: Any, control_room: Callabl
         ("a", {"name": "a"}),
         ("a:gold.t", {"name": "a", "layer": "gold", "table": "t"}),
         ("a:gold.t:append", {"name": "a", "layer": "gold", "table": "t", "mode": "append"}),
+        (
+            "a:gold.t:merge=id,day",
+            {"name": "a", "layer": "gold", "table": "t", "mode": "merge", "key": ["id", "day"]},
+        ),
         ("a:report", {"name": "a", "kind": "report"}),
     ],
 )
-def test_outputs_are_read(text: str, made: dict[str, str]) -> None:
+def test_outputs_are_read(text: str, made: dict[str, Any]) -> None:
     assert output_of(text) == made
 
 
@@ -565,3 +569,56 @@ def test_how_much_is_used(stub: Any, control_room: Callable[..., Any]) -> None:
         "1.0 MiB of 4.0 MiB used (25.0 %), 3 contents, kept until deleted"
         in control_room("artifacts", "usage").out
     )
+
+
+def test_coverage_names_what_the_graph_lacks_and_exits_1(stub: Any, control_room: Callable[..., Any]) -> None:
+    lacking = {
+        "witness": "output",
+        "source": None,
+        "target": NODE + "gold.b",
+        "job": "job:ns:sum",
+        "run_id": 7,
+    }
+    figures = {
+        "window_hours": 48,
+        "flows": 2,
+        "covered": 1,
+        "witnesses": {"output": {"flows": 2, "covered": 1}},
+    }
+    stub.on("GET", "/lineage/coverage", figures | {"missing": [lacking]})
+    stub.on("GET", "/lineage/coverage", figures | {"covered": 2, "missing": []})
+
+    ended = control_room("lineage", "coverage", "--hours", "48")
+
+    assert (ended.code, "gold.b" in ended.out, "run 7" in ended.out) == (1, True, True)
+    assert stub.asked("GET", "/lineage/coverage")[0].query == {"window_hours": "48"}
+    assert control_room("lineage", "coverage").code == 0
+
+
+def test_events_are_shown_with_what_is_wrong_with_them(stub: Any, control_room: Callable[..., Any]) -> None:
+    event = {"eventType": "COMPLETE", "job": {"namespace": "ns", "name": "sum"}}
+    fault = {"path": "$.job.facets.sql.query", "message": "is a number"}
+    told = {"event_id": 9, "received_at": "2026-01-01T00:00:00Z", "run_id": None, "event": event}
+    stub.on("GET", "/lineage/events", {"items": [told | {"faults": [fault]}], "next": None})
+
+    ended = control_room("lineage", "events", "--faulty")
+
+    assert "ns:sum" in ended.out
+    assert "$.job.facets.sql.query: is a number" in ended.out
+    assert stub.asked("GET", "/lineage/events")[0].query == {"faulty": "true", "limit": "20"}
+
+
+def test_what_breaks_a_rule_exits_1_and_what_hangs_in_the_air_does_not(
+    stub: Any, control_room: Callable[..., Any]
+) -> None:
+    broken = {"rule": "gold never reads bronze", "from": "control-room://acme:bronze.a", "to": "x:gold.b"}
+    item = broken | {"job": "job:ns:sum", "since": "2026-01-01T00:00:00Z"}
+    stub.on("GET", "/lineage/violations", {"items": [item], "next": None})
+    orphan = {"node": NODE + "silver.lonely", "created_at": "2026-01-01T00:00:00Z", "written": True}
+    stub.on("GET", "/lineage/orphans", {"items": [orphan], "next": None})
+
+    ended = control_room("lineage", "violations")
+
+    assert (ended.code, "bronze.a" in ended.out) == (1, True)
+    hanging = control_room("lineage", "orphans")
+    assert (hanging.code, "silver.lonely" in hanging.out) == (0, True)

@@ -413,3 +413,258 @@ select customer_id, arg_max(amount, ordered_at) as newest, list(currency order b
 -->     newest <- bronze.orders.amount bronze.orders.ordered_at
 -->     currencies <- bronze.orders.currency bronze.orders.ordered_at
 -->     (rows) <- bronze.orders.amount bronze.orders.customer_id
+
+--- orders that are late, by a join of inequality
+create table gold.late as
+select o.id, o.ordered_at - c.since as late_by
+from bronze.orders o
+join (select customer_id, min(ordered_at) as since from bronze.orders where amount > 0 group by customer_id) c
+  on c.customer_id = o.customer_id and o.ordered_at > c.since
+order by late_by desc limit 100;
+--> gold.late <- bronze.orders
+-->     id <- bronze.orders.id
+-->     late_by <- bronze.orders.ordered_at
+-->     (rows) <- bronze.orders.amount bronze.orders.customer_id bronze.orders.ordered_at
+
+--- customers without orders, by not exists
+insert into gold.top (id, score)
+select c.id, 0 from silver.customers c
+where not exists (select 1 from silver.orders o where o.customer_id = c.id and o.amount > 10)
+  and c.country = any (select code from odoo.res_country where name like 'A%');
+--> gold.top <- silver.customers silver.orders odoo.res_country
+-->     id <- silver.customers.id
+-->     score <-
+-->     (rows) <- silver.orders.customer_id silver.customers.id silver.orders.amount silver.customers.country odoo.res_country.code odoo.res_country.name
+
+--- using and natural joins
+create view gold.joined as
+select id, o.amount, h.name from silver.orders o join silver.history h using (id) natural join (select id, category from silver.products where price > 1) p;
+--> gold.joined <- silver.orders silver.history silver.products
+-->     id <- silver.orders.id
+-->     amount <- silver.orders.amount
+-->     name <- silver.history.name
+-->     (rows) <- silver.orders.id silver.history.id silver.products.id silver.products.price
+
+--- grouping sets
+create table gold.cube as
+select country, tier, count(*) filter (where email is not null) as reachable
+from bronze.customers group by grouping sets ((country), (country, tier), ());
+--> gold.cube <- bronze.customers
+-->     country <- bronze.customers.country
+-->     tier <- bronze.customers.tier
+-->     reachable <- bronze.customers.email
+-->     (rows) <- bronze.customers.country bronze.customers.tier
+
+--- the running share of a total
+create table gold.share as
+select id, sum(amount) over (order by ordered_at rows unbounded preceding) / nullif(sum(amount) over (), 0) as share
+from bronze.orders where currency in ('EUR', 'USD');
+--> gold.share <- bronze.orders
+-->     id <- bronze.orders.id
+-->     share <- bronze.orders.amount bronze.orders.ordered_at
+-->     (rows) <- bronze.orders.currency
+
+--- delete by a subquery with an aggregate
+delete from silver.orders o where o.amount < (select avg(x.amount) from silver.orders x where x.month = o.month) and o.customer_id not in (select id from silver.customers where country is null);
+--> silver.orders <- silver.orders silver.customers
+-->     (rows) <- silver.orders.amount silver.orders.month silver.orders.customer_id silver.customers.id silver.customers.country
+
+--- intersect of three
+create table gold.common as
+select email from bronze.customers intersect select email from odoo.res_partner where parent_id is null intersect all select name from silver.customers;
+--> gold.common <- bronze.customers odoo.res_partner silver.customers
+-->     email <- bronze.customers.email
+-->     (rows) <- odoo.res_partner.parent_id odoo.res_partner.email silver.customers.name
+
+--- a scalar subquery in the list
+insert into gold.customer_stats (customer_id, last_at, segment)
+select c.id, (select max(o.ordered_at) from bronze.orders o where o.customer_id = c.id), case when c.tier = 'gold' then 'A' when exists (select from bronze.events e where e.session_id = c.email) then 'B' else 'C' end
+from bronze.customers c;
+--> gold.customer_stats <- bronze.customers bronze.orders bronze.events
+-->     customer_id <- bronze.customers.id
+-->     last_at <- bronze.orders.ordered_at
+-->     segment <- bronze.customers.tier
+-->     (rows) <- bronze.orders.customer_id bronze.customers.id bronze.events.session_id bronze.customers.email
+
+--- a chain of ctes that shadows a table
+with orders as (select * from silver.orders where amount > 5),
+     totals as (select customer_id, sum(amount) as s from orders group by 1 having sum(amount) > 100)
+insert into gold.top select t.customer_id, t.s from totals t join orders o on o.customer_id = t.customer_id;
+--> gold.top <- silver.orders
+-->     id <- silver.orders.customer_id
+-->     score <- silver.orders.amount
+-->     (rows) <- silver.orders.amount silver.orders.customer_id
+
+--- unnest with ordinality
+create table silver.tags as
+select p.id, t.tag, t.n from silver.products p, unnest(string_to_array(p.name, ',')) with ordinality as t (tag, n) where t.n <= 3;
+--> silver.tags <- silver.products
+-->     id <- silver.products.id
+-->     tag <- silver.products.name
+-->     n <-
+-->     (rows) <-
+
+--- first of each group by distinct on
+create materialized view gold.firsts as
+select distinct on (customer_id) customer_id, id, amount from bronze.orders order by customer_id, ordered_at desc;
+--> gold.firsts <- bronze.orders
+-->     customer_id <- bronze.orders.customer_id
+-->     id <- bronze.orders.id
+-->     amount <- bronze.orders.amount
+-->     (rows) <- bronze.orders.customer_id bronze.orders.ordered_at
+
+--- a full join that keeps both
+create table gold.both as
+select coalesce(a.id, b.id) as id, a.name as ours, b.name as theirs
+from silver.customers a full outer join odoo.res_partner b on lower(a.name) = lower(b.name) and b.email is not null;
+--> gold.both <- silver.customers odoo.res_partner
+-->     id <- silver.customers.id odoo.res_partner.id
+-->     ours <- silver.customers.name
+-->     theirs <- odoo.res_partner.name
+-->     (rows) <- silver.customers.name odoo.res_partner.name odoo.res_partner.email
+
+--- an update from two tables
+update silver.order_items i set price = p.price * r.rate
+from silver.products p cross join bronze.rates r
+where p.id = i.product_id and r.currency = 'EUR' and r.day = (select max(day) from bronze.rates);
+--> silver.order_items <- silver.order_items silver.products bronze.rates
+-->     price <- silver.products.price bronze.rates.rate
+-->     (rows) <- silver.products.id silver.order_items.product_id bronze.rates.currency bronze.rates.day
+
+--- insert returning into another
+with fresh as (insert into silver.customers (id, name) select id, name from bronze.customers where tier = 'x' returning id, name)
+insert into gold.top (id, score) select id, length(name) from fresh;
+--> silver.customers <- bronze.customers
+-->     id <- bronze.customers.id
+-->     name <- bronze.customers.name
+-->     (rows) <- bronze.customers.tier
+--> gold.top <- silver.customers
+-->     id <- silver.customers.id
+-->     score <- silver.customers.name
+
+--- merge that deletes
+merge into silver.products t using odoo.res_country s on s.id = t.id and s.code <> 'XX'
+when matched and t.category = s.code then delete
+when matched then update set name = s.name
+when not matched and s.name is not null then insert (id, name) values (s.id, s.name);
+--> silver.products <- silver.products odoo.res_country
+-->     name <- odoo.res_country.name
+-->     id <- odoo.res_country.id
+-->     (rows) <- odoo.res_country.id silver.products.id odoo.res_country.code silver.products.category odoo.res_country.name
+
+--- recursive walk with a stop
+create table gold.reach as
+with recursive up (id, parent_id, n) as (
+    select id, parent_id, 0 from odoo.res_partner where email = 'a'
+    union all
+    select p.id, p.parent_id, up.n + 1 from odoo.res_partner p join up on p.id = up.parent_id where up.n < 5
+)
+select id, max(n) as far from up group by id having count(*) > 1;
+--> gold.reach <- odoo.res_partner
+-->     id <- odoo.res_partner.id
+-->     far <-
+-->     (rows) <- odoo.res_partner.email odoo.res_partner.id odoo.res_partner.parent_id
+
+--- quantified comparison with all
+create view gold.best_price as
+select p.id, p.price from silver.products p where p.price >= all (select q.price from silver.products q where q.category = p.category);
+--> gold.best_price <- silver.products
+-->     id <- silver.products.id
+-->     price <- silver.products.price
+-->     (rows) <- silver.products.price silver.products.category
+
+--- row values compared
+insert into silver.history (id, name)
+select c.id, c.name from bronze.customers c where (c.id, c.name) not in (select h.id, h.name from silver.history h where h.is_current);
+--> silver.history <- bronze.customers silver.history
+-->     id <- bronze.customers.id
+-->     name <- bronze.customers.name
+-->     (rows) <- bronze.customers.id bronze.customers.name silver.history.id silver.history.name silver.history.is_current
+
+--- a window filtered outside
+create table gold.latest as
+select id, kind from (select e.*, row_number() over (partition by kind order by at desc) as rn from bronze.events e where payload is not null) x where rn = 1;
+--> gold.latest <- bronze.events
+-->     id <- bronze.events.id
+-->     kind <- bronze.events.kind
+-->     (rows) <- bronze.events.payload bronze.events.kind bronze.events.at
+
+--- qualify in Spark  [dialect=spark]
+create table gold.q as select id, name from silver.customers qualify row_number() over (partition by country order by id) = 1;
+--> gold.q <- silver.customers
+-->     id <- silver.customers.id
+-->     name <- silver.customers.name
+-->     (rows) <- silver.customers.country silver.customers.id
+
+--- explode in Spark  [dialect=spark]
+insert overwrite table silver.order_items select o.id, o.id, item, 1, o.amount from bronze.orders o lateral view explode(o.items) t as item where o.currency = 'EUR';
+--> silver.order_items <- bronze.orders
+-->     id <- bronze.orders.id
+-->     order_id <- bronze.orders.id
+-->     product_id <- bronze.orders.items
+-->     quantity <-
+-->     price <- bronze.orders.amount
+-->     (rows) <- bronze.orders.currency
+
+--- left semi and anti join in Spark  [dialect=spark]
+create table gold.active as
+select c.id, c.name from bronze.customers c left semi join bronze.orders o on o.customer_id = c.id left anti join bronze.events e on e.session_id = c.email and e.kind = 'bot';
+--> gold.active <- bronze.customers bronze.orders bronze.events
+-->     id <- bronze.customers.id
+-->     name <- bronze.customers.name
+-->     (rows) <- bronze.orders.customer_id bronze.customers.id bronze.events.session_id bronze.customers.email bronze.events.kind
+
+--- string aggregation with an order
+create table gold.lists as
+select customer_id, string_agg(currency, ',' order by ordered_at) as currencies, array_agg(distinct id) filter (where amount > 0) as ids from bronze.orders group by customer_id;
+--> gold.lists <- bronze.orders
+-->     customer_id <- bronze.orders.customer_id
+-->     currencies <- bronze.orders.currency bronze.orders.ordered_at
+-->     ids <- bronze.orders.id bronze.orders.amount
+-->     (rows) <- bronze.orders.customer_id
+
+--- a union filtered as a whole
+insert into gold.revenue (month, revenue)
+select u.month, sum(u.amount) from (select month, amount from silver.orders union all select to_char(ordered_at, 'YYYY-MM'), amount from bronze.orders) u
+where u.amount > 0 group by u.month;
+--> gold.revenue <- silver.orders bronze.orders
+-->     month <- silver.orders.month bronze.orders.ordered_at
+-->     revenue <- silver.orders.amount bronze.orders.amount
+-->     (rows) <- silver.orders.amount bronze.orders.amount silver.orders.month bronze.orders.ordered_at
+
+--- a lateral top one with a filter on it
+create table gold.pairs as
+select c.id, l.id as order_id from silver.customers c
+cross join lateral (select o.id from silver.orders o where o.customer_id = c.id order by o.amount desc nulls last limit 1) l
+where c.country <> 'XX';
+--> gold.pairs <- silver.customers silver.orders
+-->     id <- silver.customers.id
+-->     order_id <- silver.orders.id
+-->     (rows) <- silver.orders.customer_id silver.customers.id silver.orders.amount silver.customers.country
+
+--- a truth table of booleans
+create table gold.flags as
+select m.id, (m.state = 'posted' and m.amount_total > 0) is true as good, m.partner_id in (select id from odoo.res_partner where country_id is not null) as known
+from odoo.account_move m where m.invoice_date between date '2024-01-01' and (select max(valid_to) from silver.history);
+--> gold.flags <- odoo.account_move odoo.res_partner silver.history
+-->     id <- odoo.account_move.id
+-->     good <- odoo.account_move.state odoo.account_move.amount_total
+-->     known <- odoo.account_move.partner_id odoo.res_partner.id
+-->     (rows) <- odoo.account_move.invoice_date silver.history.valid_to odoo.res_partner.country_id
+
+--- group by an expression, ordered by another
+create table gold.weeks as
+select date_trunc('week', ordered_at) as week, sum(amount) as total from bronze.orders o
+where exists (select from bronze.rates r where r.currency = o.currency and r.day = o.ordered_at::date)
+group by date_trunc('week', ordered_at) order by sum(amount) desc, count(distinct customer_id) fetch first 10 rows with ties;
+--> gold.weeks <- bronze.orders bronze.rates
+-->     week <- bronze.orders.ordered_at
+-->     total <- bronze.orders.amount
+-->     (rows) <- bronze.rates.currency bronze.orders.currency bronze.rates.day bronze.orders.ordered_at bronze.orders.amount bronze.orders.customer_id
+
+--- a query that writes nothing
+select c.name, s.total from gold.customer_stats s join silver.customers c on c.id = s.customer_id where s.segment = 'A' order by s.total;
+--> (query) <- gold.customer_stats silver.customers
+-->     name <- silver.customers.name
+-->     total <- gold.customer_stats.total
+-->     (rows) <- silver.customers.id gold.customer_stats.customer_id gold.customer_stats.segment gold.customer_stats.total
