@@ -625,10 +625,13 @@ $q$, $list$
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system
     worker.granted(bigint, integer, text) | app_system definer | runner
+    worker.granted_targets(uuid, text, jsonb) | app_system
     worker.high_water(bigint, integer, text) | app_system definer | runner
     worker.job_name(uuid, bigint, bigint) | app_system
     worker.judge_uploads(jsonb) | app_system definer | runner
     worker.keep_report(bigint, jsonb) | app_system
+    worker.named_code(uuid, jsonb) | app_system
+    worker.named_inputs(uuid, jsonb) | app_system
     worker.open_input(bigint, integer, text) | app_system definer | runner
     worker.open_outside(bigint, integer, text) | app_system definer | runner
     worker.open_output(bigint, integer, text, jsonb) | app_system definer | runner

@@ -33,6 +33,39 @@ revoke all on function worker.farewell(uuid) from public;
 grant execute on function worker.farewell(uuid) to runner;
 
 -- (plpgsql, here and below: a function in sql is planned anew in each call, 10 ms for this one.)
+-- What few attempts need is a function of its own: a subquery in the claim would be set up for each of them, and a claim of one is all set-up.
+
+-- inputs with the artifacts' names, which lineage speaks of
+create function worker.named_inputs(p_tenant uuid, p_inputs jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+begin
+    return (select jsonb_agg(i || coalesce(jsonb_build_object('artifact_name', a.name), '{}') order by ord)
+            from jsonb_array_elements(p_inputs) with ordinality x (i, ord)
+            left join artifact.artifacts a on a.tenant_id = p_tenant and a.id = (i ->> 'artifact_id')::uuid);
+end
+$$;
+revoke all on function worker.named_inputs(uuid, jsonb) from public;
+
+create function worker.named_code(p_tenant uuid, p_code jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+begin
+    return p_code || jsonb_build_object('artifact_name',
+        (select a.name from artifact.artifacts a where a.tenant_id = p_tenant and a.id = (p_code ->> 'artifact_id')::uuid));
+end
+$$;
+revoke all on function worker.named_code(uuid, jsonb) from public;
+
+-- the targets that it names and may use: looked at again here, for what was granted at the submission may have been taken back since
+create function worker.granted_targets(p_tenant uuid, p_target text, p_inputs jsonb)
+returns jsonb language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(jsonb_agg(g.name), '[]') from tenancy.grants g
+            where g.tenant_id = p_tenant and g.kind = 'target'
+              and (g.name = p_target or g.name in (select split_part(i ->> 'uri', '/', 3) from jsonb_array_elements(p_inputs) i)));
+end
+$$;
+revoke all on function worker.granted_targets(uuid, text, jsonb) from public;
+
 create function worker.claim_attempts(p_instance uuid, p_offers text[], p_limit integer)
 returns setof json language plpgsql security definer set search_path = ''
 set enable_seqscan = off  -- as in queue.claim
@@ -48,20 +81,13 @@ begin
     select json_build_object(  -- json: text that is written once; as jsonb it would be sorted, packed and written again
         'attempt_id', c.attempt_id, 'lease', c.lease, 'number', c.number, 'run_id', c.run_id, 'task_run_id', c.task_run_id,
         'task_key', c.task_key, 'tenant_id', c.tenant_id, 'tenant_slug', n.slug, 'job_type', c.job_type, 'engine', c.engine,
-        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', coalesce(p.spec, w.spec), 'code', v.code, 'params', p.params,
-        'inputs', case when p.inputs = '[]' then p.inputs else  -- with the artifacts' names, which lineage speaks of
-            (select jsonb_agg(i || coalesce(jsonb_build_object('artifact_name', a.name), '{}') order by ord)
-             from jsonb_array_elements(p.inputs) with ordinality x (i, ord)
-             left join artifact.artifacts a on a.tenant_id = c.tenant_id and a.id = (i ->> 'artifact_id')::uuid) end,
+        'requires', c.requires, 'job_id', r.job_id, 'name', r.name, 'spec', coalesce(p.spec, w.spec),
+        'code', case when coalesce(p.code, w.code) ? 'artifact_id' then worker.named_code(c.tenant_id, coalesce(p.code, w.code)) else coalesce(p.code, w.code) end, 'params', p.params,
+        'inputs', case when p.inputs = '[]' then p.inputs else worker.named_inputs(c.tenant_id, p.inputs) end,
         'outputs', p.outputs, 'secrets', p.secrets, 'network', p.network, 'timeout_seconds', c.timeout_seconds,
         'deadline_at', c.deadline_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
-        -- looked at again here: what was granted at the submission may have been taken back since
-        'targets', case when c.job_type = 'schema_migration' then
-            (select coalesce(jsonb_agg(g.name), '[]') from tenancy.grants g where g.tenant_id = c.tenant_id and g.kind = 'target' and g.name = p.params ->> 'target')
-            when jsonb_path_exists(p.inputs, '$[*].uri') then
-            (select coalesce(jsonb_agg(g.name), '[]') from tenancy.grants g where g.tenant_id = c.tenant_id and g.kind = 'target'
-             and g.name in (select split_part(i ->> 'uri', '/', 3) from jsonb_array_elements(p.inputs) i))
-            else '[]' end,
+        'targets', case when c.job_type = 'schema_migration' then worker.granted_targets(c.tenant_id, p.params ->> 'target', '[]')
+            when jsonb_path_exists(p.inputs, '$[*].uri') then worker.granted_targets(c.tenant_id, null, p.inputs) else '[]' end,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
         'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),
         'image', case when c.image is not null then json_build_object('name', c.image, 'granted', job.image_fault(c.tenant_id, c.image) is null) end,
@@ -71,9 +97,6 @@ begin
     cross join lateral (select x.* from queue.payloads x where x.tenant_id = c.tenant_id and x.task_run_id = c.task_run_id limit 1) p
     left join lateral (select x.spec, x.code from queue.payloads x  -- an iteration has its for_each task's
                        where x.tenant_id = c.tenant_id and x.task_run_id = p.code_of limit 1) w on true
-    cross join lateral (select case when x.code ? 'artifact_id'  -- with its name, as inputs
-            then x.code || jsonb_build_object('artifact_name', (select a.name from artifact.artifacts a where a.tenant_id = c.tenant_id and a.id = (x.code ->> 'artifact_id')::uuid))
-            else x.code end as code from (select coalesce(p.code, w.code) as code offset 0) x) v
     cross join lateral (select x.* from queue.runs x where x.tenant_id = c.tenant_id and x.id = c.run_id limit 1) r
     join tenancy.tenants n on n.id = c.tenant_id
     join tenancy.limits l on l.tenant_id = c.tenant_id
