@@ -43,8 +43,8 @@ class Custody:
         """An attempt that was claimed at `claimed_at` (monotonic, before the claim was sent)."""
         held = Held(attempt, claimed_at + self._terms.lease_seconds, self._dirty)
         self._held[held.key] = held
-        left = attempt.timeout_seconds if attempt.remaining_ms is None else attempt.remaining_ms / 1000
-        held.deadline = asyncio.get_running_loop().call_later(left, held.order, Stop.DEADLINE)
+        later = asyncio.get_running_loop().call_later
+        held.deadline = later(attempt.seconds_left, held.order, Stop.DEADLINE)
         return held
 
     def drop(self, held: Held) -> None:

@@ -123,3 +123,8 @@ class Attempt:
     def key(self) -> Key:
         """The pair every write is matched against."""
         return Key(self.attempt_id, self.lease)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it may still take, counted from its claim."""
+        return self.timeout_seconds if self.remaining_ms is None else self.remaining_ms / 1000

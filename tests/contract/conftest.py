@@ -42,6 +42,8 @@ from runner.transfer.door import Door, Measured
 from tests.contract.n8n_double import API_KEY, TOKEN, N8nDouble
 
 MIB = 1024**2
+#: Who waits longer waits for ever; how fast something is, tests of it say themselves.
+HANGS_SECONDS = 120.0
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Recorder:
 
     async def until(self, line: str) -> None:
         """Wait for this line of stdout."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS_SECONDS):
             while line not in self.text():
                 self.spoke.clear()
                 await self.spoke.wait()
@@ -121,7 +123,7 @@ class Play:
     workspace: Workspace
 
     async def end(self) -> Outcome:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS_SECONDS):
             return await self.task
 
     async def stop(self, why: Stop) -> float:

@@ -25,7 +25,7 @@ from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
 from runner.store.memory import MemoryStore
-from tests.contract.conftest import MIB, Play, Recorder, make_attempt
+from tests.contract.conftest import HANGS_SECONDS, MIB, Play, Recorder, make_attempt
 from tests.contract.pods import NAMESPACE, ParcelDoor, PodPieces, workbench
 
 pytestmark = pytest.mark.needs("kubernetes")
@@ -45,7 +45,7 @@ async def said(bench: PodPieces, code: str, **options: Any) -> list[str]:
     return play.reporter.text()
 
 
-async def until(what: Any, seconds: float = 30) -> Any:
+async def until(what: Any, seconds: float = HANGS_SECONDS) -> Any:
     """Wait until something of the cluster holds."""
     async with asyncio.timeout(seconds):
         while not (found := await asyncio.to_thread(what)):  # noqa: ASYNC110 - it is another process that changes
@@ -292,17 +292,23 @@ async def test_a_secret_that_is_nowhere_fails_before_the_deadline(kubernetes: Po
     assert "vault" in outcome.message
 
 
-async def test_a_quota_that_is_used_up_is_told_and_may_be_tried_again(kubernetes: PodPieces) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "waited"), [(10, 8), (600, 20)], ids=["before its deadline", "when patience ends"]
+)
+async def test_a_quota_that_is_used_up_is_told_and_may_be_tried_again(
+    kubernetes: PodPieces, seconds: float, waited: float
+) -> None:
     body = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     await asyncio.to_thread(kubernetes.ask, "resourcequotas", "POST", body)
-    await asyncio.sleep(1)
+    await until(lambda: "hard" in kubernetes.ask("resourcequotas/none").get("status", {}))
     try:
-        outcome = await kubernetes.play("succeed").end()
+        outcome = await kubernetes.python("pass", timeout_seconds=seconds).end()
     finally:
         await asyncio.to_thread(kubernetes.ask, "resourcequotas/none", "DELETE")
 
     assert isinstance(outcome, RetryableFailure)
     assert outcome.code is TerminationCode.EXECUTOR_UNAVAILABLE
+    assert f"within {waited} s" in outcome.message
     assert "exceeded quota" in outcome.message
 
 

@@ -117,7 +117,8 @@ def hopeless(
     """Why a pod that has not begun never will, None while it may. `waited` seconds since it was asked for;
     `events` are those of the Job and the pod, newest last."""
     reason = "" if state is None else state.waiting
-    if state is not None and (reason in _HOPELESS or (reason in _DOUBTFUL and waited > DOUBT_SECONDS)):
+    doubt = min(DOUBT_SECONDS, patience / 2)
+    if state is not None and (reason in _HOPELESS or (reason in _DOUBTFUL and waited > doubt)):
         return _of_container(state)
     warned = [each for each in events if each.get("type") == "Warning"]
     for each in reversed(warned):
@@ -126,7 +127,7 @@ def hopeless(
             return Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"the cluster admits no such pod: {message[:500]}"
             )
-        if reason == "FailedMount" and waited > DOUBT_SECONDS and (found := _SECRET.search(message)):
+        if reason == "FailedMount" and waited > doubt and (found := _SECRET.search(message)):
             return Permanent(
                 TerminationCode.SECRET_UNAVAILABLE,
                 f"there is no Secret {found[1] or found[2]} in the namespace",

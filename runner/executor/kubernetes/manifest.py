@@ -136,7 +136,6 @@ def job(
     """The Job. `secrets` says which Secret holds each granted value, "" for the attempt's own."""
     image = placement.image(attempt.job_type, attempt.engine)
     name = job_name(placement, attempt)
-    remaining = attempt.timeout_seconds if attempt.remaining_ms is None else attempt.remaining_ms / 1000
     containers = [_container(each, placement, image, command) for each in (FETCH, WORK, DELIVER)]
     if attempt.image is not None:  # the two that know the token stay ours
         containers[1]["image"] = attempt.image.name
@@ -192,7 +191,7 @@ def job(
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": math.ceil(remaining) + DEADLINE_NET_SECONDS,
+            "activeDeadlineSeconds": math.ceil(attempt.seconds_left) + DEADLINE_NET_SECONDS,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {"metadata": {"labels": told}, "spec": pod},
         },

@@ -44,6 +44,8 @@ JsonObject = dict[str, Any]
 #: How often the cluster is asked whatever the watch says, and how often while a pod does not begin.
 POLL_SECONDS = 10.0
 PENDING_POLL_SECONDS = 2.0
+#: How much of what an attempt has left its pod may take to begin: a deadline does not say why it did not.
+PENDING_SHARE = 0.8
 #: How long a stop waits for the last pod to be gone.
 GONE_SECONDS = 60.0
 #: A little for lines that the kubelet has not handed out when the container is already over.
@@ -202,6 +204,7 @@ class Work:
         """Wait until the pod is over; the Job as it is then. Raises Failure for a pod that never begins."""
         began = time.monotonic()
         asked = 0.0
+        most = min(self.placement.pending_seconds, PENDING_SHARE * self.attempt.seconds_left)
         while True:
             state = pod.state
             if state is not None and state.over:
@@ -220,7 +223,7 @@ class Work:
                 waited = now - began
                 if pending and waited > PENDING_POLL_SECONDS:
                     said = await pod.events()
-                    if why := diagnosis.hopeless(pod.state, said, waited, self.placement.pending_seconds):
+                    if why := diagnosis.hopeless(pod.state, said, waited, most):
                         raise why
             pod.changed.clear()
             await patience.until(pod.changed, PENDING_POLL_SECONDS if pending else POLL_SECONDS)

@@ -97,7 +97,7 @@ class CodeValidation:
             file = workspace.side_channel / "source" / name  # a name that intake has let through
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8", newline="")
-        remaining = attempt.timeout_seconds if attempt.remaining_ms is None else attempt.remaining_ms / 1000
+        remaining = attempt.seconds_left
         asked = parameters(attempt)
         odoo, missing = self._odoo() if asked["odoo"] == "install" else (None, "")
         request = {

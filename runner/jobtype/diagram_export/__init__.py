@@ -65,7 +65,7 @@ class DiagramExport:
                 names.append(name)
         if not names:
             raise Permanent(TerminationCode.INPUT_INVALID, "there is no diagram: give one as an input")
-        remaining = attempt.timeout_seconds if attempt.remaining_ms is None else attempt.remaining_ms / 1000
+        remaining = attempt.seconds_left
         request = {
             **parameters(attempt.params),
             "inputs": names,

@@ -55,6 +55,13 @@ def test_what_no_time_heals_fails_early(reason: str, waited: float, expected: ty
     assert why is None or why.code is TerminationCode.EXECUTOR_UNAVAILABLE
 
 
+def test_who_has_little_time_is_told_of_a_missing_image_all_the_same() -> None:
+    state = diagnosis.read(pod(work=waiting("ImagePullBackOff")))
+
+    assert diagnosis.hopeless(state, [], 3, 8) is None
+    assert isinstance(diagnosis.hopeless(state, [], 4.1, 8), Permanent)
+
+
 FETCHED = {"name": "fetch", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
 
 
