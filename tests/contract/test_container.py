@@ -34,7 +34,7 @@ from runner.model.command import Command, Limits
 from runner.model.outcome import PermanentFailure, RetryableFailure, Succeeded
 from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
-from tests.contract.conftest import PythonPieces, Recorder, make_attempt, said, survivors
+from tests.contract.conftest import HANGS_SECONDS, PythonPieces, Recorder, make_attempt, said, survivors
 from tests.contract.houses import PostgresHouse
 from tests.contract.test_runner import Runners, attempts
 
@@ -268,10 +268,12 @@ async def killed(podman: Podman, dock: Dock, folder: Path) -> AsyncIterator[Path
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS_SECONDS):
         while (line := await process.stdout.readline()) != b"two\n":
             assert line, "the runner died by itself"
-    await asyncio.sleep(0.3)  # how far it has told is written a moment later
+        ((place, _),) = berth.found(folder, orphans=False)
+        while berth.Told(place / "kept").before() < 4:  # noqa: ASYNC110 - how far it has told is written later
+            await asyncio.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     ((place, _),) = berth.found(folder, orphans=True)
@@ -306,7 +308,7 @@ async def test_work_that_ended_while_nobody_looked_is_adopted_as_well(
 ) -> None:
     (killed / "job" / "go").touch()
     ((_, left),) = berth.found(folder, orphans=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS_SECONDS):
         while (state := await dock.daemon.inspect(left.container)) and state.running:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     executor, attempt, reporter = ContainerExecutor(dock, {}), make_attempt(lease=4), Recorder()

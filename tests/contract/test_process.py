@@ -18,7 +18,15 @@ from runner.executor.sandbox import Sandbox
 from runner.model.command import Command, Limits
 from runner.model.outcome import RetryableFailure
 from runner.model.stop import Stop
-from tests.contract.conftest import MIB, PythonPieces, make_attempt, namespaces_work, said, survivors
+from tests.contract.conftest import (
+    HANGS_SECONDS,
+    MIB,
+    PythonPieces,
+    make_attempt,
+    namespaces_work,
+    said,
+    survivors,
+)
 
 
 def groups_left() -> str:
@@ -100,7 +108,7 @@ async def test_what_a_killed_runner_left_is_ended_without_control_groups_too(
         *ungrouped.launch((), command, descriptor), pass_fds=[descriptor], env=sandbox.LAUNCH_ENVIRONMENT
     )
     os.close(descriptor)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_SECONDS):
         # another runner of this machine may start just now, and sweep before us
         while mark not in survivors(mark) and process.returncode is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
