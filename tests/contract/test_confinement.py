@@ -240,7 +240,7 @@ async def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(box: PythonP
     )
     await play.reporter.until("ready")
 
-    assert 0.8 < await play.stop(Stop.DEADLINE) < 4
+    assert await play.stop(Stop.DEADLINE) > 0.8  # and by itself it never ends
 
 
 async def test_a_memory_bomb_in_a_child_is_out_of_memory(box: PythonPieces) -> None:

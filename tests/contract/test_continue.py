@@ -196,12 +196,11 @@ async def test_a_model_that_fails_is_given_up_soon_and_tried_again_later(
     pieces: PythonPieces, model: ScriptedModel
 ) -> None:
     model.script = Script.of([{"turns": [{"status": 503, "retry_after": 7}]}])
-    began = time.monotonic()
-    outcome = await asking(pieces, "[ask() for _ in range(9)]; import time; time.sleep(60)").end()
+    # what sleeps for ten minutes is ended, or this test is
+    outcome = await asking(pieces, "[ask() for _ in range(9)]; import time; time.sleep(600)").end()
 
     assert isinstance(outcome, RetryableFailure)
     assert (outcome.code, outcome.after_ms) == (TerminationCode.MODEL_UNAVAILABLE, 7000)
-    assert time.monotonic() - began < 20
 
 
 async def test_a_model_that_answers_after_all_is_forgiven(pieces: PythonPieces, model: ScriptedModel) -> None:
