@@ -174,7 +174,7 @@ def placement(parcel_door: ParcelDoor) -> Placement:
         pull_policy="Never",
         secret="vault",
         cpu_share=0.02,
-        pending_seconds=20.0,
+        pending_seconds=110.0,  # machines are sometimes busy
     )
 
 

@@ -293,18 +293,28 @@ async def test_a_secret_that_is_nowhere_fails_before_the_deadline(kubernetes: Po
 
 
 @pytest.mark.parametrize(
-    ("seconds", "waited"), [(10, 8), (600, 20)], ids=["before its deadline", "when patience ends"]
+    ("seconds", "patience", "waited"),
+    [(10, 110, 8), (600, 6, 6)],
+    ids=["before its deadline", "when patience ends"],
 )
 async def test_a_quota_that_is_used_up_is_told_and_may_be_tried_again(
-    kubernetes: PodPieces, seconds: float, waited: float
+    cluster_plane: Plane,
+    parcel_door: ParcelDoor,
+    placement: Placement,
+    folder: Path,
+    seconds: float,
+    patience: float,
+    waited: float,
 ) -> None:
     body = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    await asyncio.to_thread(kubernetes.ask, "resourcequotas", "POST", body)
-    await until(lambda: "hard" in kubernetes.ask("resourcequotas/none").get("status", {}))
-    try:
-        outcome = await kubernetes.python("pass", timeout_seconds=seconds).end()
-    finally:
-        await asyncio.to_thread(kubernetes.ask, "resourcequotas/none", "DELETE")
+    patient = replace(placement, pending_seconds=patience)
+    async with workbench(cluster_plane, parcel_door, patient, folder) as bench:
+        await asyncio.to_thread(bench.ask, "resourcequotas", "POST", body)
+        await until(lambda: "hard" in bench.ask("resourcequotas/none").get("status", {}))
+        try:
+            outcome = await bench.python("pass", timeout_seconds=seconds).end()
+        finally:
+            await asyncio.to_thread(bench.ask, "resourcequotas/none", "DELETE")
 
     assert isinstance(outcome, RetryableFailure)
     assert outcome.code is TerminationCode.EXECUTOR_UNAVAILABLE
