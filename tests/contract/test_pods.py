@@ -298,17 +298,11 @@ async def test_a_secret_that_is_nowhere_fails_before_the_deadline(kubernetes: Po
     ids=["before its deadline", "when patience ends"],
 )
 async def test_a_quota_that_is_used_up_is_told_and_may_be_tried_again(
-    cluster_plane: Plane,
-    parcel_door: ParcelDoor,
-    placement: Placement,
-    folder: Path,
-    seconds: float,
-    patience: float,
-    waited: float,
+    kubernetes: PodPieces, folder: Path, seconds: float, patience: float, waited: float
 ) -> None:
     body = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    patient = replace(placement, pending_seconds=patience)
-    async with workbench(cluster_plane, parcel_door, patient, folder) as bench:
+    patient = replace(kubernetes.placement, pending_seconds=patience)
+    async with workbench(kubernetes.plane, kubernetes.door, patient, folder / "other") as bench:
         await asyncio.to_thread(bench.ask, "resourcequotas", "POST", body)
         await until(lambda: "hard" in bench.ask("resourcequotas/none").get("status", {}))
         try:
