@@ -127,6 +127,17 @@ select lives_ok($$ select ground.refuse_unknown('{"a": 1}', array['a', 'b']) $$,
 select ground.answer_status(202);
 select is(current_setting('response.status'), '202', 'the status of the answer is set for the door');
 
+select lives_ok(format('select ground.refuse_deep(%L)', repeat('[', 100) || repeat(']', 100)), 'a body nests up to 100 levels');
+select tests.refused('anon', format('ground.refuse_deep(%L)', repeat('[', 101) || repeat(']', 101)), 'BODY_INVALID', 'and no deeper', '$');
+select tests.refused('anon', format('ground.refuse_unknown(%L, array[''a''])', repeat('{"a":', 101) || '1' || repeat('}', 101)), 'BODY_INVALID', 'in whatever form', '$');
+
+-- how long each role may take, wherever it comes from: anon, authenticated and authenticator are Supabase's to say
+select set_eq($$ select r.rolname::text || ': ' || c from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) c
+                 where s.setdatabase = 0 and c ~ 'timeout' and r.rolname !~ '^supabase' $$,
+    array['anon: statement_timeout=3s', 'authenticated: statement_timeout=8s', 'authenticator: statement_timeout=8s', 'authenticator: lock_timeout=8s', 'viewer: statement_timeout=8s',
+          'operator: statement_timeout=8s', 'admin: statement_timeout=8s', 'runner: statement_timeout=30min', 'runner: idle_in_transaction_session_timeout=1min'],
+    'each role that asks has its time');
+
 -- the words that columns are made of
 select throws_ok($$ select 'Bad Slug'::ground.slug $$, '23514', null, 'a slug is lower case without spaces');
 select throws_ok($$ select repeat('a', 42)::ground.slug $$, '23514', null, 'a slug has at most 41 characters');

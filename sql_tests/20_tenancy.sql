@@ -74,6 +74,11 @@ select tests.refused_with(tests.claims('north.stranger')::jsonb, 'MEMBERSHIP_MIS
 select tests.refused_with('{"role": "authenticated", "sub": "x"}', 'TENANT_MISSING', 'a signed-in user of no tenant is refused before the request');
 select tests.refused_with('{"role": "anon"}', 'no error', 'anon passes the pre-request; it is granted next to nothing');
 select tests.refused_with('{"role": "service_role"}', 'no error', 'the platform operator passes the pre-request');
+select set_config('request.headers', '{"content-length": "16777217"}', true);
+select tests.refused_with('{"role": "service_role"}', 'BODY_TOO_LARGE', 'a body past 16 MiB is refused before it is read');
+select set_config('request.headers', '{"content-length": "16777216"}', true);
+select tests.refused_with('{"role": "service_role"}', 'no error', 'up to that it is read');
+select set_config('request.headers', '', true);
 select tests.rest();
 select ok(exists (select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
                   where r.rolname = 'authenticator' and 'pgrst.db_pre_request=tenancy.pre_request' = any (s.setconfig)),

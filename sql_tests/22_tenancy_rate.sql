@@ -25,5 +25,29 @@ select tests.refused('north.viewer', format('public.knock(%L::jsonb)', b), 'FIEL
 select tests.refused('platform', $$ public.platform_set_rate('{"tenant": "north", "per_minute": 0}') $$, 'FIELD_INVALID', 'none at all is no rate', '$.per_minute');
 select is((select count(*) from audit.entries where action = 'tenant.set_rate'), 1::bigint, 'who set it is on record');
 
+-- strangers, by where they come from
+create function tests.knock_from(p_headers jsonb, p_want integer default 1)
+returns integer language plpgsql as $$
+begin
+    perform set_config('request.headers', p_headers::text, true);
+    return (tests.as('anon', format('public.knock_outside(''{"want": %s}'')', p_want)) ->> 'granted')::integer;
+end
+$$;
+create function tests.from_ip(p_address text, p_want integer default 1)
+returns integer language sql as $$ select tests.knock_from(jsonb_build_object('x-forwarded-for', p_address), p_want) $$;
+select is(tests.as('platform', $$ public.platform_set_rate('{"per_minute_strangers": 30}') $$), '{"per_minute_strangers": 30}', 'the platform says how often strangers may');
+select tests.refused('platform', $$ public.platform_set_rate('{"per_minute_strangers": 30, "tenant": "north"}') $$, 'FIELD_UNKNOWN', 'for all tenants alike', '$.tenant');
+select tests.from_ip('203.0.113.9', 1);
+update tenancy.strangers set minute = date_trunc('minute', clock_timestamp()) + interval '1 hour';
+select is(tests.from_ip('203.0.113.9', 20), 20, 'a stranger gets leave for several');
+select is(tests.from_ip('198.51.100.1, 203.0.113.9', 20), 9, 'whatever he says of where he was before');
+select is(tests.knock_from('{"x-forwarded-for": "203.0.113.9", "x-edge-key": "no key of ours", "x-edge-x-forwarded-for": "192.0.2.1"}'), 0, 'and then none, whatever he claims');
+select cmp_ok(tests.from_ip('203.0.113.10', 20), '=', 20, 'his neighbour is not he');
+select is(count(distinct tenancy.stranger_place(x)), 1::bigint, 'a network of IPv6 is one stranger') from unnest(array['2001:db8::1', '2001:db8::2:3', '2001:DB8:0:0:ffff::1']) x;
+select isnt(tenancy.stranger_place('2001:db8:0:1::1'), tenancy.stranger_place('2001:db8::1'), 'the next one is another');
+select is(array_agg(tenancy.stranger_place(x)), '{0,0,0,0}', 'what is no address is one place') from unnest(array['', 'x', '203.0.113.9; drop', null]) x;
+select is(tests.as('anon', $$ public.knock_outside('{}') $$) ? 'granted', true, 'so is who comes from nowhere');
+select cmp_ok((select max(place) from tenancy.strangers), '<', 4096, 'there are so many places and no more');
+
 select * from finish();
 rollback;

@@ -224,6 +224,7 @@ $q$, $list$
     door.get_job(jsonb) | app_owner definer | authenticated
     door.get_run(jsonb) | app_owner definer | authenticated
     door.knock(jsonb) | app_owner definer | authenticated
+    door.knock_outside(jsonb) | app_system definer | anon
     door.health() | app_system definer | anon authenticated service_role
     door.held_attempt(text, boolean) | app_system
     door.job_schedule(jsonb) | app_owner definer | authenticated
@@ -303,6 +304,7 @@ $q$, $list$
     ground.fail(text, text, text, text) | app_owner | anon authenticated service_role runner app_system
     ground.page_limit(jsonb) | app_owner | authenticated service_role app_system
     ground.refuse_change() | app_owner | app_system
+    ground.refuse_deep(jsonb) | app_owner | anon authenticated service_role app_system
     ground.refuse_unknown(jsonb, text[], text) | app_owner | anon authenticated service_role app_system
     ground.turn_calendar(regclass, interval) | app_owner
     ground.user_id() | app_owner | anon authenticated service_role app_system
@@ -433,6 +435,7 @@ $q$, $list$
     public.health(jsonb) | app_owner | anon authenticated service_role
     public.job_schedule(jsonb) | app_owner | authenticated
     public.knock(jsonb) | app_owner | authenticated
+    public.knock_outside(jsonb) | app_owner | anon
     public.lineage_coverage(jsonb) | app_owner | authenticated
     public.lineage_diff(jsonb) | app_owner | authenticated
     public.lineage_events(jsonb) | app_owner | authenticated
@@ -608,6 +611,8 @@ $q$, $list$
     tenancy.require(ground.member_role) | app_owner | anon authenticated service_role app_system
     tenancy.role() | app_owner | anon authenticated service_role app_system
     tenancy.take_knocks(uuid, text, integer) | app_owner
+    tenancy.take_strangers_knocks(text, integer) | app_system
+    tenancy.stranger_place(text) | app_owner | app_system
     tenancy.takes(tenancy.trusts, jsonb) | app_owner | app_system
     tenancy.tenant_id() | app_owner | anon authenticated service_role app_system
     worker.anything_waits() | app_system definer | runner
@@ -747,6 +752,8 @@ $q$, $list$
     table tenancy.members | app_owner | app_system delete insert select update; authenticated select
     table tenancy.rates | app_owner | app_system insert select update; authenticated select
     table tenancy.spent_assertions | app_owner | app_system delete insert select
+    table tenancy.stranger_rate | app_owner | app_system select update
+    table tenancy.strangers | app_owner | app_system insert select update
     table tenancy.tenants | app_owner | app_system insert select update; authenticated select
     table tenancy.trusts | app_owner | app_system select update
     table worker.outside | app_system
@@ -977,6 +984,8 @@ $q$, $list$
     tenancy.rates | select | app_owner | doors see the caller's rate | claimed tenant
     tenancy.rates | select | authenticated | members see their rate | own tenant
     tenancy.spent_assertions | all | app_system | the platform keeps what is spent | all
+    tenancy.stranger_rate | all | app_system | the platform keeps the strangers' rate | all
+    tenancy.strangers | all | app_system | strangers are counted | all
     tenancy.tenants | all | app_system | the platform keeps tenants | all
     tenancy.tenants | select | app_owner | doors see the caller's tenant | (id = ( select ground.claimed_tenant_id()))
     tenancy.tenants | select | authenticated | members see their tenant | (id = ( select tenancy.tenant_id()))

@@ -17,6 +17,7 @@ from runner.executor.lines import MAX_VALUE, VALUE_PREFIX
 PREFIX = VALUE_PREFIX
 MAX_VALUES = 100
 MAX_TOTAL = 192 * 1024
+MAX_DEPTH = 100
 
 _VALUE = re.compile(r"::value\s+([A-Za-z_][A-Za-z0-9_]{0,99})(?:\s+(.*))?$", re.DOTALL)
 
@@ -63,10 +64,27 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:
 
 
 def _read(text: str) -> Any:
+    """What is no JSON, or nests deeper than the doors of the database let in, is a text."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return text
+    return value if _shallow(value) else text
+
+
+def _shallow(value: Any) -> bool:
+    """Level by level: what is deep must not cost a stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return True
+    return not any(isinstance(each, dict | list) for each in level)
 
 
 def _refuse(constant: str) -> NoReturn:

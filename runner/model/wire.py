@@ -8,6 +8,7 @@ jsonb accepts (no NUL, no lone surrogates: one bad character of a user's log mus
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Sequence
@@ -238,7 +239,9 @@ def _read_one_by_one(rows: Sequence[bytes]) -> tuple[list[Attempt], list[Unreada
             attempts.append(_ATTEMPT.validate_json(row))
         except ValidationError as error:
             problem = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            unreadable.append(Unreadable.model_validate({**json.loads(row), "problem": problem}))
+            # one that leaves no stack to find its key stays unanswered, and its lease runs out
+            with contextlib.suppress(RecursionError):
+                unreadable.append(Unreadable.model_validate({**json.loads(row), "problem": problem}))
     return attempts, unreadable
 
 

@@ -22,6 +22,13 @@ $roles$;
 alter role viewer inherit;
 alter role operator inherit;
 alter role admin inherit;
+-- What is asked ends when nobody waits for it any more. Hosted Supabase says so of anon (3 s), authenticated and authenticator (8 s);
+-- the runner waits for a publication for half an hour, and holds no transaction while it thinks.
+alter role viewer set statement_timeout = '8s';
+alter role operator set statement_timeout = '8s';
+alter role admin set statement_timeout = '8s';
+alter role runner set statement_timeout = '30min';
+alter role runner set idle_in_transaction_session_timeout = '1min';
 grant authenticated to viewer;
 grant viewer to operator;
 grant operator to admin;
@@ -332,13 +339,26 @@ create function ground.want_time(p jsonb, p_field text)
 returns timestamptz language plpgsql stable set search_path = '' as $$
 begin
     return (p ->> p_field)::timestamptz;
-exception when datetime_field_overflow or invalid_datetime_format then
+exception when data_exception then  -- of a day, a zone or a form that there is not
     perform ground.fail('FIELD_INVALID', '$.' || p_field, p_field || ' must be an ISO 8601 time.');
     return null;
 end
 $$;
 revoke all on function ground.want_time(jsonb, text) from public;
 grant execute on function ground.want_time(jsonb, text) to anon, authenticated, service_role, app_system;
+
+-- A body nests no deeper than 100 levels: who reads it (a runner, a browser) has a stack, and what one tenant sends must not fell the
+-- reader of all. So deep a jsonb has at least 800 bytes: what is smaller is not walked.
+create function ground.refuse_deep(p jsonb)
+returns void language plpgsql stable set search_path = '' as $$
+begin
+    if pg_column_size(p) >= 800 and jsonb_path_exists(p, 'strict $.**{100} ? (@.type() == "object" || @.type() == "array")') then
+        perform ground.fail('BODY_INVALID', '$', 'The request body nests deeper than 100 levels.');
+    end if;
+end
+$$;
+revoke all on function ground.refuse_deep(jsonb) from public;
+grant execute on function ground.refuse_deep(jsonb) to anon, authenticated, service_role, app_system;
 
 -- Refuses fields that nobody reads, with the path of the first one.
 create function ground.refuse_unknown(p jsonb, p_known text[], p_path text default '$')
@@ -348,6 +368,9 @@ declare
 begin
     if jsonb_typeof(p) is distinct from 'object' then
         perform ground.fail('BODY_INVALID', p_path, 'An object is expected at ' || p_path || '.');
+    end if;
+    if p_path = '$' then
+        perform ground.refuse_deep(p);
     end if;
     if p - p_known <> '{}' then
         select min(k) into v from jsonb_object_keys(p - p_known) k;

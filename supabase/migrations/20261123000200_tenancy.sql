@@ -154,7 +154,13 @@ grant execute on function tenancy.require(ground.member_role) to anon, authentic
 -- Data API only, before every request. Doors and policies check again, so its absence opens nothing.
 create function tenancy.pre_request()
 returns void language plpgsql stable set search_path = '' as $$
+declare
+    v_length text := nullif(current_setting('request.headers', true), '')::jsonb ->> 'content-length';
 begin
+    -- PostgREST takes bodies of any size; before Postgres reads one, its length is looked at
+    if v_length ~ '^[0-9]{1,18}$' and v_length::bigint > 16777216 then
+        perform ground.fail('BODY_TOO_LARGE', '16777216 bytes');
+    end if;
     if coalesce(ground.claims() ->> 'role', 'anon') not in ('anon', 'service_role') then
         perform tenancy.require('viewer');
     end if;

@@ -117,6 +117,7 @@ begin
     if jsonb_typeof(p) is distinct from 'array' or jsonb_array_length(p) not between 1 and 1000 then
         perform ground.fail('BODY_INVALID', '$', 'An array of 1 to 1000 submissions is expected.');
     end if;
+    perform ground.refuse_deep(p);
     v_answers := array_fill(null::jsonb, array[jsonb_array_length(p)]);
     begin
         for x in select e from jsonb_array_elements(p) e loop

@@ -22,6 +22,7 @@ begin
     if events is null or jsonb_array_length(v_events) > 10000 then
         perform ground.fail('BODY_INVALID', '$', 'An event or an array of at most 10000 events is expected.');
     end if;
+    perform ground.refuse_deep(events);
     for e in select * from jsonb_array_elements(v_events) loop
         v_fault := lineage.fault(e);
         if v_fault is null then

@@ -122,6 +122,7 @@ declare
     v_member tenancy.membership := tenancy.require('admin');
     e callback.endpoints;
 begin
+    perform ground.refuse_unknown(p, array['endpoint_id', 'url', 'purpose']);
     select x.* into e from callback.endpoints x
     where x.tenant_id = v_member.tenant_id and x.deleted_at is null
       and case when p ? 'url' then md5(x.url) = md5(p ->> 'url') else x.id = ground.want_uuid(p, 'endpoint_id') end;

@@ -91,6 +91,7 @@ declare
     v_outcome jsonb;
     v_accepted boolean := true;
 begin
+    perform ground.refuse_deep(p);
     case p ->> 'event'
         when 'progress' then
             select * into v from queue.report(a.id, a.lease, job.check_integer(p, 'percent', '$', 0, 100, null)::integer, left(p ->> 'message', 500),

@@ -68,15 +68,43 @@ export function database(settings: Settings): Database {
   };
 }
 
-/** An error whose body is not PostgREST's comes from something in front of it: say so in our shape. */
+/**
+ * An error whose body is not PostgREST's comes from something in front of it: say so in our shape. And what
+ * Postgres says before any function of ours is asked is said in our words.
+ */
 function shaped(answer: Answer): Answer {
   if (answer.status < 300) return answer;
   let code: unknown;
+  let message: unknown;
   try {
-    code = JSON.parse(answer.text)?.code;
+    ({ code, message } = JSON.parse(answer.text) ?? {});
   } catch {
     code = undefined;
   }
+  switch (code) {
+    case "57014":
+    case "55P03":
+      throw refuse("UPSTREAM_TIMEOUT", {
+        details: code === "57014"
+          ? "The database ended the statement: it took longer than it may."
+          : "The database waited too long for a lock.",
+      });
+    case "54001":
+    case "22P05":
+      throw unreadable(message);
+    case "22P02":
+    case "22003":
+      if (/type json|numeric format/.test(String(message))) throw unreadable(message);
+      return answer;
+  }
   if (typeof code === "string" && answer.status >= 400) return answer;
   throw refuse("UPSTREAM_UNAVAILABLE", { details: `The door of the database answered ${answer.status}.` });
+}
+
+/** JSON that no jsonb holds: NUL, half of a pair, a number beyond numeric. */
+function unreadable(message: unknown): Refusal {
+  return refuse("BODY_INVALID", {
+    message: "The request body holds what the database cannot.",
+    details: String(message),
+  });
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { Rehearsal } from "../api/rehearsal.ts";
 import { database } from "./database.ts";
+import { Refusal } from "./errors.ts";
 
 Deno.test("the caller's token and the project's key go to PostgREST, with the trace", async () => {
   await using it = new Rehearsal();
@@ -101,3 +102,24 @@ Deno.test("too slow is UPSTREAM_TIMEOUT", async () => {
 
   await rejects(database(it.settings).call("run_job", "{}", "jwt"), { status: 504 });
 });
+
+for (
+  const [code, message, status, ours] of [
+    ["57014", "canceling statement due to statement timeout", 500, "UPSTREAM_TIMEOUT"],
+    ["55P03", "canceling statement due to lock timeout", 500, "UPSTREAM_TIMEOUT"],
+    ["54001", "stack depth limit exceeded", 500, "BODY_INVALID"],
+    ["22P05", "unsupported Unicode escape sequence", 400, "BODY_INVALID"],
+    ["22P02", "invalid input syntax for type json", 400, "BODY_INVALID"],
+    ["22003", "value overflows numeric format", 400, "BODY_INVALID"],
+  ] as const
+) {
+  Deno.test(`${code} is told as ${ours}`, async () => {
+    await using it = new Rehearsal();
+    it.fake.on("run_job", { status, body: { code, message, details: null, hint: null } });
+
+    await rejects(
+      database(it.settings).call("run_job", "{}", "jwt"),
+      (error: Refusal) => JSON.parse(error.body).code === ours,
+    );
+  });
+}

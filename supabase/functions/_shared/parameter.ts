@@ -3,6 +3,7 @@ import { JsonText } from "./json_text.ts";
 import { Schema } from "./schema.ts";
 
 const int8 = { smallest: -(2n ** 63n), largest: 2n ** 63n - 1n };
+const iso8601 = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?$/i;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
@@ -37,10 +38,17 @@ export function readParameter(name: string, schema: Schema, text: string): JsonT
         throw wrong(`one of ${schema.enum.join(", ")}`);
       }
       if (schema.format === "uuid" && !uuid.test(text)) throw wrong("a UUID");
-      if (schema.format === "date-time" && Number.isNaN(Date.parse(text))) {
+      if (schema.format === "date-time" && !isTime(text)) {
         throw wrong("an ISO 8601 date and time");
       }
       if (text.includes("\0")) throw wrong("text without NUL");
       return JSON.stringify(text);
   }
+}
+
+/** Date.parse alone takes "1" and the 30th of February, which Postgres refuses in words of its own. */
+function isTime(text: string): boolean {
+  if (!iso8601.test(text) || Number.isNaN(Date.parse(text))) return false;
+  const day = text.slice(0, 10);
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day) && !day.startsWith("0000");
 }

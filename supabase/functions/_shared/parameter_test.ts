@@ -16,6 +16,8 @@ const good: [Schema, string, string][] = [
     '"22222222-2222-4222-8222-222222222222"',
   ],
   [{ type: "string", format: "date-time" }, "2026-01-01T00:00:00Z", '"2026-01-01T00:00:00Z"'],
+  [{ type: "string", format: "date-time" }, "2026-01-01 00:00:00.5+02", '"2026-01-01 00:00:00.5+02"'],
+  [{ type: "string", format: "date-time" }, "2024-02-29", '"2024-02-29"'],
   [{ type: "array", items: { type: "string" } }, "a, b", '["a","b"]'],
 ];
 
@@ -38,6 +40,9 @@ const bad: [Schema, string][] = [
   [{ type: "string", enum: ["a", "b"] }, "c"],
   [{ type: "string", format: "uuid" }, "22222222-2222-4222-8222-22222222222"],
   [{ type: "string", format: "date-time" }, "yesterday"],
+  [{ type: "string", format: "date-time" }, "1"],
+  [{ type: "string", format: "date-time" }, "2026-02-30"],
+  [{ type: "string", format: "date-time" }, "2026-01-01T25:00:00Z"],
   [{ type: "string" }, "a\0b"],
 ];
 

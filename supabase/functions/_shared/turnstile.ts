@@ -1,4 +1,4 @@
-import { database } from "./database.ts";
+import { database, Trace } from "./database.ts";
 import { Refusal, refuse } from "./errors.ts";
 import { Member } from "./identity.ts";
 import { Lru } from "./lru.ts";
@@ -8,10 +8,22 @@ import { Settings } from "./settings.ts";
 export interface Turnstile {
   /** @throws Refusal RATE_LIMITED with Retry-After, or what the database says of the caller */
   pass(member: Member): Promise<void>;
+  /**
+   * Somebody who has shown nothing yet, or nothing that was good, by where he comes from.
+   *
+   * @throws Refusal RATE_LIMITED with Retry-After
+   */
+  passStranger(request: Request, trace: Trace): Promise<void>;
+  /** What passStranger is known to say, without asking anybody. @throws Refusal RATE_LIMITED with Retry-After */
+  refuseShut(request: Request): Promise<void>;
 }
 
 /** One that counts nothing. */
-export const open: Turnstile = { pass: () => Promise.resolve() };
+export const open: Turnstile = {
+  pass: () => Promise.resolve(),
+  passStranger: () => Promise.resolve(),
+  refuseShut: () => Promise.resolve(),
+};
 
 /** Leave is taken for this many at once: a request in twenty asks the database, and what is not used lapses. */
 const parcel = 20;
@@ -26,53 +38,67 @@ interface Leave {
 
 export function turnstile(settings: Settings): Turnstile {
   const upstream = database(settings);
-  const held = new Lru<string, Promise<Leave>>(callersRemembered);
+  const members = new Lru<string, Promise<Leave>>(callersRemembered);
+  const strangers = new Lru<string, Promise<Leave>>(callersRemembered);
 
-  async function take(member: Member): Promise<Leave> {
-    const answer = await upstream.call(
-      "knock",
-      JSON.stringify({ want: parcel }),
-      member.jwt,
-    );
+  async function take(name: string, bearer?: string, trace?: Trace): Promise<Leave> {
+    const answer = await upstream.call(name, JSON.stringify({ want: parcel }), bearer, trace);
     if (answer.status !== 200) {
       const headers = { "content-type": "application/json; charset=utf-8" };
-      throw new Refusal(answer.status, answer.text, headers, "knock");
+      throw new Refusal(answer.status, answer.text, headers, name);
     }
     const { granted, seconds } = JSON.parse(answer.text);
-    return {
-      left: granted,
-      refused: granted === 0,
-      until: settings.now() + seconds,
-    };
+    return { left: granted, refused: granted === 0, until: settings.now() + seconds };
   }
 
-  function forget(key: string, asked: Promise<Leave>): void {
-    if (held.get(key) === asked) held.delete(key);
+  async function use(
+    held: Lru<string, Promise<Leave>>,
+    key: string,
+    ask: () => Promise<Leave>,
+  ): Promise<void> {
+    function forget(asked: Promise<Leave>): void {
+      if (held.get(key) === asked) held.delete(key);
+    }
+
+    for (;;) {
+      const asked = held.get(key) ?? ask();
+      held.set(key, asked);
+      let leave: Leave;
+      try {
+        leave = await asked;
+      } catch (error) {
+        forget(asked);
+        throw error;
+      }
+      const now = settings.now();
+      // who was refused is not asked about again: a flood costs the database nothing
+      if (now < leave.until && leave.refused) throw limited(leave.until - now);
+      if (now < leave.until && leave.left-- > 0) return;
+      forget(asked);
+    }
   }
 
   return {
     async pass(member) {
-      const key = member.accessToken ?? member.jwt;
-      for (;;) {
-        const asked = held.get(key) ?? take(member);
-        held.set(key, asked);
-        let leave: Leave;
-        try {
-          leave = await asked;
-        } catch (error) {
-          forget(key, asked);
-          throw error;
-        }
-        const now = settings.now();
-        // who was refused is not asked about again: a flood costs the database nothing
-        if (now < leave.until && leave.refused) {
-          throw refuse("RATE_LIMITED", {
-            headers: { "retry-after": String(Math.ceil(leave.until - now)) },
-          });
-        }
-        if (now < leave.until && leave.left-- > 0) return;
-        forget(key, asked);
-      }
+      await use(members, member.accessToken ?? member.jwt, () => take("knock", member.jwt));
+    },
+    async passStranger(request, trace) {
+      await use(strangers, whence(request), () => take("knock_outside", undefined, trace));
+    },
+    async refuseShut(request) {
+      const leave = await strangers.get(whence(request))?.catch(() => undefined);
+      const now = settings.now();
+      if (leave?.refused && now < leave.until) throw limited(leave.until - now);
     },
   };
+}
+
+function limited(seconds: number): Refusal {
+  return refuse("RATE_LIMITED", { headers: { "retry-after": String(Math.ceil(seconds)) } });
+}
+
+/** Under which key a stranger's leave is remembered. Which of these is to be believed the database knows, and counts by that. */
+function whence(request: Request): string {
+  return request.headers.get("cf-connecting-ip") ??
+    request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() ?? "";
 }

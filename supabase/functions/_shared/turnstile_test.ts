@@ -84,3 +84,37 @@ Deno.test("what the database says of the caller is what the caller is told, and 
   }
   deepStrictEqual(2, asked(fake));
 });
+
+const from = (address: string) =>
+  new Request("http://x/", { headers: { "x-forwarded-for": `made up, ${address}` } });
+
+Deno.test("a stranger is counted by where he comes from, and no member is", async () => {
+  await using fake = new FakeSupabase();
+  fake.on("knock_outside", { status: 200, body: { granted: 20, seconds: 60 } });
+  const { it } = stage(fake);
+
+  for (let n = 0; n < 21; n++) await it.passStranger(from("203.0.113.9"), { "x-request-id": "r" });
+  await it.passStranger(from("203.0.113.10"), {});
+
+  deepStrictEqual([3, 0, "r"], [
+    fake.count("knock_outside"),
+    fake.count("knock"),
+    fake.seen[0]?.headers.get("x-request-id"),
+  ]);
+});
+
+Deno.test("a place that is shut is known to be, and nobody is asked", async () => {
+  await using fake = new FakeSupabase();
+  fake.on("knock_outside", { status: 200, body: { granted: 0, seconds: 42 } });
+  const { it, clock } = stage(fake);
+  const shut = (error: Refusal) => error.status === 429 && error.headers["retry-after"] === "42";
+
+  await it.refuseShut(from("203.0.113.9"));
+  await rejects(it.passStranger(from("203.0.113.9"), {}), shut);
+  await rejects(it.refuseShut(from("203.0.113.9")), shut);
+  await it.refuseShut(from("203.0.113.10"));
+  clock.now += 43;
+  await it.refuseShut(from("203.0.113.9"));
+
+  deepStrictEqual(1, fake.count("knock_outside"));
+});

@@ -15,6 +15,7 @@ import { open, Turnstile } from "../_shared/turnstile.ts";
 
 const noBody: Body = { text: "{}", value: {} };
 const version = "/api/v1/";
+const ours = /^bearer +cr/i;
 const requestIdForm = /^[\w.:-]{1,128}$/;
 const passedOn = ["traceparent", "x-forwarded-for", "x-client-info"] as const;
 
@@ -42,6 +43,10 @@ export function door(
     const path = pathBelowVersion(url.pathname);
     if (request.method === "OPTIONS") return preflight(path, way.methods(path), request);
     const { route, values } = way.find(request.method, path);
+    const traced = { ...trace(request, id), ...await where.of(request) };
+    // of a token of ours the database has to be asked
+    if (route.access === "public") await turnstile.passStranger(request, traced);
+    else if (ours.test(request.headers.get("authorization") ?? "")) await turnstile.refuseShut(request);
     const caller = await recognise(route, request, identity);
     if (caller?.kind === "member") await turnstile.pass(caller);
     const parameters = readValues(route, values);
@@ -49,7 +54,6 @@ export function door(
     const body = route.body === undefined
       ? noBody
       : await readBody(request, route.body.kind, route.body.required ?? true, route.body.limit ?? bodyLimit);
-    const traced = { ...trace(request, id), ...await where.of(request) };
     return await route.handle(new Call(around, request, caller, parameters, query, body, traced));
   }
 
@@ -62,6 +66,18 @@ export function door(
     }
   }
 
+  /** Whoever is refused has taken a stranger's leave: who guesses tokens is soon told to wait. */
+  async function counted(refusal: Response, request: Request, id: string): Promise<Response> {
+    try {
+      await turnstile.passStranger(request, { ...trace(request, id), ...await where.of(request) });
+      return refusal;
+    } catch (error) {
+      if (!(error instanceof Refusal && error.status === 429)) return refusal;
+      await refusal.body?.cancel();
+      return error.response();
+    }
+  }
+
   return async (request: Request): Promise<Response> => {
     const given = request.headers.get("x-request-id");
     const id = given !== null && requestIdForm.test(given) ? given : crypto.randomUUID();
@@ -71,6 +87,7 @@ export function door(
     } catch (error) {
       response = error instanceof Refusal ? error.response() : failed(error, id);
     }
+    if (response.status === 401) response = await counted(response, request, id);
     if (request.method === "HEAD") {
       await response.body?.cancel();
       response = new Response(null, response);

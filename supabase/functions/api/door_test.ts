@@ -1,6 +1,9 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { attemptToken, checkToken, Rehearsal, someId, sweepToken, token } from "./rehearsal.ts";
 import { openapi } from "./openapi.ts";
+import { identity } from "../_shared/identity.ts";
+import { turnstile } from "../_shared/turnstile.ts";
+import { door } from "./door.ts";
 import { routes } from "./routes/table.ts";
 
 /** An address of the route, with ids that fit. */
@@ -262,4 +265,64 @@ Deno.test("a fault of ours is a 500 in the one shape, and tells nothing of itsel
   } finally {
     console.error = log;
   }
+});
+
+/** Requests at a door that counts. */
+function counting(it: Rehearsal) {
+  const knock = door(routes, it.settings, identity(it.settings), turnstile(it.settings));
+  return async (method: string, path: string, bearer?: string, body?: unknown) => {
+    const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+    const given = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    return await knock(new Request(`http://edge.local/api/v1${path}`, given));
+  };
+}
+
+for (
+  const [method, path, body] of [
+    ["POST", "/tokens/oidc", { token: "x", tenant: "acme" }],
+    ["POST", "/invitations/accept", { token: "x" }],
+    ["GET", "/health", undefined],
+  ] as const
+) {
+  Deno.test(`${method} ${path} is open to strangers as long as there is room for them`, async () => {
+    await using it = new Rehearsal();
+    it.fake.on("knock_outside", { status: 200, body: { granted: 0, seconds: 7 } });
+
+    const response = await counting(it)(method, path, undefined, body);
+
+    deepStrictEqual([429, "7", "RATE_LIMITED"], [
+      response.status,
+      response.headers.get("retry-after"),
+      (await response.json()).code,
+    ]);
+    deepStrictEqual(["/rest/v1/rpc/knock_outside"], it.fake.seen.map(({ path }) => path));
+  });
+}
+
+Deno.test("who guesses at tokens is told to wait, and then is not heard of any more", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("knock_outside", { status: 200, body: { granted: 2, seconds: 30 } });
+  const body = { code: "TOKEN_INVALID", message: "", details: null, hint: null };
+  it.fake.on("exchange_token", { status: 401, body });
+  const knock = counting(it);
+  const guess = (n: number) => knock("GET", "/runs", `cr_${"a".repeat(30)}${n}`);
+
+  deepStrictEqual([401, 401], [(await guess(1)).status, (await guess(2)).status]);
+  it.fake.on("knock_outside", { status: 200, body: { granted: 0, seconds: 30 } });
+  deepStrictEqual([429, 429], [(await guess(3)).status, (await guess(4)).status]);
+  deepStrictEqual([3, 2], [it.fake.count("exchange_token"), it.fake.count("knock_outside")]);
+  strictEqual(429, (await knock("POST", "/attempts/7/report", attemptToken, {})).status);
+});
+
+Deno.test("a member is no stranger, wherever he comes from", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("knock_outside", { status: 200, body: { granted: 0, seconds: 30 } });
+  it.fake.on("knock", { status: 200, body: { granted: 20, seconds: 30 } });
+  it.fake.on("list_runs", { status: 200, body: { items: [], next: null } });
+  const knock = counting(it);
+
+  deepStrictEqual([429, 200], [
+    (await knock("GET", "/runs", "no token")).status,
+    (await knock("GET", "/runs", await token())).status,
+  ]);
 });

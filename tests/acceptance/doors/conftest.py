@@ -306,6 +306,15 @@ class Doors:
 @pytest.fixture(scope="session")
 def doors() -> Iterator[Doors]:
     """A stack without a runner in a folder of its own, with the tenants acme and beta."""
+    with opened() as stack:
+        stack.add_tenant("acme")
+        stack.add_tenant("beta")
+        yield stack
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Doors]:
+    """A stack without a runner in a folder of its own; taken down at the end."""
     try:
         stack_postgres.find_binaries(15)
     except StackError as error:
@@ -333,10 +342,7 @@ def doors() -> Iterator[Doors]:
         lines = (line.removeprefix("export ").split("=", 1) for line in stack("env").splitlines())
         told = {name: value.strip("'") for name, value in lines}
         with httpx.Client(base_url=told["SUPABASE_URL"], timeout=30, trust_env=False) as http:
-            opened = Doors(told, http, outside)
-            opened.add_tenant("acme")
-            opened.add_tenant("beta")
-            yield opened
+            yield Doors(told, http, outside)
     finally:
         stack("down")
         closing.close()

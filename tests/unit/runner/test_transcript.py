@@ -220,6 +220,13 @@ def test_progress_is_still_heard_after_the_cut(tmp_path: Path) -> None:
         ("::value\tok\ttrue ", "ok", True),
         ("::value odd NaN", "odd", "NaN"),
         ("::value broken {", "broken", "{"),
+        (f"::value deep {'[' * 101}{']' * 101}", "deep", "[" * 101 + "]" * 101),
+        (f"::value stack {'[' * 9000}", "stack", "[" * 9000),
+        (
+            "::value flat " + '[{"a":' * 49 + "1" + "}]" * 49,
+            "flat",
+            json.loads('[{"a":' * 49 + "1" + "}]" * 49),
+        ),
         (f"::value who {SECRET}", "who", "***"),
         ('::value who {"a": ["correct\\u002dhorse-battery"]}', "who", {"a": ["***"]}),
         ("::value deep " + "[" * 9000, "deep", "[" * 9000),

@@ -86,6 +86,14 @@ def test_one_bad_item_does_not_sink_the_others() -> None:
     assert "timeout_seconds" in unreadable[0].problem
 
 
+def test_an_item_that_costs_the_stack_does_not_sink_the_others() -> None:
+    deep = encoded(attempt_id=7).replace(b"{", b'{"x":' + b"[" * 5000 + b"]" * 5000 + b",", 1)
+
+    attempts, unreadable = wire.read_attempts([encoded(), deep, encoded()])
+
+    assert (len(attempts), unreadable) == (2, [])
+
+
 def test_secrets_of_an_attempt_are_names_and_its_token_is_not_said_aloud() -> None:
     upload = wire.Upload(
         artifact_id="a", version=1, tenant_id="t", bucket="b", path="p", size=1, lease=1, token="crck_secret"

@@ -89,6 +89,20 @@ export const Job: Schema = {
   properties: jobFields,
 };
 
+/** A job in a list: GET /jobs/{job_id} tells the rest. */
+export const JobSummary: Schema = {
+  type: "object",
+  required: ["job_id", "name", "version", "created_by", "created_at", "updated_at"],
+  properties: {
+    job_id: bigint,
+    name: { type: "string" },
+    version: { type: "integer" },
+    created_by: { type: "string" },
+    created_at: { type: "string", format: "date-time" },
+    updated_at: { type: "string", format: "date-time" },
+  },
+};
+
 export const Paused: Schema = {
   type: "object",
   required: ["job_id", "version", "paused"],

@@ -14,7 +14,7 @@ import {
   Verdict,
 } from "./catalog.ts";
 import { Failure } from "./errors.ts";
-import { AppliedJobs, Backfill, BackfillOrder, Clock, Job, JobsOrder, Paused } from "./jobs.ts";
+import { AppliedJobs, Backfill, BackfillOrder, Clock, Job, JobsOrder, JobSummary, Paused } from "./jobs.ts";
 import {
   Edge,
   Graph,
@@ -63,6 +63,7 @@ export const shapes = {
   Job,
   JobsOrder,
   AppliedJobs,
+  JobSummary,
   Paused,
   Clock,
   LogLine,

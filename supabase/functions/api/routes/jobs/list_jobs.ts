@@ -17,6 +17,17 @@ export const route: Route = {
     offset: { type: "integer", minimum: 0, maximum: 10000000, description: "Marquez's word" },
     lastRunStates,
   },
-  answers: { 200: { description: "Jobs", schema: page(to("Job")) } },
+  answers: {
+    200: {
+      description: "Jobs",
+      schema: {
+        anyOf: [page(to("JobSummary")), {
+          type: "object",
+          required: ["jobs", "totalCount"],
+          description: "Marquez's form",
+        }],
+      },
+    },
+  },
   handle: (call) => forward(call.query.offset === undefined ? "list_jobs" : "marquez_jobs")(call),
 };
