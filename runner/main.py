@@ -33,7 +33,7 @@ from runner.dispatch.loop import Dispatcher
 from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.shutdown import Shutdown
 from runner.dispatch.ticker import Ticker
-from runner.dispatch.upkeep import Broom, Sealer, Sweeper, Tidier
+from runner.dispatch.upkeep import Broom, Notary, Sealer, Sweeper, Tidier
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
 from runner.dispatch.workshop import Bench, Workshop
@@ -291,6 +291,7 @@ async def _work(
             "ticker": ticker.run,
             "sealer": sealer.run,
             "tidier": Tidier(store).run,
+            **({"notary": Notary(store, chosen.audit_heads).run} if chosen.audit_heads else {}),
             "broom": Broom(store, door).run,
             "outbox": outbox.run,
             "verification": verification.run,

@@ -90,6 +90,7 @@ class Settings:
     images: Mapping[str, str]
     log_format: str
     log_level: str
+    audit_heads: Path | None
     health_file: Path | None
     failpoints: str
     kubernetes: Kubernetes | None
@@ -123,6 +124,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         images=_images(environment),
         log_format=_choice(environment, "CONTROL_ROOM_LOG_FORMAT", ("json", "text")),
         log_level=_choice(environment, "CONTROL_ROOM_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+        audit_heads=_folder(environment, "CONTROL_ROOM_AUDIT_HEADS"),
         health_file=_path(environment, "CONTROL_ROOM_HEALTH_FILE"),
         failpoints=environment.get("CONTROL_ROOM_FAILPOINTS", ""),
         kubernetes=_kubernetes(environment, functions_url) if "kubernetes" in executors.values() else None,

@@ -6,7 +6,7 @@ select no_plan();
 -- ------------------------------------------------------------------------------------------ the roles
 
 select is(has_function_privilege('runner', p.oid, 'execute'), p.proname = any (array['register', 'farewell', 'claim_attempts', 'anything_waits', 'renew_leases', 'report', 'open_output', 'open_input',
-    'settle_attempts', 'release_attempts', 'tick', 'claim_uploads', 'judge_uploads', 'sweep_artifacts', 'confirm_removals', 'claim_deliveries', 'settle_deliveries', 'canary', 'seal', 'tidy', 'fire', 'open_outside', 'read_outside', 'granted', 'high_water', 'claim_events', 'report_findings', 'over']), 'worker.' || p.proname || ' is the runner''s, or inner')
+    'settle_attempts', 'release_attempts', 'tick', 'claim_uploads', 'judge_uploads', 'sweep_artifacts', 'confirm_removals', 'claim_deliveries', 'settle_deliveries', 'canary', 'seal', 'audit_heads', 'tidy', 'fire', 'open_outside', 'read_outside', 'granted', 'high_water', 'claim_events', 'report_findings', 'over']), 'worker.' || p.proname || ' is the runner''s, or inner')
 from pg_proc p where p.pronamespace = 'worker'::regnamespace order by p.proname;
 select is(array(select n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
                 where n.nspname in ('tenancy', 'artifact', 'job', 'queue', 'lineage', 'catalog', 'schedule', 'callback', 'audit', 'door', 'public') and has_function_privilege('runner', p.oid, 'execute')),

@@ -651,6 +651,7 @@ $q$, $list$
     worker.renew_leases(uuid, jsonb) | app_system definer | runner
     worker.report(jsonb) | app_system definer | runner
     worker.report_findings(jsonb) | app_system definer | runner
+    worker.audit_heads(text, integer) | app_system definer | runner
     worker.seal() | app_system definer | runner
     worker.settle_attempts(uuid, jsonb) | app_system definer | runner
     worker.settle_deliveries(jsonb) | app_system definer | runner

@@ -7,12 +7,19 @@ Every runner does it; the database lets one at a time. Neither costs anything wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
+import os
 import random
+import tempfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from runner.model.errors import Failure, StaleLease, StoreRefused, StoreUnavailable
+from runner.model.wire import JsonObject
 from runner.store.base import Store
 from runner.store.session import Backoff
 from runner.transfer.door import Door
@@ -23,6 +30,7 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.5
 TIDY_SECONDS = 60.0
 SWEEP_SECONDS = 20.0
+HEADS_SECONDS = 3600.0
 REMOVE_SECONDS = 60.0
 #: Objects of one step: one request to the door, one to Storage.
 REMOVE_AT_MOST = 200
@@ -118,6 +126,53 @@ class Tidier:
                     pause = GATHER_SECONDS  # others have work to do as well
             except (StoreUnavailable, StoreRefused) as error:
                 log.warning("not_tidied", extra={"reason": str(error)})
+
+
+class Notary:
+    """Keeps the heads of the audit's chains outside the database: a file a day, in a folder of yours.
+
+    A chain that was written anew afterwards no longer holds the head that lies there. Every runner that was
+    given a folder does it for itself; a day that is there is left as it is.
+    """
+
+    def __init__(self, store: Store, folder: Path, period_seconds: float = HEADS_SECONDS) -> None:
+        self._store = store
+        self._folder = folder
+        self._period = period_seconds
+
+    async def run(self) -> None:
+        """Look once an hour whether today's file is there, until cancelled."""
+        while True:
+            now = datetime.now(UTC)
+            file = self._folder / f"audit-heads-{now:%Y-%m-%d}.json"
+            try:
+                if not _is_there(file) and (heads := await self._heads()):
+                    _write_once(file, json.dumps({"items": heads, "at": now.isoformat()}, indent=1))
+                    log.info("heads_kept", extra={"file": str(file), "chains": len(heads)})
+            except (StoreUnavailable, StoreRefused, OSError) as error:
+                log.warning("heads_not_kept", extra={"reason": str(error), "file": str(file)})
+            await asyncio.sleep(self._period)
+
+    async def _heads(self) -> list[JsonObject]:
+        heads: list[JsonObject] = []
+        while page := await self._store.audit_heads(heads[-1]["tenant"] if heads else None):
+            heads += page
+        return heads
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists()
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Whole or not at all, and never over one that is there. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".heads-") as draft:
+        draft.write(text)
+        draft.flush()
+        os.fsync(draft.fileno())
+        Path(draft.name).chmod(0o444)
+        with contextlib.suppress(FileExistsError):
+            Path(file).hardlink_to(draft.name)
 
 
 class Broom:

@@ -184,6 +184,10 @@ class Store(Protocol):
         """Chain the audit entries that wait for it; how many they were."""
         ...
 
+    async def audit_heads(self, after: str | None) -> list[JsonObject]:
+        """A page of the heads of the audit's chains, of tenants after that slug; empty: there are no more."""
+        ...
+
     async def tidy(self) -> bool:
         """Drop a bounded part of what is past its keeping; true when there is more."""
         ...

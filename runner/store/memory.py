@@ -78,6 +78,7 @@ class MemoryStore:
         self.findings: list[Findings] = []
         self.unsealed: list[int] = []
         self.due: list[int] = []
+        self.heads: list[JsonObject] = []
         self.deliveries: list[Delivery] = []
         self.delivered: list[DeliveryResult] = []
         self.grants: dict[str, tuple[str, ...]] = {}
@@ -250,6 +251,11 @@ class MemoryStore:
         """What the test put into `unsealed`, batch by batch."""
         self._enter("seal")
         return self.unsealed.pop(0) if self.unsealed else 0
+
+    async def audit_heads(self, after: str | None) -> list[JsonObject]:
+        """What the test put into `heads`, two at a time."""
+        self._enter("audit_heads")
+        return [head for head in self.heads if after is None or head["tenant"] > after][:2]
 
     async def tidy(self) -> bool:
         """There is nothing to tidy here."""

@@ -196,6 +196,11 @@ class Verbs:
         """worker.seal"""
         return int(await self._errands.value("select worker.seal()", []))
 
+    async def audit_heads(self, after: str | None) -> list[wire.JsonObject]:
+        """worker.audit_heads"""
+        answer = await self._errands.value("select worker.audit_heads(%s::text)", [after])
+        return wire.read_list(wire.JsonObject, answer)
+
     async def tidy(self) -> bool:
         """worker.tidy"""
         answer = await self._errands.value("select worker.tidy()", [])

@@ -13,6 +13,18 @@ comment on function worker.seal() is 'Chains the audit entries that wait for the
 revoke all on function worker.seal() from public;
 grant execute on function worker.seal() to runner;
 
+-- The heads of all chains, a page after a tenant: a runner keeps them where the database cannot write.
+create function worker.audit_heads(p_after text, p_limit integer default 1000)
+returns jsonb language sql stable security definer set search_path = '' as $$
+    select coalesce(jsonb_agg(h.head || jsonb_build_object('tenant', h.slug) order by h.slug), '[]')
+    from (select t.slug, audit.head(t.id) as head
+          from (select null::uuid as id, '' as slug union all select x.id, x.slug::text from tenancy.tenants x) t
+          where (p_after is null or t.slug > p_after) and audit.head(t.id) is not null
+          order by t.slug limit p_limit) h
+$$;
+revoke all on function worker.audit_heads(text, integer) from public;
+grant execute on function worker.audit_heads(text, integer) to runner;
+
 -- What is past its keeping goes: a bounded part of it, or one step of one calendar, so that no transaction is long. One runner at
 -- a time; `more` asks for the next part.
 create function worker.tidy()

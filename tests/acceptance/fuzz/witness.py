@@ -28,7 +28,7 @@ OF_THE_DOOR = re.compile(r"42501|PGRST20[23]")
 #: Refused before any function of ours is asked: JSON that no jsonb can hold, or an argument that is not of its type.
 OF_THE_WIRE = re.compile(r"PGRST1\d\d|22P0[25]|2200[378]|22021|22030")
 #: A server refuses an address of more before anybody of ours sees it.
-LONGEST_IN_AN_ADDRESS = 2000
+LONGEST_IN_AN_ADDRESS = 300
 
 
 @dataclass

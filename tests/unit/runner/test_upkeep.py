@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
 
-from runner.dispatch.upkeep import Broom, Sealer
+from runner.dispatch.upkeep import Broom, Notary, Sealer
 from runner.model.errors import Retryable, StaleLease
 from runner.model.wire import Removals, Swept
 from runner.store.memory import MemoryStore
@@ -105,3 +108,45 @@ async def test_what_the_door_does_not_delete_is_not_confirmed(
     with pytest.raises(error):
         await broom.sweep()
     assert store.calls == ["sweep_artifacts"]
+
+
+HEADS = [{"tenant": slug, "number": 3, "hash": "00", "entries": 5} for slug in ("", "acme", "beta")]
+
+
+async def _notarised(store: MemoryStore, folder: Path) -> list[Path]:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await Notary(store, folder, 0.01).run()
+    return sorted(folder.glob("*"))  # noqa: ASYNC240  nothing else runs
+
+
+async def test_the_heads_of_the_audit_are_kept_once_a_day(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.heads = HEADS
+
+    (file,) = await _notarised(store, tmp_path)
+
+    assert file.name == f"audit-heads-{datetime.now(UTC):%Y-%m-%d}.json"
+    assert json.loads(file.read_text())["items"] == HEADS
+    assert store.calls == ["audit_heads"] * 3
+
+
+async def test_heads_that_are_kept_are_never_written_anew(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.heads = HEADS
+    (file,) = await _notarised(store, tmp_path)
+    before = file.read_text()
+    store.heads = HEADS[:1]
+
+    (after,) = await _notarised(store, tmp_path)
+
+    assert after.read_text() == before
+
+
+async def test_without_a_chain_or_a_database_no_heads_are_kept(tmp_path: Path) -> None:
+    store = MemoryStore()
+
+    assert await _notarised(store, tmp_path) == []
+
+    store.away = True
+    assert await _notarised(store, tmp_path) == []
