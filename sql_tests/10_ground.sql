@@ -131,6 +131,9 @@ select lives_ok(format('select ground.refuse_deep(%L)', repeat('[', 100) || repe
 select tests.refused('anon', format('ground.refuse_deep(%L)', repeat('[', 101) || repeat(']', 101)), 'BODY_INVALID', 'and no deeper', '$');
 select tests.refused('anon', format('ground.refuse_unknown(%L, array[''a''])', repeat('{"a":', 101) || '1' || repeat('}', 101)), 'BODY_INVALID', 'in whatever form', '$');
 
+select tests.refused('anon', format('ground.want_time(%L, ''t'')', jsonb_build_object('t', t)), 'FIELD_INVALID', 'no time: ' || t, '$.t')
+from unnest(array['x', '2026-02-30', '2026-01-01T00:00:00+17:52', '2026-01-01T00:00:00 Mars/North', '999999-01-01', '']) t;
+
 -- how long each role may take, wherever it comes from: anon, authenticated and authenticator are Supabase's to say
 select set_eq($$ select r.rolname::text || ': ' || c from pg_db_role_setting s join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) c
                  where s.setdatabase = 0 and c ~ 'timeout' and r.rolname !~ '^supabase' $$,

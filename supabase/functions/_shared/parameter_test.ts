@@ -42,6 +42,7 @@ const bad: [Schema, string][] = [
   [{ type: "string", format: "date-time" }, "yesterday"],
   [{ type: "string", format: "date-time" }, "1"],
   [{ type: "string", format: "date-time" }, "2026-02-30"],
+  [{ type: "string", format: "date-time" }, "2026-01-01T00:00:00+17:52"],
   [{ type: "string", format: "date-time" }, "2026-01-01T25:00:00Z"],
   [{ type: "string" }, "a\0b"],
 ];
