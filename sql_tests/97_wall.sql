@@ -27,6 +27,19 @@ select t.name, c.* from tests.tables_declared t join tests.objects o using (name
 union all select f.name, c.* from tests.functions_declared f join tests.calls o using (name), tests.call_cells(f.name) c;
 select is(string_agg(format('%s: %s, not %s', c.law, c.got, c.expected), E'\n') filter (where c.got is distinct from c.expected), null, format('%s: each of its %s cells', c.name, count(*)))
 from cells c group by c.name order by c.name;
+-- the bytes in Storage: its doors speak SQL as who asks, and the pre-request does not run there
+select (tests.as('north.operator', $$ public.create_artifact('{"name": "bytes", "kind": "data", "size": 1}') $$)) ->> 'path' as path \gset
+insert into storage.objects (bucket_id, name) values ('artifacts', tests.tenant('north') || '/sentinel');
+create temporary table bytes as
+select format('%s %s north''s bytes', a.actor, v.verb) as law, tests.outcome(a.role, a.claims, v.statement) as got,
+       case when a.role = 'service_role' then v.service when v.verb in ('sees', 'puts') and coalesce(a.rank, 0) >= 2 then 'some' when a.role in ('runner', 'loader') or v.verb = 'puts' then 'refused' when v.verb = 'removes' then v.service else 'none' end as expected
+from tests.actors a,
+     (values ('sees', format('select from storage.objects where name like %L', tests.tenant('north') || '/%'), 'some'),
+             ('puts', format('insert into storage.objects (bucket_id, name) values (''artifacts'', %L)', :'path'), 'some'),
+             ('renames', format('update storage.objects set name = name || ''x'' where name like %L', tests.tenant('north') || '/%'), 'some'),
+             ('removes', 'delete from storage.objects', 'guarded')) v (verb, statement, service);
+select is(got, expected, law) from bytes;
+
 select cmp_ok((select count(*) from cells), '>', 3000::bigint, (select count(*) from cells) || ' cells were tried');
 
 select * from finish();

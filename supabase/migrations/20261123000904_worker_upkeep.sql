@@ -22,6 +22,7 @@ returns jsonb language sql stable security definer set search_path = '' as $$
           where (p_after is null or t.slug > p_after) and audit.head(t.id) is not null
           order by t.slug limit p_limit) h
 $$;
+comment on function worker.audit_heads(text, integer) is 'after, limit? -> [{tenant, number, hash, entries, sealed_at}]: the heads of the audit''s chains, of tenants after that slug.';
 revoke all on function worker.audit_heads(text, integer) from public;
 grant execute on function worker.audit_heads(text, integer) to runner;
 
