@@ -348,7 +348,7 @@ def _told_applied(found: Applied) -> str:
     rows = [(done[it.action], it.name, str(it.version or "")) for it in found.jobs if it.action in done]
     same = sum(it.action == "none" for it in found.jobs)
     head = "would change" if found.dry_run else "changed"
-    lines = [f"### Control Room: {found.changes} jobs {head}, {same} as they are", ""]
+    lines = [f"### Control Room: {ink.count(found.changes, 'job')} {head}, {same} as they are", ""]
     return "\n".join(lines + (_table(("", "job", "version"), rows) if rows else []))
 
 

@@ -88,12 +88,13 @@ def allow(
 @app.command()
 def close(
     network: Annotated[int, typer.Argument(metavar="NETWORK", help="Its number, as `networks` shows it.")],
+    json: Json = False,
 ) -> None:
     """Close a private network to callbacks again (admins)."""
-    desk = Desk()
+    desk = Desk(json)
     with desk.client() as client:
         client.networks.close(network)
-    desk.out.print(f"network {network} is closed")
+    desk.done("closed", f"network {network}")
 
 
 @app.command()

@@ -48,7 +48,7 @@ def doctor(
     for it in Doctor(envelope, database_url, folder).findings():
         found.append(it)
         if not json:
-            desk.out.print(view.line(it), soft_wrap=True)
+            desk.out.print(view.line(it))
     if json:
         ink.print_json(desk.out, [asdict(it) for it in found])
     else:

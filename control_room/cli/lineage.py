@@ -84,7 +84,9 @@ def svg(
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(drawn, encoding="utf-8")
-    desk.say(f"{target}: {len(flow.datasets)} datasets, {len(flow.columns)} column edges")
+    desk.say(
+        f"{target}: {ink.count(len(flow.datasets), 'dataset')}, {ink.count(len(flow.columns), 'column edge')}"
+    )
 
 
 @app.command()

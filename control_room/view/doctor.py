@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from control_room.doctor import Finding
 
 _SIGNS = {"ok": ("✓", "good"), "warn": ("!", "warn"), "fail": ("✗", "bad")}
-_WIDTH = 21
 
 
 def line(it: Finding) -> RenderableType:
     sign, style = _SIGNS[it.state]
-    told = Text.assemble((f"{sign} {it.state:<5}", style), (f"{it.check:<{_WIDTH}}", "name"), it.said)
-    if it.mend is None:
-        return told
-    return Group(told, Text(" " * (7 + _WIDTH) + it.mend, style="quiet"))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=6)
+    grid.add_column(width=20)
+    grid.add_column(overflow="fold")
+    said = Text(it.said)
+    if it.mend is not None:
+        said.append(f"\n{it.mend}", style="quiet")
+    grid.add_row(Text(f"{sign} {it.state}", style=style), Text(it.check, style="name"), said)
+    return grid
 
 
 def summary(found: Sequence[Finding]) -> Text:

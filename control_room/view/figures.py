@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -41,11 +42,12 @@ def slo(found: Slo) -> RenderableType:
             words,
             Text(ink.figure(measured, unit), style="name"),
             Text(_target(target, unit, more=more), style="quiet"),
-            _verdict(meets(measured, target, more=more)),
+            _verdict(meets(measured, target, more=more), more=more),
         )
     runs = found.runs
     told = (
-        f"{runs.get('finished', 0)} runs in {found.window_hours} h: {runs.get('succeeded', 0)} succeeded, "
+        f"{ink.count(runs.get('finished', 0), 'run')} in {found.window_hours} h: "
+        f"{runs.get('succeeded', 0)} succeeded, "
         f"{runs.get('failed', 0)} failed, {runs.get('failed_by_platform', 0)} of these by the platform"
     )
     return Group(table, Text(told, style="quiet"))
@@ -68,10 +70,10 @@ def _target(target: float | None, unit: str, *, more: bool) -> str:
     return "" if target is None else f"{'≥' if more else '≤'} {ink.figure(target, unit)}"
 
 
-def _verdict(good: bool | None) -> Text:
+def _verdict(good: bool | None, *, more: bool) -> Text:
     if good is None:
         return Text("not measured yet", style="quiet")
-    return Text("✓", style="good") if good else Text("✗ below target", style="bad")
+    return Text("✓", style="good") if good else Text(f"✗ {'below' if more else 'above'} target", style="bad")
 
 
 def health(found: Health) -> RenderableType:
@@ -85,9 +87,16 @@ def health(found: Health) -> RenderableType:
             str(runner.get("name") or runner.get("version") or ""),
             ", ".join(str(it) for it in runner.get("offers") or []),
             _sandbox(runner.get("sandbox")),
-            str(runner.get("seen_at") or "")[11:19],
+            _seen(runner.get("seen_at")),
         )
     return Group(head, table)
+
+
+def _seen(told: object) -> str:
+    try:
+        return ink.when(datetime.fromisoformat(str(told)))
+    except ValueError:
+        return ""
 
 
 def _sandbox(told: object) -> str:
@@ -105,6 +114,8 @@ def deliveries(found: Sequence[Delivery]) -> RenderableType:
     )
     for it in found:
         trouble = it.last_error or (str(it.last_status) if it.last_status and it.state != "DELIVERED" else "")
+        if it.state == "PENDING" and it.tries and it.next_at:
+            trouble += f"; again at {ink.when(it.next_at)}"
         table.add_row(
             str(it.delivery_id),
             ink.state(it.state),
@@ -160,7 +171,10 @@ def _purpose(task: JsonObject) -> str:
     if isinstance(started := task.get("run_job"), dict):
         return f"job {started.get('job_id')}"
     if isinstance(it := task.get("condition"), dict):
-        return f"{it.get('left')} {it.get('op')} {it.get('right')}"
+        sides = [
+            side if isinstance(side, str) else json.dumps(side) for side in (it.get("left"), it.get("right"))
+        ]
+        return f"{sides[0]} {it.get('op')} {sides[1]}"
     if isinstance(nested := task.get("task"), dict):
         return _purpose(nested)
     told = str(task.get("spec") or "").strip().splitlines()
@@ -209,7 +223,7 @@ def backfills(found: Sequence[Backfill]) -> RenderableType:
 
 def backfill(found: Backfill) -> RenderableType:
     head = Text.assemble(
-        (f"backfill {found.backfill_id}", "name"), f"  {found.total} runs: {_standing(found)}"
+        (f"backfill {found.backfill_id}", "name"), f"  {ink.count(found.total, 'run')}: {_standing(found)}"
     )
     if not found.runs:
         return head

@@ -127,19 +127,22 @@ def path(way: LineagePath) -> RenderableType:
         Text.assemble(("→ " if n else "  ", "quiet"), (_bare(node), "bold"))
         for n, node in enumerate(way.path)
     ]
-    return Group(*lines, Text(f"{way.hops} hops", style="quiet"))
+    return Group(*lines, Text(ink.count(way.hops or 0, "hop"), style="quiet"))
 
 
 def impact(reached: Impact) -> RenderableType:
     """Columns by how far away they are, then datasets and jobs."""
     made = Tree(Text(_bare(reached.node), style="bold"), guide_style="quiet")
     for title, lines in (
-        ("columns", [f"{_bare(it.dataset)}.{it.field}  {it.hops} hops" for it in reached.columns]),
-        ("datasets", [_bare(it) for it in reached.datasets]),
-        ("jobs", [_bare(it) for it in reached.jobs]),
+        (
+            "column",
+            [f"{_bare(it.dataset)}.{it.field}  {ink.count(it.hops, 'hop')}" for it in reached.columns],
+        ),
+        ("dataset", [_bare(it) for it in reached.datasets]),
+        ("job", [_bare(it) for it in reached.jobs]),
     ):
         if lines:
-            branch = made.add(Text(f"{len(lines)} {title}", style="quiet"))
+            branch = made.add(Text(ink.count(len(lines), title), style="quiet"))
             for line in lines:
                 branch.add(line)
     if not (reached.columns or reached.datasets or reached.jobs):

@@ -11,6 +11,7 @@ from control_room.difference import between
 from control_room.document import Fault, Spot, write
 from control_room.model import Applied, AppliedJob
 from control_room.source import SOURCE_TAG, written
+from control_room.view import ink
 
 _SIGNS = {"create": ("+", "good"), "update": ("~", "warn"), "delete": ("-", "bad")}
 _STYLES = {"+": "good", "-": "bad", "@": "busy"}
@@ -36,7 +37,11 @@ def summary(found: Applied) -> Text:
         if count:
             line.append(f"{count} {words[found.dry_run]}, ", style=_SIGNS[action][1])
     same = sum(it.action == "none" for it in found.jobs)
-    line.append(f"{same} unchanged" if found.changes else f"no changes: {same} jobs are as they shall be")
+    line.append(
+        f"{same} unchanged"
+        if found.changes
+        else f"no changes: {ink.count(same, 'job is', 'jobs are')} as they shall be"
+    )
     return line
 
 
@@ -48,7 +53,7 @@ def _changed(it: AppliedJob, names: Mapping[int, str]) -> Iterator[RenderableTyp
         if it.action != "update"
         else f"version {(it.version or 1) - 1} → {it.version}"
     )
-    yield Text.assemble((f"{sign} {it.name}", f"bold {style}"), (f"  {number}{version}", "quiet"))
+    yield Text.assemble((f"{sign} {it.name}", style), (f"  {number}{version}", "quiet"))
     before = _document(it.before, names)
     after = _document(it.after, names)
     if it.action == "update":

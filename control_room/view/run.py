@@ -81,7 +81,7 @@ def tasks(run: Run) -> Table:
         table.add_row(
             Text(f"  [{task.iteration}]", style="quiet") if inside else task.task_key,
             ink.state(task.state),
-            _bar(start, end, task.started_at, task.finished_at),
+            _bar(start, end, task.started_at, task.finished_at, task.state),
             ink.between(task.started_at, task.finished_at),
             ink.size(attempt.peak_memory_bytes) if attempt else "",
             Text(_told(task), style="quiet"),
@@ -113,7 +113,7 @@ def _attempt(it: Attempt, start: datetime | None, end: datetime | None) -> tuple
     return (
         Text(f"  try {it.number}", style="quiet"),
         ink.state(it.state),
-        _bar(start, end, it.started_at, it.finished_at),
+        _bar(start, end, it.started_at, it.finished_at, it.state),
         ink.between(it.started_at, it.finished_at),
         ink.size(it.peak_memory_bytes),
         Text(told.splitlines()[0][:80] if told else "", style="quiet"),
@@ -141,9 +141,12 @@ def _inside(task: TaskRun) -> str:
     return ""
 
 
-def _bar(start: datetime | None, end: datetime | None, begun: datetime | None, done: datetime | None) -> Text:
+def _bar(
+    start: datetime | None, end: datetime | None, begun: datetime | None, done: datetime | None, state: str
+) -> Text:
     if start is None or begun is None:
         return Text("·" * _GANTT, style="quiet")
+    style = "bad" if ink.SIGNS.get(state, ("", ""))[1] == "bad" else "busy"
     now = end or datetime.now(start.tzinfo)
     whole = max((now - start).total_seconds(), 0.001)
     first = round((begun - start).total_seconds() / whole * _GANTT)
@@ -151,7 +154,7 @@ def _bar(start: datetime | None, end: datetime | None, begun: datetime | None, d
     first = max(0, min(first, _GANTT - 1))
     last = max(first + 1, min(last, _GANTT))
     return Text.assemble(
-        ("·" * first, "quiet"), ("━" * (last - first), "busy"), ("·" * (_GANTT - last), "quiet")
+        ("·" * first, "quiet"), ("━" * (last - first), style), ("·" * (_GANTT - last), "quiet")
     )
 
 

@@ -459,7 +459,7 @@ def test_a_way_is_shown_and_none_is_an_exit_code(stub: Any, control_room: Callab
     none = {"found": False, "hops": None, "path": [], "graph": []}
     stub.on("GET", "/lineage/path", way).on("GET", "/lineage/path", none)
     ended = control_room("lineage", "path", NODE + "bronze.a", NODE + "gold.b")
-    assert (ended.code, ended.out.split()) == (0, ["bronze.a", "→", "gold.b", "1", "hops"])
+    assert (ended.code, ended.out.split()) == (0, ["bronze.a", "→", "gold.b", "1", "hop"])
 
     assert control_room("lineage", "path", NODE + "bronze.a", NODE + "gold.b").code == 1
 
