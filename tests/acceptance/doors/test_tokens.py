@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import jwt
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
@@ -128,6 +129,56 @@ def test_the_claim_cannot_lift_what_the_membership_row_says(doors: Doors) -> Non
     )
 
     assert (answer.status_code, answer.json()["code"]) == (403, "ROLE_INSUFFICIENT")
+
+
+def opened(doors: Doors, bearer: str, bytes_of: str) -> list[bool]:
+    """Which doors the bearer opens: the edge's, the Data API's rows and functions, Storage's."""
+    headers = {"apikey": doors.environment["SUPABASE_ANON_KEY"], "authorization": f"Bearer {bearer}"}
+    answers = (
+        doors.ask("GET", "/runs", bearer),
+        doors.rpc("list_runs", bearer, {}),
+        doors.http.get("/rest/v1/runs?limit=1", headers=headers),
+        doors.http.get(f"/storage/v1/object/authenticated/artifacts/{bytes_of}", headers=headers),
+    )
+    assert all(it.status_code < 500 for it in answers)
+    return [it.is_success for it in answers]
+
+
+@pytest.fixture(scope="module")
+def some_bytes(doors: Doors) -> str:
+    artifact_id = doors.artifact()
+    with psycopg.connect(doors.environment["DATABASE_URL"]) as connection:
+        row = connection.execute(
+            "select path from artifact.versions where artifact_id = %s", [artifact_id]
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_what_is_taken_away_is_taken_away_at_every_door_at_once(doors: Doors, some_bytes: str) -> None:
+    who = str(uuid.uuid4())
+    member = doors.token(sub=who, user_id=who)
+    doors.platform("platform_add_member", tenant="acme", user_id=who, role="operator")
+    made = doors.ask("POST", "/tokens", member, json={"name": "ci", "role": "operator"}).json()
+    short = doors.ask("POST", "/tokens", made["token"]).json()["access_token"]
+    other = doors.ask("POST", "/tokens", member, json={"name": "other", "role": "operator"}).json()
+    last = doors.ask("POST", "/tokens", other["token"]).json()["access_token"]
+    for bearer in (member, short, last):
+        assert opened(doors, bearer, some_bytes) == [True] * 4
+
+    assert doors.ask("DELETE", f"/tokens/{made['token_id']}", doors.token("admin")).status_code == 200
+    assert opened(doors, short, some_bytes) == [False] * 4
+    assert opened(doors, last, some_bytes) == [True] * 4  # one's other tokens go on
+
+    doors.platform("platform_add_member", tenant="acme", user_id=who, role="viewer")
+    for bearer in (member, last):
+        # a viewer sees runs, and no bytes that are confidential
+        assert opened(doors, bearer, some_bytes) == [True, True, True, False]
+
+    doors.platform("platform_remove_member", tenant="acme", user_id=who)
+    for bearer in (member, last):
+        assert opened(doors, bearer, some_bytes) == [False] * 4
+    assert doors.ask("GET", "/runs", other["token"]).status_code in (401, 403)
 
 
 def test_an_access_token_is_a_bearer_until_it_is_revoked(doors: Doors) -> None:

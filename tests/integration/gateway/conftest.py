@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +23,7 @@ from dev.stack import keyring, postgres, state, tokens
 from dev.stack.postgres import Server
 from dev.stack.state import Layout
 from tests.integration.gateway.processes import free_port, running
-from tests.integration.gateway.project import Project, Scratch
+from tests.integration.gateway.project import ACME, Project, Scratch
 
 HERE = Path(__file__).parent
 
@@ -142,3 +143,14 @@ def scratch(request: pytest.FixtureRequest) -> Scratch:
     made = request.getfixturevalue("gateway")
     assert isinstance(made, Scratch)
     return made
+
+
+@pytest.fixture
+def place() -> str:
+    """A place in acme's folder that nobody else uses."""
+    return f"files/{ACME}/{uuid.uuid4().hex}.bin"
+
+
+@pytest.fixture
+def files(gateway_server: Server) -> Path:
+    return gateway_server.place.storage
