@@ -3,7 +3,7 @@
     python -m tests.integration.callback.receivers FOLDER
 
 prints its port and serves until SIGTERM; then `answers.tsv` (path, event id, what was answered) and
-`messages.jsonl` (every message with its headers, to be verified by other hands) are whole.
+`messages.jsonl` (every message with its headers and when it came, to be verified by other hands) are whole.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TextIO
@@ -75,7 +76,7 @@ class Receivers:
         event = headers["webhook-id"]
         number = json.loads(body)["data"].get("run_id", 1)
         kept = {k: v for k, v in headers.items() if k.startswith("webhook-")}
-        print(json.dumps([path, kept, body.decode()]), file=self.messages)
+        print(json.dumps([path, kept, body.decode(), time.time()]), file=self.messages)
         self.tries[path, event] += 1
         # once: retries wait behind the backlog, and all of them failing in a row would be a dead receiver
         some = number % SOME == 0 and self.tries[path, event] == 1
