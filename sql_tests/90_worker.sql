@@ -129,7 +129,7 @@ select is(tests.as('anon', tests.attempt('attempt_input', :'claim', '{"name": "i
 select is(tests.as('anon', tests.attempt('attempt_input', :'claim', '{"name": ".code"}')) ->> 'path', :'input'::jsonb ->> 'path', 'and code that is an artifact');
 select tests.refused('anon', tests.attempt('attempt_input', :'claim', '{"name": "other"}'), 'INPUT_UNKNOWN', 'and nothing else', 'other');
 select tests.refused('anon', tests.attempt('attempt_artifact', :'claim', p.body::jsonb), p.code, 'no artifact of an attempt: ' || p.body)
-from (values ('{"name": "../x", "kind": "data", "size": 1}', 'FIELD_INVALID'), ('{"name": "x", "kind": "film", "size": 1}', 'FIELD_INVALID'), ('{"name": "x", "kind": "data", "size": 62914560}', 'ARTIFACT_TOO_LARGE'), ('{"name": "x", "kind": "data"}', 'FIELD_INVALID'), ('{"kind": "data", "size": 1}', 'FIELD_INVALID')) p (body, code);
+from (values ('{"name": "../x", "kind": "data", "size": 1}', 'FIELD_INVALID'), ('{"name": "x", "kind": "film", "size": 1}', 'FIELD_INVALID'), ('{"name": "x", "kind": "data", "size": 52428801}', 'ARTIFACT_TOO_LARGE'), ('{"name": "x", "kind": "data"}', 'FIELD_INVALID'), ('{"kind": "data", "size": 1}', 'FIELD_INVALID')) p (body, code);
 select is(tests.as('anon', tests.attempt('attempt_report', :'claim', '{"event": "progress", "percent": 40, "message": "half", "external_id": "n8n/7"}')), '{"accepted": true, "cancel_requested": false}', 'an executor outside reports progress');
 select is((select external_id from queue.live_attempts where run_id = :run), 'n8n/7', 'and what it is called there');
 select tests.refused('anon', tests.attempt('attempt_report', :'claim', p.body::jsonb), 'FIELD_INVALID', 'no report: ' || p.body, p.path)
