@@ -376,6 +376,7 @@ $q$, $list$
     lineage.flows_at(bigint[], timestamp with time zone) | app_owner | authenticated
     lineage.flows_of(lineage.told[]) | app_owner | app_system
     lineage.forget(uuid, bigint[]) | app_owner | app_system
+    lineage.forget_views(uuid, bigint[]) | app_owner | app_system
     lineage.hop(bigint[], bigint[], boolean, timestamp with time zone) | app_owner | authenticated
     lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
     lineage.knows(uuid, text, text, text, text, text, text, timestamp with time zone) | app_owner | authenticated
@@ -385,7 +386,10 @@ $q$, $list$
     lineage.record_all(uuid, jsonb[], bigint, text) | app_owner | app_system
     lineage.refuse_rewrite() | app_owner
     lineage.settle_unchecked(uuid, bigint, integer, jsonb) | app_owner | app_system
+    lineage.take_columns(uuid, bigint, text, jsonb) | app_owner | app_system
+    lineage.tell_view(uuid, text, text, text, jsonb, bigint) | app_owner | app_system
     lineage.turn_calendar(interval) | app_owner definer | app_system
+    lineage.view_of_event(uuid, jsonb) | app_owner | app_system
     lineage.views_over(oid[]) | app_owner | authenticated app_system
     lineage.walk(bigint[], text, integer, timestamp with time zone, integer) | app_owner | authenticated
     lineage.walk_columns(bigint, text, boolean, integer, timestamp with time zone, integer) | app_owner | authenticated
@@ -721,6 +725,7 @@ $q$, $list$
     table lineage.job_io | app_owner | app_system insert select; authenticated select
     table lineage.jobs | app_owner | app_system insert select; authenticated select
     table lineage.unchecked | app_owner | app_system delete insert select update
+    table lineage.views | app_owner | app_system delete insert select update
     table lineage.witnessed | app_owner | app_system insert select update; authenticated select
     table queue.backfill_runs | app_owner | app_system select
     table queue.backfills | app_owner | app_system select
@@ -909,6 +914,7 @@ $q$, $list$
     lineage.symlinks | select | authenticated | members see their lineage | own tenant
     lineage.unchecked | all | app_owner | doors keep the caller's lineage | claimed tenant
     lineage.unchecked | all | app_system | the worker keeps lineage | all
+    lineage.views | all | app_system | the worker keeps what views say | all
     lineage.witnessed | all | app_system | the worker keeps what was witnessed | all
     lineage.witnessed | select | app_owner | doors see what the caller's witnesses saw | claimed tenant
     lineage.witnessed | select | authenticated | members see what was witnessed | own tenant

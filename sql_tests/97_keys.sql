@@ -221,6 +221,10 @@ $q$, $list$
     lineage.unchecked: CHECK (((cardinality(event_ids) >= 1) AND (cardinality(event_ids) <= 200)))
     lineage.unchecked: FOREIGN KEY (tenant_id) REFERENCES tenancy.tenants(id)
     lineage.unchecked: PRIMARY KEY (tenant_id, id)
+    lineage.views: CHECK ((jsonb_typeof(tables) = 'object'::text))
+    lineage.views: FOREIGN KEY (tenant_id) REFERENCES tenancy.tenants(id)
+    lineage.views: FOREIGN KEY (tenant_id, dataset_id) REFERENCES lineage.datasets(tenant_id, id)
+    lineage.views: PRIMARY KEY (tenant_id, dataset_id)
     lineage.witnessed: (place, tenant_id, witness, dst, src) NULLS NOT DISTINCT unique
     lineage.witnessed: CHECK ((length(place) <= 200))
     lineage.witnessed: CHECK ((witness = ANY (ARRAY['pg_depend'::text, 'migration'::text, 'n8n'::text])))

@@ -1,13 +1,15 @@
 """Events that were told: their facets are looked at when they are stored, what is wrong is kept beside them.
 
 claim → the official client's own classes (`lineage.facets`) → report
+
+With an event that tells of a changed view of the layers comes its text; it is read as well (`lineage.view`).
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from runner.lineage import facets
+from runner.lineage import facets, view
 from runner.model.wire import EventBatch
 from runner.store.base import Findings, Store
 from runner.store.vigil import Vigil
@@ -40,4 +42,8 @@ class Inspection:
 
 def _looked_at(batch: EventBatch) -> Findings:
     found = {each.event_id: facets.faults(each.event) for each in batch.events}
-    return Findings(batch, {event_id: faults for event_id, faults in found.items() if faults})
+    return Findings(
+        batch,
+        {event_id: faults for event_id, faults in found.items() if faults},
+        {each.event_id: view.read(each.view) for each in batch.events if each.view is not None},
+    )

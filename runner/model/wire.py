@@ -155,11 +155,27 @@ class Removed(Form):
     kept: int
 
 
+class CapturedTable(Form):
+    """A table or view that a view reads: its name in the lineage, its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+class CapturedView(Form):
+    """A view's text, as pg_get_viewdef gives it; schema.table as it stands there -> the lineage's table."""
+
+    definition: str
+    tables: dict[str, CapturedTable]
+
+
 class StoredEvent(Form):
     """An OpenLineage event as it was told."""
 
     event_id: int
     event: JsonObject
+    #: Where it tells that a view of the layers has changed: `definition`, and `tables` that it reads.
+    view: CapturedView | None = None
 
 
 class EventBatch(Form):

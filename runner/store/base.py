@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from runner.lineage.facets import Fault
+from runner.lineage.view import ViewColumns
 from runner.model.attempt import Attempt, Key
 from runner.model.collected import Column
 from runner.model.outcome import Outcome
@@ -105,10 +106,11 @@ class DeliveryResult:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found in the events of a batch: of each that has any, its faults."""
+    """What was found in the events of a batch: of each that has any, its faults; what its view says."""
 
     batch: EventBatch
     faults: Mapping[int, Sequence[Fault]]
+    views: Mapping[int, ViewColumns] = field(default_factory=dict)
 
 
 class Store(Protocol):

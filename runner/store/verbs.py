@@ -260,6 +260,7 @@ class Verbs:
                     {"event_id": event_id, "faults": [asdict(fault) for fault in faults]}
                     for event_id, faults in each.faults.items()
                 ],
+                "views": [{"event_id": event_id, **asdict(said)} for event_id, said in each.views.items()],
             }
             for each in found
         ]

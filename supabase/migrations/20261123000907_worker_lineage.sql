@@ -64,13 +64,15 @@ begin
     with layer as (
         select l::text as layer, n.oid as id from unnest(enum_range(null::catalog.layer)) l join pg_catalog.pg_namespace n on n.nspname = catalog.schema_of(v_slug, l::text)
     ), named as (
-        select x.view, l.layer || '.' || v.relname as name, m.layer || '.' || s.relname as source
+        select x.view, l.layer || '.' || v.relname as name, m.layer || '.' || s.relname as source, s.oid as source_id, catalog.schema_of(v_slug, m.layer) || '.' || s.relname as place
         from lineage.views_over(p_tables) x
         join pg_catalog.pg_class v on v.oid = x.view join layer l on l.id = v.relnamespace
         join pg_catalog.pg_class s on s.oid = x.source join layer m on m.id = s.relnamespace
     )
     select jsonb_object_agg(y.name, y.told) into v_views from (
-        select n.name, jsonb_build_object('sources', jsonb_agg(n.source order by n.source), 'columns', catalog.columns_of(n.view)) as told from named n group by n.name, n.view) y;
+        select n.name, jsonb_build_object('sources', jsonb_agg(n.source order by n.source), 'columns', catalog.columns_of(n.view), 'definition', pg_get_viewdef(n.view),
+                   'tables', jsonb_object_agg(n.place, jsonb_build_object('name', n.source, 'columns', jsonb_path_query_array(catalog.columns_of(n.source_id), '$[*].name')))) as told
+        from named n group by n.name, n.view) y;
     select j.id into v_job from lineage.jobs j where j.key = md5(v_space || chr(31) || 'catalog/layers')::uuid and j.tenant_id = p_tenant;
     if v_job is not null then
         update lineage.edges e set deleted_at = clock_timestamp(), deleted_by = 'catalog', deleted_reason = 'the view does not read it any more'
@@ -79,7 +81,11 @@ begin
           and (case when v_views ? d.name then not v_views #> array[d.name, 'sources'] ? s.name
                     else to_regclass(format('%I.%I', catalog.schema_of(v_slug, split_part(d.name, '.', 1)), substr(d.name, strpos(d.name, '.') + 1))) is null end);
     end if;
+    perform lineage.forget_views(p_tenant, array(
+        select v.dataset_id from lineage.views v join lineage.datasets d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
+        where v.tenant_id = p_tenant and to_regclass(format('%I.%I', catalog.schema_of(v_slug, split_part(d.name, '.', 1)), substr(d.name, strpos(d.name, '.') + 1))) is null));
     if v_views is not null then
+        perform lineage.tell_view(p_tenant, v_space, v.key, v.value ->> 'definition', v.value -> 'tables', p_run) from jsonb_each(v_views) v order by v.key;
         perform lineage.record_all(p_tenant, array(
             select worker.event(p_attempt, 'view ' || v.key, v_space, 'catalog/layers',
                 (select jsonb_agg(jsonb_build_object('namespace', v_space, 'name', s)) from jsonb_array_elements_text(v.value -> 'sources') s),
@@ -131,7 +137,7 @@ returns setof json language plpgsql security definer set search_path = '' as $$
 begin
     return query
     select json_build_object('batch_id', u.id, 'tenant_id', u.tenant_id, 'lease', u.lease, 'events',
-        (select coalesce(json_agg(json_build_object('event_id', e.id, 'event', e.event) order by e.id), '[]') from lineage.events e where e.tenant_id = u.tenant_id and e.id = any (u.event_ids)))
+        (select coalesce(json_agg(json_build_object('event_id', e.id, 'event', e.event, 'view', lineage.view_of_event(u.tenant_id, e.event)) order by e.id), '[]') from lineage.events e where e.tenant_id = u.tenant_id and e.id = any (u.event_ids)))
     from lineage.claim_unchecked(p_limit) u;
 end
 $$;
@@ -141,12 +147,22 @@ grant execute on function worker.claim_events(integer) to runner;
 
 create function worker.report_findings(p_items jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+    v_settled jsonb := '[]';
+    i record;
 begin
-    return (select coalesce(jsonb_agg(jsonb_build_object('batch_id', i.batch_id, 'settled', lineage.settle_unchecked(i.tenant_id, i.batch_id, i.lease, i.findings)) order by i.batch_id), '[]')
-            from jsonb_to_recordset(p_items) i (tenant_id uuid, batch_id bigint, lease integer, findings jsonb));
+    for i in select * from jsonb_to_recordset(p_items) x (tenant_id uuid, batch_id bigint, lease integer, findings jsonb, views jsonb) order by x.batch_id loop
+        if lineage.settle_unchecked(i.tenant_id, i.batch_id, i.lease, i.findings) then
+            perform lineage.take_columns(i.tenant_id, (v ->> 'event_id')::bigint, 'catalog/layers', v) from jsonb_array_elements(coalesce(i.views, '[]')) v;
+            v_settled := v_settled || jsonb_build_object('batch_id', i.batch_id, 'settled', true);
+        else
+            v_settled := v_settled || jsonb_build_object('batch_id', i.batch_id, 'settled', false);
+        end if;
+    end loop;
+    return v_settled;
 end
 $$;
-comment on function worker.report_findings(jsonb) is '[{tenant_id, batch_id, lease, findings: [{event_id, faults: [{path, message}]}]}]: what was found in claimed batches.';
+comment on function worker.report_findings(jsonb) is '[{tenant_id, batch_id, lease, findings: [{event_id, faults: [{path, message}]}], views?: [{event_id, columns, doubts}]}]: what was found in claimed batches.';
 revoke all on function worker.report_findings(jsonb) from public;
 grant execute on function worker.report_findings(jsonb) to runner;
 
