@@ -20,11 +20,13 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 60.0
 
 @dataclass(frozen=True)
 class Envelope:
-    """Whom to ask and as whom. `token` is a member's JWT or an access token `cr_…`."""
+    """Whom to ask and as whom. `token` is a member's JWT or an access token `cr_…`. `traceparent` is the span
+    that all of it belongs to, as CI systems and a sandbox tell it in TRACEPARENT."""
 
     url: str
     anon_key: str
     token: str = field(default="", repr=False)
+    traceparent: str | None = field(default_factory=lambda: os.environ.get("TRACEPARENT"))
 
     @classmethod
     def of_environment(
@@ -64,6 +66,8 @@ class Envelope:
             headers["apikey"] = self.anon_key
             if ask.door != "open":
                 headers["authorization"] = f"Bearer {ask.bearer or self.token}"
+            if self.traceparent:
+                headers["traceparent"] = self.traceparent
         arguments: dict[str, Any] = {"method": ask.method, "url": address, "headers": headers}
         if ask.query:
             arguments["params"] = dict(ask.query)

@@ -1,7 +1,8 @@
 """The runner's own log: one JSON object per line, or text for people.
 
-The message of a log call is the name of an event; everything else goes into `extra`. Values of secrets are
-never passed to a log call; job output goes to the database, not here.
+The message of a log call is the name of an event; everything else goes into `extra`. Whose work was being
+done, if it was somebody's, comes along (`watch.scope`). Values of secrets are never passed to a log call; job
+output goes to the database, not here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+
+from runner.watch.scope import SCOPE
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,7 +28,7 @@ def set_up(form: str, level: str) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """{"ts", "level", "event", "logger", …extra, "error"?}"""
+    """{"ts", "level", "event", "logger", "run_id"?, "attempt_id"?, …extra, "error"?}"""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -34,6 +37,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             "logger": record.name,
+            **SCOPE.get(),
             **_extra(record),
         }
         if record.exc_info:
@@ -47,7 +51,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback below it when there is one."""
         at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        extra = " ".join(f"{key}={value}" for key, value in _extra(record).items())
+        said = {**SCOPE.get(), **_extra(record)}
+        extra = " ".join(f"{key}={value}" for key, value in said.items())
         line = f"{at} {record.levelname:<7} {record.getMessage()} {extra}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

@@ -44,6 +44,7 @@ from runner.executor.sandbox import NOBODY
 from runner.health import Health
 from runner.model.errors import SettingsError, StoreRefused, StoreUnavailable
 from runner.model.wire import Terms
+from runner.monitor import Monitor
 from runner.settings import Settings
 from runner.store.base import Registration
 from runner.store.listener import Listener
@@ -53,6 +54,8 @@ from runner.target.directory import Directory
 from runner.target.loader import Loader
 from runner.target.sources import Sources
 from runner.transfer.door import Door
+from runner.watch.meter import Meter, Now
+from runner.watch.tracer import Silent, Tracer
 
 if TYPE_CHECKING:
     from runner.executor.dock import Dock
@@ -108,7 +111,9 @@ async def _run(chosen: Settings) -> int:
     if swept:
         log.info("swept", extra={"left_behind": swept})
     instance = str(uuid.uuid4())
-    store = _store(chosen, instance)
+    meter = Meter()
+    tracer = _tracer(chosen, instance)
+    store = _store(chosen, instance, meter)
     door = Door(chosen.functions_url, chosen.anon_key)
     loader = Loader(chosen.database_url)
     sources = Sources(Directory(chosen.targets))
@@ -150,6 +155,8 @@ async def _run(chosen: Settings) -> int:
                 dock=dock,
                 mailbox=mailbox,
                 jobs=None if isinstance(jobs, str) else jobs,
+                meter=meter,
+                tracer=tracer,
             )
     finally:
         if not isinstance(jobs, str):
@@ -158,18 +165,30 @@ async def _run(chosen: Settings) -> int:
             await dock.daemon.close()
         await door.close()
         await store.close()
+        await tracer.close()
         await asyncio.to_thread(_clean_up, workspaces, groups)
         shutdown.unwatch()
     log.info("stopped")
     return 0
 
 
-def _store(chosen: Settings, instance: str) -> Verbs:
+def _tracer(chosen: Settings, instance: str) -> Tracer:
+    if not chosen.traced:
+        return Silent()
+    try:
+        from runner.watch.otlp import Otlp  # noqa: PLC0415 - only who exports spans has it installed
+    except ImportError as error:
+        log.error("not_traced", extra={"reason": f"pip install control-room[otlp]: {error}"})
+        return Silent()
+    return Otlp(instance, chosen.name, _version())
+
+
+def _store(chosen: Settings, instance: str, meter: Meter) -> Verbs:
     if not chosen.failpoints:
-        return Verbs(chosen.database_url, instance)
+        return Verbs(chosen.database_url, instance, meter)
     from runner.store import failpoint  # noqa: PLC0415 - a matter of crash tests alone
 
-    return failpoint.FallibleVerbs(chosen.database_url, instance, failpoint.read(chosen.failpoints))
+    return failpoint.FallibleVerbs(chosen.database_url, instance, failpoint.read(chosen.failpoints), meter)
 
 
 async def _introduce(store: Verbs, registration: Registration, shutdown: Shutdown) -> Terms | None:
@@ -213,6 +232,8 @@ async def _work(
     dock: Dock | None,
     mailbox: Mailbox,
     jobs: KubernetesExecutor | None,
+    meter: Meter,
+    tracer: Tracer,
 ) -> None:
     workshop = Workshop(
         benches,
@@ -221,6 +242,7 @@ async def _work(
         desk.intake,
         desk.handover,
         look=second_look(benches, desk, door),
+        meter=meter,
     )
 
     def room() -> None:
@@ -231,15 +253,17 @@ async def _work(
         outbox.nudge()
 
     sealer = Sealer(store)
-    ticker = Ticker(store, terms.heartbeat_seconds, due, sealer.wake)
-    chronicle = Chronicle(store)
+    ticker = Ticker(store, terms.heartbeat_seconds, due, sealer.wake, meter)
+    chronicle = Chronicle(store, meter)
     custody = Custody(store, terms, chronicle.note)
-    ledger = Ledger(store, custody, settled=room, retried=ticker.nudge)
+    ledger = Ledger(store, custody, settled=room, retried=ticker.nudge, meter=meter)
     outbox = Outbox(
         store,
         Courier(Guard(chosen.callback_allow), chosen.master_key, chosen.callback_proxy),
         poll_seconds=terms.poll_seconds,
         put_off=ticker.nudge,
+        meter=meter,
+        tracer=tracer,
     )
     verification = Verification(store, door, chosen.work_dir, poll_seconds=terms.poll_seconds)
     inspection = Inspection(store, poll_seconds=terms.poll_seconds)
@@ -252,11 +276,13 @@ async def _work(
         capacity=chosen.capacity,
         poll_seconds=terms.poll_seconds,
         listening=lambda: listener.healthy,
+        meter=meter,
+        tracer=tracer,
     )
     store.hear_work(dispatcher.wake)
-    health = Health(
-        chosen.health_file,
-        lambda: {
+
+    def state() -> dict[str, object]:
+        return {
             "status": "stopping" if shutdown.asked.is_set() else "ok",
             "instance": registration.instance,
             "offers": registration.offers,
@@ -265,8 +291,10 @@ async def _work(
             "running": dispatcher.running,
             "listening": listener.healthy,
             "stale": store.stale,
-        },
-    )
+        }
+
+    health = Health(chosen.health_file, state)
+    monitor = Monitor(chosen.health_listen, state, meter.told)
     listener = Listener(
         chosen.database_url,
         registration.instance,
@@ -280,8 +308,21 @@ async def _work(
         },
         health.changed,
     )
+    meter.introduce(
+        name=registration.name,
+        version=registration.version,
+        capacity=chosen.capacity,
+        now=Now(
+            running=lambda: dispatcher.running,
+            held=lambda: len(custody),
+            outstanding=lambda: outbox.outstanding,
+            listening=lambda: listener.healthy,
+            draining=shutdown.asked.is_set,
+            stale=lambda: store.stale,
+        ),
+    )
     loops = [
-        asyncio.create_task(_keep(name, run))
+        asyncio.create_task(_keep(name, run, meter))
         for name, run in {
             "listener": listener.run,
             "dispatcher": dispatcher.run,
@@ -298,6 +339,7 @@ async def _work(
             "inspection": inspection.run,
             "mailbox": mailbox.run,
             "health": health.run,
+            "monitor": monitor.run,
             **({"dock": dock.run} if dock else {}),
             **({"sweeper": Sweeper(store, jobs).run} if jobs else {}),
         }.items()
@@ -338,7 +380,7 @@ async def _at_most(seconds: float, what: Awaitable[None], otherwise: str) -> Non
         log.warning(otherwise, extra={"waited_seconds": seconds})
 
 
-async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _keep(name: str, run: Callable[[], Awaitable[None]], meter: Meter) -> None:
     """Run a loop; when a fault of ours ends it, log it and begin again, for the others' work must go on."""
     backoff = Backoff()
     while True:
@@ -346,6 +388,7 @@ async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
             await run()
             return
         except Exception:
+            meter.restarted(name)
             log.exception("loop_failed", extra={"loop": name})
         await backoff.pause()
 

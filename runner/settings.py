@@ -92,6 +92,8 @@ class Settings:
     log_level: str
     audit_heads: Path | None
     health_file: Path | None
+    health_listen: tuple[str, int] | None
+    traced: bool
     failpoints: str
     kubernetes: Kubernetes | None
     environment: Mapping[str, str] = field(repr=False)
@@ -126,6 +128,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         log_level=_choice(environment, "CONTROL_ROOM_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         audit_heads=_folder(environment, "CONTROL_ROOM_AUDIT_HEADS"),
         health_file=_path(environment, "CONTROL_ROOM_HEALTH_FILE"),
+        health_listen=_listen(environment, "CONTROL_ROOM_HEALTH_LISTEN"),
+        traced=_traced(environment),
         failpoints=environment.get("CONTROL_ROOM_FAILPOINTS", ""),
         kubernetes=_kubernetes(environment, functions_url) if "kubernetes" in executors.values() else None,
         environment=environment,
@@ -312,6 +316,25 @@ def _proxy(environment: Mapping[str, str], name: str) -> Proxy | None:
         return Proxy.of(text)
     except ValueError as error:  # without the text: it may hold a password
         raise SettingsError(f"{name}: {error}") from None
+
+
+def _listen(environment: Mapping[str, str], name: str) -> tuple[str, int] | None:
+    """`host:port`, or a port of this machine alone."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"{name} must be host:port such as 127.0.0.1:9464, not {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _traced(environment: Mapping[str, str]) -> bool:
+    """Whether spans are sent anywhere; the other variables of OpenTelemetry are read by its SDK."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    places = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return any(environment.get(name, "").strip() for name in places)
 
 
 def _path(environment: Mapping[str, str], name: str) -> Path | None:

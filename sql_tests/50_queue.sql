@@ -16,7 +16,7 @@ select tests.submit('north.operator', '{"job_type": "diagram_export", "code": nu
 select is((select jsonb_agg(c -> 'requires') from tests.claim(10, '{diagram_export/default}') c), '["diagram_export/default"]', 'who offers one of two things gets that one');
 select tests.settle(jsonb_build_object('attempt_id', id, 'lease', lease)) from queue.live_attempts where run_id = :other_type;
 select tests.claim() as claim \gset
-select is(:'claim'::jsonb - array['attempt_id', 'task_run_id', 'deadline_at', 'lease_expires_at', 'token', 'remaining_ms'],
+select is(:'claim'::jsonb - array['attempt_id', 'task_run_id', 'deadline_at', 'lease_expires_at', 'token', 'remaining_ms', 'waited_ms'],
     jsonb_build_object('lease', 1, 'number', 1, 'run_id', :run, 'task_key', 'execute', 'tenant_id', tests.tenant('north'), 'tenant_slug', 'north', 'job_type', 'spark_etl',
         'engine', 'duckdb', 'requires', 'spark_etl/duckdb', 'job_id', null, 'name', 'spark_etl', 'spec', 'Count the rows of an example.', 'code', '{"files": {"job.py": "print(1)"}}'::jsonb,
         'params', '{}'::jsonb, 'inputs', '[]'::jsonb, 'outputs', '[]'::jsonb, 'secrets', '[]'::jsonb, 'network', false, 'timeout_seconds', 600, 'max_artifact_bytes', 52428800,

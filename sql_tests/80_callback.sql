@@ -143,9 +143,10 @@ select tests.deliver(c, '{"result": "delivered", "status": 200}') from tests.cla
 select is((select count(*) from callback.deliveries where state <> 'DELIVERED'), 0::bigint, 'what the receiver takes is delivered');
 select tests.run_told('{"on_complete": "https://b.example/ok"}') as run \gset
 select tests.claim_deliveries() as sent \gset
-select is(:'sent'::jsonb - array['delivery_id', 'endpoint_id', 'event_id', 'body', 'tenant_id', 'now'],
-    jsonb_build_object('lease', 1, 'url', 'https://b.example/ok', 'secret_version', 1, 'previous_secret_version', null, 'type', 'run.completed', 'try', 1, 'ed25519', false, 'timeout_seconds', 15, 'allow', '[{"network": "10.1.0.0/16", "ports": null}]'::jsonb), 'a sender learns where to send, and what is allowed');
+select is(:'sent'::jsonb - array['delivery_id', 'endpoint_id', 'event_id', 'body', 'tenant_id', 'now', 'age_ms'],
+    jsonb_build_object('lease', 1, 'url', 'https://b.example/ok', 'secret_version', 1, 'previous_secret_version', null, 'type', 'run.completed', 'try', 1, 'ed25519', false, 'timeout_seconds', 15, 'allow', '[{"network": "10.1.0.0/16", "ports": null}]'::jsonb, 'run_id', :run, 'traceparent', null), 'a sender learns where to send, and what is allowed');
 select cmp_ok((:'sent'::jsonb ->> 'now')::numeric, '<=', extract(epoch from clock_timestamp()), 'and what time it is: the clock of a sender may be wrong');
+select ok((:'sent'::jsonb ->> 'age_ms')::bigint between 0 and 60000, 'and how long ago it was that of which it tells');
 select is((:'sent'::jsonb ->> 'body')::jsonb - array['timestamp', 'data'], '{"type": "run.completed"}', 'the body is text, to be signed as it is');
 select is((:'sent'::jsonb ->> 'body')::jsonb #> '{data,run_id}', to_jsonb(:run::bigint), 'and names the run');
 select is((select count(*) from tests.claim_deliveries()), 0::bigint, 'one sender has it');

@@ -167,6 +167,23 @@ select tests.tick();
 select hasnt_table('staging', 'o999999_1_left', 'a staging table without a lease is dropped');
 select has_table('staging', 'keep_me', 'what is not the runner''s is left alone');
 
+-- ------------------------------------------------------------------------------------- whose trace it is
+
+-- p_traceparent of a request, and what the runner hears of it when it claims the run
+create function pg_temp.traced(p_traceparent text) returns text language plpgsql as $$
+declare
+    v_run bigint;
+begin
+    perform set_config('request.headers', jsonb_build_object('traceparent', p_traceparent)::text, true);
+    v_run := tests.submit('north.operator', '{"job_type": "diagram_export", "code": null}');
+    perform set_config('request.headers', '', true);
+    return (select c ->> 'traceparent' from tests.claim(100, '{diagram_export/default}') c where (c ->> 'run_id')::bigint = v_run);
+end
+$$;
+select is(pg_temp.traced('00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'), '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', 'a runner hears to which trace a run belongs');
+select is(pg_temp.traced(e'00-1-2-01\r\nX-Evil: 1'), null, 'and nothing that is no trace');
+select is(pg_temp.traced(null), null, 'where there is one');
+
 -- ------------------------------------------------------------------------------------- the hot verbs
 
 -- with plan_cache_mode = auto, several of their statements were planned anew in every call: a third of its time (ADR 021)

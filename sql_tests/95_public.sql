@@ -232,6 +232,7 @@ insert into bodies values
     ('platform_set_audit', 'platform', 'service_role', '{"client_header": "x-real-ip", "edge_key_sha256": "0000000000000000000000000000000000000000000000000000000000000000"}'),
     ('platform_create_tenant', 'platform', 'service_role', '{"slug": "fuzz", "name": "Fuzz"}'), ('platform_add_member', 'platform', 'service_role', '{"tenant": "south", "user_id": "u", "role": "viewer"}'),
     ('platform_set_limits', 'platform', 'service_role', '{"tenant": "south", "max_running": 5, "timeout_seconds": 5, "max_retries": 5, "max_artifact_bytes": 5, "validation_policy": "off"}'),
+    ('platform_slo', 'platform', 'service_role', '{"tenant": "south", "window_hours": 5, "limit": 5, "cursor": "a"}'),
     ('platform_set_rate', 'platform', 'service_role', '{"tenant": "south", "per_minute": 50, "per_minute_each": 50}'), ('platform_set_rate', 'platform', 'service_role', '{"per_minute_strangers": 50}'),
     ('knock_outside', 'anon', 'anon', '{"want": 5}'),
     ('platform_grant', 'platform', 'service_role', '{"tenant": "south", "kind": "model", "name": "m"}'), ('platform_allow_callbacks', 'platform', 'service_role', '{"tenant": "south", "cidr": "10.0.0.0/8"}'),
@@ -277,6 +278,11 @@ select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_bui
 select is(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) #> '{artifacts,0,name}', '"jobs/SENTINEL job/sentinel.csv"', 'and its artifacts');
 select is((select bool_and(tests.as('north.viewer', format('public.get_run(%L::jsonb)', jsonb_build_object('run_id', :run))) ? k) from unnest(array['run_id', 'job_id', 'job_version', 'job_type', 'name', 'state', 'termination_code', 'termination_message', 'queue_reason', 'queue_reason_code', 'databricks_state', 'progress', 'created_by', 'times', 'tasks', 'artifacts', 'tables', 'callbacks', 'url']) k), true, 'a run has every field that is promised');
 select is((select bool_and(tests.as('north.viewer', $$ public.slo('{"window_hours": 1}') $$) ? k) from unnest(array['window_hours', 'runs', 'success_rate', 'success_rate_platform', 'mean_execution_ms', 'lineage_coverage', 'callback_delivery', 'targets']) k), true, 'so have the figures');
+select is((tests.as('platform', $$ public.platform_slo('{}') $$) #> '{items,0}') - 'tenant', tests.as('north.viewer', $$ public.slo('{}') $$), 'the platform sees of each tenant what it sees itself');
+select is((select jsonb_agg(i -> 'tenant') from jsonb_array_elements(tests.as('platform', $$ public.platform_slo('{}') $$) -> 'items') i), '["north", "south"]', 'of all of them');
+select is(tests.as('platform', $$ public.platform_slo('{"limit": 1}') $$) -> 'next', '"north"', 'page by page');
+select is(tests.as('platform', $$ public.platform_slo('{"limit": 1, "cursor": "north"}') $$) #> '{items,0,tenant}', '"south"', 'to the last');
+select is((tests.as('platform', $$ public.platform_slo('{"tenant": "south", "window_hours": 1}') $$) #> '{items,0}') - 'tenant', tests.as('south.viewer', $$ public.slo('{"window_hours": 1}') $$), 'or of one');
 
 select * from finish();
 rollback;

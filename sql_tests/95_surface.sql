@@ -215,9 +215,10 @@ $q$, $list$
     door.enter(tenancy.membership, jsonb, bigint) | app_owner
     door.exchange_assertion(jsonb) | app_system definer | anon
     door.exchange_token(jsonb) | app_system definer | anon
+    door.figures(uuid, integer) | app_owner | app_system
     door.find_backfill(uuid, jsonb) | app_owner
-    door.flows_due(uuid, timestamp with time zone) | app_owner
     door.events_of_job(uuid, uuid, integer) | app_owner | authenticated
+    door.flows_due(uuid, timestamp with time zone) | app_owner | app_system
     door.get_artifact(jsonb) | app_owner definer | authenticated
     door.get_backfill(jsonb) | app_owner definer | authenticated
     door.get_endpoint(jsonb) | app_owner definer | authenticated
@@ -258,6 +259,7 @@ $q$, $list$
     door.platform_set_limits(jsonb) | app_system definer | service_role
     door.platform_set_rate(jsonb) | app_system definer | service_role
     door.prune_jobs(tenancy.membership, text, text[]) | app_owner
+    door.platform_slo(jsonb) | app_system definer | service_role
     door.put_job(jsonb, boolean) | app_owner definer | authenticated
     door.redeliver(jsonb) | app_owner definer | authenticated
     door.refresh_plan(jsonb) | app_system definer | app_owner
@@ -379,7 +381,7 @@ $q$, $list$
     lineage.forget_views(uuid, bigint[]) | app_owner | app_system
     lineage.hop(bigint[], bigint[], boolean, timestamp with time zone) | app_owner | authenticated
     lineage.hydrate(bigint[], timestamp with time zone) | app_owner | authenticated
-    lineage.knows(uuid, text, text, text, text, text, text, timestamp with time zone) | app_owner | authenticated
+    lineage.knows(uuid, text, text, text, text, text, text, timestamp with time zone) | app_owner | authenticated app_system
     lineage.learn_symlinks(uuid, lineage.told[]) | app_owner | app_system
     lineage.normal_namespace(text) | app_owner | authenticated app_system
     lineage.path(bigint, bigint, timestamp with time zone, integer) | app_owner | authenticated
@@ -492,6 +494,7 @@ $q$, $list$
     public.platform_set_audit(jsonb) | app_owner | service_role
     public.platform_set_limits(jsonb) | app_owner | service_role
     public.platform_set_rate(jsonb) | app_owner | service_role
+    public.platform_slo(jsonb) | app_owner | service_role
     public.read_table(jsonb) | app_owner | authenticated
     public.redeliver_delivery(jsonb) | app_owner | authenticated
     public.remove_member(jsonb) | app_owner | authenticated

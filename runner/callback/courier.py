@@ -86,6 +86,7 @@ class Courier:
             "content-type": "application/json",
             "user-agent": USER_AGENT,
             "accept-encoding": "identity",  # a small answer must not unpack into a large one
+            **({"traceparent": delivery.traceparent} if delivery.traceparent else {}),
             **self._sign(delivery, body),
         }
         way = Way(checked, self._context() if target.scheme == "https" else None, self._proxy)

@@ -21,6 +21,8 @@ from runner.model.wire import Delivery
 from runner.store.base import DeliveryResult, Store
 from runner.store.session import Backoff
 from runner.store.vigil import Vigil
+from runner.watch.meter import Meter
+from runner.watch.tracer import Silent, Tracer, Value
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,12 @@ class Outbox:
         *,
         poll_seconds: float,
         put_off: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = store
+        self._meter = meter or Meter()
+        self._tracer = tracer or Silent()
         self._courier = courier
         self._put_off = put_off
         self._vigil = Vigil(lambda: poll_seconds)
@@ -118,10 +124,26 @@ class Outbox:
         self._settle_wake.set()
 
     async def _send(self, delivery: Delivery) -> None:
-        result = await self._courier.carry(delivery)
+        began = time.monotonic()
+        whose = delivery.tenant_id, delivery.run_id, delivery.traceparent
+        about: dict[str, Value] = {
+            "type": delivery.type,
+            "event_id": delivery.event_id,
+            "try": delivery.try_number,
+        }
+        with self._tracer.begin("callback", *whose, about) as span:
+            parent = span.parent
+            within = delivery.model_copy(update={"traceparent": None if parent is None else str(parent)})
+            result = await self._courier.carry(within)
+            if result.error is not None:
+                span.fault(result.error)
+        seconds = time.monotonic() - began
+        age = None if delivery.age_ms is None else delivery.age_ms / 1000 + seconds
+        self._meter.called(result.result, result.status, seconds, age)
         log.info(
             "callback_sent" if result.result == "delivered" else "callback_failed",
             extra={
+                "run_id": delivery.run_id,
                 "delivery_id": delivery.delivery_id,
                 "event_id": delivery.event_id,
                 "try": delivery.try_number,

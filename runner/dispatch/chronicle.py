@@ -13,6 +13,7 @@ from runner.model.errors import StoreRefused, StoreUnavailable
 from runner.model.stop import Stop
 from runner.store.base import Report, Store
 from runner.store.session import Backoff
+from runner.watch.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,9 @@ LINES_AT_ONCE = 2000
 class Chronicle:
     """Sends what attempts have to say."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, meter: Meter | None = None) -> None:
         self._store = store
+        self._meter = meter or Meter()
         self._spoke: dict[Key, Held] = {}
         self._wake = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -126,6 +128,7 @@ class Chronicle:
                 extra={"attempt_id": held.key.attempt_id, "lines": len(report.logs), "reason": str(error)},
             )
             return
+        self._meter.lines(line.stream for _, report in batch for line in report.logs)
         by_id = {held.key.attempt_id: held for held, _ in batch}
         for answer in answers:
             held = by_id[answer.attempt_id]

@@ -50,6 +50,7 @@ class Custody:
     def drop(self, held: Held) -> None:
         """It is settled, given back or lost: no more heartbeats for it."""
         self._held.pop(held.key, None)
+        held.span.end()
         if held.deadline is not None:
             held.deadline.cancel()
 

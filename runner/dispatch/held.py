@@ -18,6 +18,7 @@ from runner.model.attempt import Attempt, Key
 from runner.model.outcome import UNKNOWN_USAGE, Usage
 from runner.model.stop import Stop
 from runner.store.base import LogLine, Report
+from runner.watch.tracer import Passed, Span
 
 T = TypeVar("T")
 
@@ -38,10 +39,12 @@ class Held:
         "_stop",
         "_task",
         "attempt",
+        "claimed_at",
         "deadline",
         "lease_ends",
         "pending",
         "settling",
+        "span",
         "used",
     )
 
@@ -51,6 +54,8 @@ class Held:
         self.pending: Report | None = None
         self.used: Usage = UNKNOWN_USAGE
         self.settling = False
+        self.claimed_at = time.monotonic()
+        self.span: Span = Passed()
         self.deadline: asyncio.TimerHandle | None = None
         self._dirty = dirty
         self._stop: Stop | None = None

@@ -14,14 +14,25 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from runner.dispatch.custody import Custody
 from runner.dispatch.held import Held
+from runner.model.attempt import Key
 from runner.model.errors import StoreRefused, StoreUnavailable
-from runner.model.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
+from runner.model.outcome import (
+    Canceled,
+    Outcome,
+    PermanentFailure,
+    RetryableFailure,
+    Succeeded,
+    TimedOut,
+)
 from runner.model.termination import TerminationCode
 from runner.store.base import Store
 from runner.store.session import Backoff
+from runner.watch.meter import Meter
+from runner.watch.tracer import Span
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +53,14 @@ class Ledger:
         *,
         settled: Callable[[], None] = lambda: None,
         retried: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
     ) -> None:
         self._store = store
         self._custody = custody
         self._settled = settled
         self._retried = retried
+        self._meter = meter or Meter()
+        self._spans: dict[Key, Span] = {}
         self._entries: deque[Entry] = deque()
         self._wake = asyncio.Event()
         self._writing = 0
@@ -57,6 +71,7 @@ class Ledger:
     def enter(self, held: Held, outcome: Outcome) -> None:
         """Take over: from here on the outcome is ours to write."""
         self._quiet.clear()
+        self._spans[held.key] = held.span.child("settle")
         if isinstance(outcome, Succeeded) and outcome.tables:
             # Publishing tables may take long; nobody else's outcome waits for it.
             task = asyncio.create_task(self._publish((held, outcome)))
@@ -121,7 +136,7 @@ class Ledger:
         held, outcome = entry
         if time.monotonic() < held.lease_ends + PATIENCE_SECONDS:
             return True
-        self._custody.drop(held)
+        self._done(held, "discarded")
         log.warning("outcome_discarded", extra={**_names(held), "outcome": type(outcome).__name__})
         return False
 
@@ -138,16 +153,20 @@ class Ledger:
         by_id = {held.key.attempt_id: (held, outcome) for held, outcome in batch}
         for answer in answers:
             held, outcome = by_id[answer.attempt_id]
-            self._custody.drop(held)
             if not answer.settled:
+                self._done(held, answer.reason or "stale")
                 log.warning("stale", extra={**_names(held), "reason": answer.reason})
                 continue
+            said = _said(outcome)
+            self._meter.settled(held.attempt.job_type, str(said["outcome"]), str(said["code"]))
+            held.span.say(outcome=str(said["outcome"]), code=str(said["code"]))
+            self._done(held)
             if log.isEnabledFor(logging.INFO):
                 log.info(
                     "settled",
                     extra={
                         **_names(held),
-                        **_said(outcome),
+                        **said,
                         "run_state": answer.run_state,
                         "reason": answer.reason,
                     },
@@ -162,7 +181,7 @@ class Ledger:
         held, outcome = entry
         log.error("outcome_refused", extra={**_names(held), "reason": str(error)})
         if isinstance(outcome, PermanentFailure) and outcome.code is TerminationCode.INTERNAL_ERROR:
-            self._custody.drop(held)
+            self._done(held, "refused")
             return
         plain = PermanentFailure(
             code=TerminationCode.INTERNAL_ERROR,
@@ -170,11 +189,29 @@ class Ledger:
         )
         await self._write([(held, plain)])
 
+    def _done(self, held: Held, fault: str | None = None) -> None:
+        span = self._spans.pop(held.key, None)
+        if span is not None:
+            if fault is not None:
+                span.fault(fault)
+            span.end()
+        self._custody.drop(held)
+
 
 def _names(held: Held) -> dict[str, object]:
     return {"run_id": held.attempt.run_id, "attempt_id": held.key.attempt_id, "lease": held.key.lease}
 
 
 def _said(outcome: Outcome) -> dict[str, object]:
-    code = getattr(outcome, "code", None)
-    return {"outcome": type(outcome).__name__, "code": None if code is None else str(code)}
+    match outcome:
+        case PermanentFailure() | RetryableFailure():
+            code = outcome.code
+        case Succeeded():
+            code = TerminationCode.SUCCESS
+        case TimedOut():
+            code = TerminationCode.DEADLINE_EXCEEDED
+        case Canceled():
+            code = TerminationCode.USER_CANCELED
+        case _:
+            assert_never(outcome)
+    return {"outcome": type(outcome).__name__, "code": str(code)}

@@ -25,6 +25,10 @@ from runner.model.wire import Unreadable
 from runner.store.base import Store
 from runner.store.session import Backoff
 from runner.store.vigil import GLANCE_SECONDS, Vigil
+from runner.watch import tracer
+from runner.watch.meter import Meter
+from runner.watch.scope import SCOPE
+from runner.watch.tracer import Silent, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +51,12 @@ class Dispatcher:
         capacity: int,
         poll_seconds: float,
         listening: Callable[[], bool],
+        meter: Meter | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = store
+        self._meter = meter or Meter()
+        self._tracer = tracer or Silent()
         self._workshop = workshop
         self._custody = custody
         self._chronicle = chronicle
@@ -63,6 +71,11 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def draining(self) -> bool:
+        """True since nothing more is claimed."""
+        return self._draining
 
     @property
     def running(self) -> int:
@@ -133,6 +146,7 @@ class Dispatcher:
     async def _claim(self, limit: int) -> int:
         began = time.monotonic()
         attempts, unreadable = await self._store.claim_attempts(self._workshop.offers, limit)
+        self._meter.claimed([(each.job_type, each.waited_ms) for each in attempts])
         for attempt in attempts:
             self._begin(attempt, began)
         for item in unreadable:
@@ -141,12 +155,29 @@ class Dispatcher:
 
     def _begin(self, attempt: Attempt, claimed_at: float) -> None:
         held = self._custody.take(attempt, claimed_at)
+        self._trace(held)
         if self._draining:
             held.order(Stop.DRAIN)
         task = asyncio.create_task(self._carry(held))
         self._tasks.add(task)
         self._empty.clear()
         task.add_done_callback(self._ended)
+
+    def _trace(self, held: Held) -> None:
+        attempt = held.attempt
+        whose = attempt.tenant_id, attempt.run_id, attempt.traceparent
+        about: dict[str, tracer.Value] = {
+            "tenant": attempt.tenant_slug,
+            "attempt_id": attempt.attempt_id,
+            "lease": attempt.lease,
+            "number": attempt.number,
+            "task": attempt.task_key,
+            "job_type": attempt.job_type,
+            "engine": attempt.engine,
+        }
+        waited = (attempt.waited_ms or 0) / 1000
+        self._tracer.begin("queue", *whose, about, ago_seconds=waited).end()
+        held.span = self._tracer.begin("attempt", *whose, about)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -158,7 +189,16 @@ class Dispatcher:
             log.critical("attempt_dropped", exc_info=task.exception())
 
     async def _carry(self, held: Held) -> None:
+        attempt = held.attempt
+        SCOPE.set({"run_id": attempt.run_id, "attempt_id": attempt.attempt_id, "lease": attempt.lease})
+        tracer.CURRENT.set(held.span)
         outcome = await self._outcome(held)
+        trace = held.span.parent
+        self._meter.ended(
+            attempt.job_type,
+            time.monotonic() - held.claimed_at,
+            f"{trace.trace_id:032x}" if trace is not None else None,
+        )
         if held.pending is not None or self._chronicle.busy:
             await self._chronicle.flush(held)
         if outcome is not None:
@@ -191,6 +231,8 @@ class Dispatcher:
                 seconds = held.attempt.timeout_seconds
                 return TimedOut(message=f"ran longer than its {seconds:g} s", usage=held.used)
             case Stop.LOST:
+                self._meter.lost()
+                held.span.fault("the lease was lost")
                 self._custody.drop(held)
                 log.warning("stale", extra={**_names(held.attempt), "reason": "the lease was lost"})
                 return None
@@ -204,6 +246,7 @@ class Dispatcher:
         held.settling = True
         try:
             await self._store.release_attempts([held.key])
+            self._meter.given_back()
             log.info("given_back", extra=_names(held.attempt))
         except (StoreUnavailable, StoreRefused) as error:
             # Its lease runs out, and somebody claims it then.

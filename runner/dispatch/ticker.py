@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from runner.model.errors import StoreRefused, StoreUnavailable
 from runner.store.base import Store
+from runner.watch.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,10 @@ class Ticker:
         period: float,
         due: Callable[[], None],
         unsealed: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
     ) -> None:
         self._store = store
+        self._meter = meter or Meter()
         self._period = period
         self._due = due
         self._unsealed = unsealed
@@ -51,6 +54,7 @@ class Ticker:
             except (StoreUnavailable, StoreRefused) as error:
                 log.warning("no_tick", extra={"reason": str(error)})
             else:
+                self._meter.depth(tick.depth)
                 if tick.reaped:
                     log.info("reaped", extra={"count": tick.reaped})
                 if tick.unsealed:

@@ -16,7 +16,8 @@ from runner.model.termination import TerminationCode
 PREFIX = "CONTROL_ROOM_SECRET_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _RESERVED = frozenset(
-    {"PATH", "HOME", "LANG", "TZ", "RUN_ID", "ATTEMPT", "TENANT_SLUG", "PWD", "SHELL", "IFS", "ENV"}
+    {"PATH", "HOME", "LANG", "TZ", "RUN_ID", "ATTEMPT", "TENANT_SLUG", "TRACEPARENT", "PWD", "SHELL", "IFS"}
+    | {"ENV"}
 )
 _RESERVED_PREFIXES = (
     "LD_",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from runner.model.errors import Permanent
 from runner.model.outcome import Outcome
 from runner.model.termination import TerminationCode
 from runner.model.workspace import Workspace
+from runner.watch.meter import Meter
+from runner.watch.tracer import CURRENT, Span
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Workshop:
         handover: Handover,
         *,
         look: SecondLook | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._benches = benches
         self._workspaces = workspaces
@@ -62,6 +66,7 @@ class Workshop:
         self._intake = intake
         self._handover = handover
         self._look = look
+        self._meter = meter or Meter()
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -70,6 +75,8 @@ class Workshop:
 
     async def work(self, attempt: Attempt, reporter: Reporter) -> Outcome:
         """Carry one attempt out. Raises Failure, StaleLease, or anything a bug may raise."""
+        began = time.monotonic()
+        span = CURRENT.get()
         bench = self._benches.get(attempt.requires)
         if bench is None:
             raise Permanent(
@@ -85,18 +92,25 @@ class Workshop:
             attempt = replace(attempt, granted=await self._intake.granted(attempt, bench.grants))
         job_type = bench.job_type
         if job_type is None:
-            return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
+            self._meter.started(attempt.job_type, time.monotonic() - began)
+            with span.child("execute", executor=type(bench.executor).__name__) as work:
+                attempt = _within(work, attempt)
+                return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
         attempt = self._intake.named(attempt)
         left = await _left(bench.executor, attempt)
         async with self._workspaces.open(attempt.key, left.place if left else None) as workspace:
             if left is None:
-                command = await self._lay_out(attempt, job_type, workspace, reporter)
+                with span.child("prepare"):
+                    command = await self._lay_out(attempt, job_type, workspace, reporter)
             else:
                 command = left.command
             prepared = replace(workspace, command=command, secrets=secrets)
             async with self._second_look(attempt, reporter) as look:
-                outcome = await bench.executor.run(attempt, prepared, reporter)
-                outcome = await self._handover.complete(attempt, job_type, prepared, outcome)
+                self._meter.started(attempt.job_type, time.monotonic() - began)
+                with span.child("execute", executor=type(bench.executor).__name__) as work:
+                    outcome = await bench.executor.run(_within(work, attempt), prepared, reporter)
+                with span.child("deliver"):
+                    outcome = await self._handover.complete(attempt, job_type, prepared, outcome)
                 return outcome if look is None else await look.added_to(outcome)
 
     @contextlib.asynccontextmanager
@@ -119,6 +133,12 @@ class Workshop:
         command = await asyncio.to_thread(job_type.prepare, attempt, workspace)
         await self._workspaces.hand_over(workspace)
         return command
+
+
+def _within(work: Span, attempt: Attempt) -> Attempt:
+    """The attempt as the executor gets it: what it does belongs to this span."""
+    parent = work.parent
+    return replace(attempt, traceparent=None if parent is None else str(parent))
 
 
 async def _left(executor: Executor, attempt: Attempt) -> Inheritance | None:

@@ -154,7 +154,7 @@ class N8nExecutor:
     ) -> str | None:
         """Starts an execution; its id, if n8n told it. Raises Permanent or Retryable."""
         form = self._form(attempt, workspace, opening)
-        starting = asyncio.create_task(self._dispatch(workflow, form))
+        starting = asyncio.create_task(self._dispatch(workflow, form, attempt.traceparent))
         try:
             execution = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -199,13 +199,12 @@ class N8nExecutor:
             "api_key": self._site.anon_key or "",
         }
 
-    async def _dispatch(self, workflow: str, form: dict[str, Any]) -> str | None:
+    async def _dispatch(self, workflow: str, form: dict[str, Any], traceparent: str | None) -> str | None:
         """The execution's id; None where it may have been started and n8n did not say so."""
+        headers = {HEADER: self._site.token, **({"traceparent": traceparent} if traceparent else {})}
         path = f"control-room/{workflow.replace('_', '-')}"
         try:
-            answer = await self._http.post(
-                f"{self._site.url}/webhook/{path}", json=form, headers={HEADER: self._site.token}
-            )
+            answer = await self._http.post(f"{self._site.url}/webhook/{path}", json=form, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise _unavailable(f"n8n cannot be reached: {type(error).__name__}") from error
         except httpx.HTTPError:

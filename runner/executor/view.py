@@ -8,7 +8,8 @@ from runner.model.workspace import Workspace
 
 
 def environment(attempt: Attempt, workspace: Workspace, command: Command) -> dict[str, str]:
-    """The whole of it: what is promised, the granted secrets, what a harness asked for."""
+    """The whole of it: what is promised, the span it belongs to where there is one, the granted secrets, what
+    a harness asked for."""
     return {
         "PATH": command.path,
         "HOME": "/tmp",  # noqa: S108 - inside
@@ -17,6 +18,7 @@ def environment(attempt: Attempt, workspace: Workspace, command: Command) -> dic
         "RUN_ID": str(attempt.run_id),
         "ATTEMPT": str(attempt.number),
         "TENANT_SLUG": attempt.tenant_slug,
+        **({"TRACEPARENT": attempt.traceparent} if attempt.traceparent else {}),
         **workspace.secrets,
         **command.environment,
     }

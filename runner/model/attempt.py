@@ -76,12 +76,12 @@ class TaskImage:
 class Attempt:
     """One claimed attempt. `lease` grows with each claim; only the holder of the newest may write.
 
-    `remaining_ms` is how much of `timeout_seconds` is left: less than all of it when adopted after a crash.
-    `name` is the job's, or what a one-time submission called itself. `secrets` are names; their values
-    come from the runner's environment. `token` opens the attempt door of the edge function and nothing
-    else. `targets` are the databases that the tenant was granted, as far as it asks for them.
-    `granted` has names, by kind, that its executor asked for and its tenant may use now. `image`: instead of
-    the runner's own.
+    `waited_ms`: from when it could be claimed to its claim. `remaining_ms` is how much of `timeout_seconds`
+    is left: less than all of it when adopted after a crash. `name` is the job's, or what a one-time
+    submission called itself. `secrets` are names; their values come from the runner's environment. `token`
+    opens the attempt door of the edge function and nothing else. `targets` are the databases that the tenant
+    was granted, as far as it asks for them. `granted` has names, by kind, that its executor asked for and its
+    tenant may use now. `image`: instead of the runner's own.
     """
 
     attempt_id: int
@@ -110,6 +110,7 @@ class Attempt:
     adopted: bool = False
     external_id: str | None = None
     traceparent: str | None = None
+    waited_ms: int | None = None
     job_id: int | None = None
     validation_fail_on: str = "error"
     validation_policy: str = "off"

@@ -207,6 +207,9 @@ class Delivery(Form):
     type: str
     body: str
     try_number: int = Field(default=1, alias="try")
+    run_id: int | None = None
+    traceparent: str | None = None  # of that run
+    age_ms: int | None = None  # of its event when it was claimed
     allow: tuple[OpenNetwork, ...] = ()
     previous_secret_version: int | None = None
     now: float | None = None  # Unix seconds by the clock of the database when it was claimed

@@ -18,13 +18,14 @@ from psycopg import AsyncConnection, Notify, sql
 
 from runner.store.listener import Waker
 from runner.store.session import Lane
+from runner.watch.meter import Meter
 
 
 class AttentiveLane(Lane):
     """Listens on `channel` from its first statement on; `waker` is called with the payload of each hint."""
 
-    def __init__(self, conninfo: str, name: str, channel: str) -> None:
-        super().__init__(conninfo, name)
+    def __init__(self, conninfo: str, name: str, channel: str, meter: Meter | None = None) -> None:
+        super().__init__(conninfo, name, meter=meter)
         self._channel = channel
         self._waker: Waker = lambda _payload: None
         self._listening: AsyncConnection[tuple[Any, ...]] | None = None

@@ -23,6 +23,7 @@ from typing import Any
 from runner.model.errors import SettingsError, StoreUnavailable
 from runner.store.base import Store
 from runner.store.verbs import Verbs
+from runner.watch.meter import Meter
 
 VERBS = frozenset(name for name in vars(Store) if not name.startswith("_"))
 _POINT = re.compile(r"([a-z_]+)\.(before|after)=(kill|stop|cut|sleep-([\d.]+))(?:@(\d+))?")
@@ -69,8 +70,10 @@ def read(text: str) -> Failpoints:
 class FallibleVerbs(Verbs):
     """The worker verbs, with failpoints around each of them."""
 
-    def __init__(self, conninfo: str, instance: str, failpoints: Failpoints) -> None:
-        super().__init__(conninfo, instance)
+    def __init__(
+        self, conninfo: str, instance: str, failpoints: Failpoints, meter: Meter | None = None
+    ) -> None:
+        super().__init__(conninfo, instance, meter)
         self._failpoints = failpoints
         self._passages: Counter[str] = Counter()
 

@@ -11,6 +11,7 @@ import json
 import logging
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
@@ -21,6 +22,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
 from runner.model.errors import StoreRefused, StoreUnavailable
+from runner.watch.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +107,12 @@ async def connect(conninfo: str, name: str) -> AsyncConnection[tuple[Any, ...]]:
 class Lane:
     """One connection, opened when first needed, thrown away when it fails."""
 
-    def __init__(self, conninfo: str, name: str, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, conninfo: str, name: str, *, patience: float = PATIENCE_SECONDS, meter: Meter | None = None
+    ) -> None:
         self._conninfo = conninfo
         self._name = name
+        self._meter = meter or Meter()
         self._patience = patience
         self._lock = asyncio.Lock()
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
@@ -115,12 +120,21 @@ class Lane:
     async def rows(self, query: LiteralString, parameters: Sequence[Any] = ()) -> list[Any]:
         """The first column of every row. Raises StoreUnavailable (try again) or StoreRefused."""
         async with self._lock:
+            began = time.perf_counter()
             try:
                 async with asyncio.timeout(self._patience), self._guarded() as connection:
                     cursor = await connection.execute(query, parameters)
-                    return [row[0] for row in await cursor.fetchall()]
-            except TimeoutError as error:
+                    rows = [row[0] for row in await cursor.fetchall()]
+            except StoreRefused:
+                self._meter.troubled(self._name, "refused")
+                raise
+            except (TimeoutError, StoreUnavailable) as error:
+                self._meter.troubled(self._name, "away")
+                if isinstance(error, StoreUnavailable):
+                    raise
                 raise StoreUnavailable(f"no answer within {self._patience:g} s") from error
+            self._meter.tripped(self._name, time.perf_counter() - began)
+            return rows
 
     async def value(self, query: LiteralString, parameters: Sequence[Any] = ()) -> Any:
         """The one value of the one row."""

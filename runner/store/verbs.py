@@ -23,6 +23,7 @@ from runner.store.base import (
 )
 from runner.store.listener import Waker
 from runner.store.session import Lane
+from runner.watch.meter import Meter
 
 #: A heartbeat that takes longer than this is tried again on a new connection, while the lease still lives.
 CUSTODY_SECONDS = 6.0
@@ -32,18 +33,19 @@ PUBLISH_SECONDS = 1800.0
 class Verbs:
     """See `store.base.Store` for what each method promises."""
 
-    def __init__(self, conninfo: str, instance: str) -> None:
+    def __init__(self, conninfo: str, instance: str, meter: Meter | None = None) -> None:
         self._conninfo = conninfo
         self._instance = instance
+        self._meter = meter or Meter()
         #: How often the database discarded what came too late: renewals, reports, outcomes of lost leases.
         self.stale = 0
-        self._claims = AttentiveLane(conninfo, "claims", "control_room_attempts")
-        self._settles = Lane(conninfo, "settles")
-        self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS)
-        self._errands = Lane(conninfo, "errands")
+        self._claims = AttentiveLane(conninfo, "claims", "control_room_attempts", meter=self._meter)
+        self._settles = Lane(conninfo, "settles", meter=self._meter)
+        self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS, meter=self._meter)
+        self._errands = Lane(conninfo, "errands", meter=self._meter)
         # claimed while others are settled: one waits for the other only in the database
-        self._deliveries = Lane(conninfo, "deliveries")
-        self._receipts = Lane(conninfo, "receipts")
+        self._deliveries = Lane(conninfo, "deliveries", meter=self._meter)
+        self._receipts = Lane(conninfo, "receipts", meter=self._meter)
 
     @property
     def instance(self) -> str:
@@ -119,7 +121,7 @@ class Verbs:
         # it.
         lane = self._settles
         if any(isinstance(outcome, Succeeded) and outcome.tables for _, outcome in items):
-            lane = Lane(self._conninfo, "publishing", patience=PUBLISH_SECONDS)
+            lane = Lane(self._conninfo, "publishing", patience=PUBLISH_SECONDS, meter=self._meter)
         try:
             answer = await lane.value(
                 "select worker.settle_attempts(%s::uuid, %s::jsonb)", [self._instance, wire.dump(forms)]

@@ -125,7 +125,7 @@ begin
 end
 $$;
 revoke all on function lineage.knows(uuid, text, text, text, text, text, text, timestamptz) from public;
-grant execute on function lineage.knows(uuid, text, text, text, text, text, text, timestamptz) to authenticated;
+grant execute on function lineage.knows(uuid, text, text, text, text, text, text, timestamptz) to app_system, authenticated;
 
 set role postgres;
 revoke app_owner, app_system from postgres;

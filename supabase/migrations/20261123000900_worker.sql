@@ -88,7 +88,7 @@ begin
         'deadline_at', c.deadline_at, 'token', c.token, 'max_artifact_bytes', l.max_artifact_bytes,
         'targets', case when c.job_type = 'schema_migration' then worker.granted_targets(c.tenant_id, p.params ->> 'target', '[]')
             when jsonb_path_exists(p.inputs, '$[*].uri') then worker.granted_targets(c.tenant_id, null, p.inputs) else '[]' end,
-        'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'validation_fail_on', n.validation_fail_on,
+        'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'waited_ms', c.waited_ms, 'validation_fail_on', n.validation_fail_on,
         'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),
         'image', case when c.image is not null then json_build_object('name', c.image, 'granted', job.image_fault(c.tenant_id, c.image) is null) end,
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)

@@ -23,11 +23,13 @@ begin
         'secret_version', n.secret_version,
         'previous_secret_version', case when n.rotated_at > clock_timestamp() - s.rotation_overlap then n.secret_version - 1 end,
         'ed25519', n.ed25519, 'timeout_seconds', s.timeout_seconds, 'event_id', e.id, 'type', e.type, 'try', d.tries,
-        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text, 'now', extract(epoch from clock_timestamp()), 'allow', a.openings)
+        'body', json_build_object('type', e.type, 'timestamp', e.at, 'data', e.data)::text, 'now', extract(epoch from clock_timestamp()), 'allow', a.openings,
+        'run_id', e.run_id, 'traceparent', r.traceparent, 'age_ms', (extract(epoch from clock_timestamp() - e.at) * 1000)::bigint)
     from claimed d
     join allowed a on a.tenant_id = d.tenant_id
     cross join lateral (select x.* from callback.events x where x.id = d.event_id and x.tenant_id = d.tenant_id limit 1) e
     cross join lateral (select x.* from callback.endpoints x where x.tenant_id = d.tenant_id and x.id = d.endpoint_id limit 1) n
+    left join lateral (select x.traceparent from queue.runs x where x.tenant_id = e.tenant_id and x.id = e.run_id limit 1) r on true
     order by d.next_at, d.id;
 end
 $$;

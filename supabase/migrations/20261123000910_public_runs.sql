@@ -32,10 +32,11 @@ end
 $$;
 revoke all on function door.enter(tenancy.membership, jsonb, bigint) from public;
 
+-- The trace that the request belongs to, as W3C Trace Context has it; null: none, or another form.
 create function door.traceparent()
 returns text language plpgsql stable set search_path = '' as $$
 begin
-    return left(nullif(current_setting('request.headers', true), '')::jsonb ->> 'traceparent', 128);
+    return substring(nullif(current_setting('request.headers', true), '')::jsonb ->> 'traceparent' from '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}');
 end
 $$;
 revoke all on function door.traceparent() from public;

@@ -80,6 +80,7 @@ begin
 end
 $$;
 revoke all on function door.flows_due(uuid, timestamptz) from public;
+grant execute on function door.flows_due(uuid, timestamptz) to app_system;
 
 create function door.lineage_coverage(p jsonb)
 returns jsonb language plpgsql stable security definer set search_path = '' as $$

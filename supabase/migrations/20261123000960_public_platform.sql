@@ -6,12 +6,12 @@ set role app_owner;
 
 -- ---------------------------------------------------------------------------------- success figures
 
-create function door.slo(p jsonb)
-returns jsonb language plpgsql stable security definer set search_path = '' as $$
+-- What a tenant got of all this in the last hours. A failure that was the code's own is no failure of ours; a callback is brought to an end when
+-- it was delivered, when every try has failed, or when its endpoint is gone.
+create function door.figures(p_tenant uuid, p_hours integer)
+returns jsonb language plpgsql stable set search_path = '' as $$
 declare
-    v_member tenancy.membership := tenancy.require('viewer');
-    v_hours integer := job.check_integer(coalesce(p, '{}'), 'window_hours', '$', 1, 8760, 24);
-    v_since timestamptz := clock_timestamp() - make_interval(hours => v_hours);
+    v_since timestamptz := clock_timestamp() - make_interval(hours => p_hours);
     r record;
     f record;
     d record;
@@ -22,13 +22,13 @@ begin
            avg(extract(epoch from x.finished_at - x.started_at) * 1000) filter (where x.state = 'SUCCEEDED') as mean_ms,
            avg(extract(epoch from x.started_at - x.created_at) * 1000) filter (where x.started_at is not null) as wait_ms
     into r from queue.runs x left join queue.termination_codes c on c.code = x.termination_code
-    where x.tenant_id = v_member.tenant_id and x.finished_at >= v_since;
-    select count(*) as flows, count(*) filter (where x.known) as covered into f from door.flows_due(v_member.tenant_id, v_since) x;
+    where x.tenant_id = p_tenant and x.finished_at >= v_since;
+    select count(*) as flows, count(*) filter (where x.known) as covered into f from door.flows_due(p_tenant, v_since) x;
     select count(*) as owed, count(*) filter (where x.finished_at is not null) as ended, count(*) filter (where x.state = 'DELIVERED') as delivered,
            count(*) filter (where x.state = 'DEAD') as dead, count(*) filter (where x.state = 'GONE') as gone
-    into d from callback.deliveries x where x.tenant_id = v_member.tenant_id and x.created_at >= v_since;
+    into d from callback.deliveries x where x.tenant_id = p_tenant and x.created_at >= v_since;
     return jsonb_build_object(
-        'window_hours', v_hours,
+        'window_hours', p_hours,
         'runs', jsonb_build_object('finished', r.finished, 'succeeded', r.succeeded, 'failed', r.failed, 'failed_by_platform', r.platform_failed),
         'success_rate', case when r.finished > 0 then round(r.succeeded::numeric / r.finished, 6) end,
         'success_rate_platform', case when r.finished > 0 then round(1 - r.platform_failed::numeric / r.finished, 6) end,
@@ -38,6 +38,17 @@ begin
         'deliveries', jsonb_build_object('owed', d.owed, 'delivered', d.delivered, 'dead', d.dead, 'gone', d.gone, 'pending', d.owed - d.ended),
         'callback_delivery', case when d.owed > 0 then round(d.ended::numeric / d.owed, 6) end,
         'targets', jsonb_build_object('success_rate_platform', 0.99, 'mean_execution_ms', 300000, 'lineage_coverage', 1, 'callback_delivery', 1));
+end
+$$;
+revoke all on function door.figures(uuid, integer) from public;
+grant execute on function door.figures(uuid, integer) to app_system;
+
+create function door.slo(p jsonb)
+returns jsonb language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_member tenancy.membership := tenancy.require('viewer');
+begin
+    return door.figures(v_member.tenant_id, job.check_integer(coalesce(p, '{}'), 'window_hours', '$', 1, 8760, 24)::integer);
 end
 $$;
 revoke all on function door.slo(jsonb) from public;

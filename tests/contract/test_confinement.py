@@ -36,6 +36,13 @@ async def test_the_environment_is_exactly_what_is_promised(box: PythonPieces) ->
     assert [str(sorted(expected.items()))] == lines
 
 
+async def test_code_finds_the_span_it_belongs_to(box: PythonPieces) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    lines = await said(box, "import os; print(os.environ['TRACEPARENT'])", traceparent=parent)
+
+    assert lines == [parent]
+
+
 async def test_a_secret_reaches_the_job_and_no_command_line(box: PythonPieces) -> None:
     play = box.python(
         """

@@ -57,6 +57,14 @@ async def send(
     return await (courier or Courier(guard, "master")).carry(delivery)
 
 
+async def test_the_receiver_hears_to_which_trace_it_belongs() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with receiver(answer("200 OK")) as there:
+        await send(there.url, traceparent=parent)
+
+    assert there.requests[0][1]["traceparent"] == parent
+
+
 async def test_the_timestamp_is_the_databases_when_the_runners_clock_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
