@@ -59,7 +59,7 @@ export function svg(graph: readonly GraphNode[]): string {
   const size = [Math.max(width, 40), Math.max(height, 40)].map(Math.ceil);
   const lines = plan.edges().map((edge) => {
     const { points } = plan.edge(edge) as { points: Point[] };
-    return `<path d="${curve(points)}" marker-end="url(#arrow)"/>`;
+    return `<path d="${curve(points, plan.node(edge.v), plan.node(edge.w))}" marker-end="url(#arrow)"/>`;
   });
   const boxes = graph.map((node) => box(node, plan.node(names.get(node.id)!)));
   return [
@@ -80,8 +80,10 @@ export function svg(graph: readonly GraphNode[]): string {
 }
 
 type Point = { readonly x: number; readonly y: number };
+/** Where dagre has put a node: its middle. */
+type Box = Point & { readonly width: number };
 
-function box(node: GraphNode, at: Point & { readonly width: number }): string {
+function box(node: GraphNode, at: Box): string {
   const kind = kindOf(node);
   const [ground, line, ink] = inks[kind]!;
   const round = kind === "job" ? HEIGHT / 2 : 5;
@@ -102,17 +104,24 @@ function kindOf(node: GraphNode): string {
   return /\/artifacts:|^dataset:(file|s3|gs)\b/.test(node.id) ? "file" : "other";
 }
 
-/** Through all of dagre's points, bending half way between each two: it stays within the corridor they mark. */
-function curve(points: readonly Point[]): string {
+/**
+ * Out at the right of one box and in at the left of the other, by way of what dagre keeps free for a long edge, level at each of
+ * these places: where many lines meet, each still says from which side it came. What leads back in a circle goes as dagre has it.
+ */
+function curve(points: readonly Point[], from: Box, to: Box): string {
   const at = (p: Point) => `${tidy(p.x)} ${tidy(p.y)}`;
-  const [first, ...rest] = points;
-  if (first === undefined) return "";
-  const bends = rest.map((point, i) => {
-    const next = rest[i + 1];
-    const end = next === undefined ? point : { x: (point.x + next.x) / 2, y: (point.y + next.y) / 2 };
-    return `Q${at(point)} ${at(end)}`;
+  const start = { x: from.x + from.width / 2, y: from.y };
+  const end = { x: to.x - to.width / 2, y: to.y };
+  if (start.x >= end.x) return `M${points.map(at).join(" L")}`;
+  const between = points.length > 3 ? points.slice(1, -1).filter(({ x }) => x > start.x && x < end.x) : [];
+  let last = start;
+  const bends = [...between, end].map((next) => {
+    const middle = (last.x + next.x) / 2;
+    const bend = `C${at({ x: middle, y: last.y })} ${at({ x: middle, y: next.y })} ${at(next)}`;
+    last = next;
+    return bend;
   });
-  return `M${at(first)} ${bends.join(" ")}`;
+  return `M${at(start)} ${bends.join(" ")}`;
 }
 
 function tidy(value: number): number {

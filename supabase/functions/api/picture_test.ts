@@ -57,6 +57,24 @@ Deno.test("what flows flows from left to right", () => {
   deepStrictEqual(all.map((a) => a.x).sort((a, b) => a - b), [all[0]!.x, all[2]!.x, all[1]!.x]);
 });
 
+Deno.test("a line leaves a box at its right, enters the other at its left, and is level at both", () => {
+  const text = svg(graph(4, 8));
+  const all = boxes(text).map((box) => ({ ...box, middle: box.y + box.height / 2 }));
+  const near = (a: number, b: number) => Math.abs(a - b) < 0.3;
+  const lines = [...text.matchAll(/<path d="M([^"]+)" marker-end/g)].map(([, path]) =>
+    path!.split(/[ C]+/).map(Number)
+  );
+
+  deepStrictEqual(lines.length, 3 * 8 * 3);
+  for (const at of lines) {
+    const [x, y, , firstBend] = at as [number, number, number, number];
+    const [lastBend, endX, endY] = at.slice(-3) as [number, number, number];
+    ok(all.some((box) => near(box.x + box.width, x) && near(box.middle, y)));
+    ok(all.some((box) => near(box.x, endX) && near(box.middle, endY)));
+    deepStrictEqual([firstBend, lastBend], [y, endY]);
+  }
+});
+
 Deno.test("names are words to a picture, whatever is in them", () => {
   const name = `<script>alert("&")</script> \u0000 ${"very ".repeat(40)}long`;
   const text = svg([{
