@@ -46,3 +46,43 @@ export function depth(text: JsonText): number {
   }
   return deepest;
 }
+
+/** The elements of an array, each as it was written. Expects valid JSON. */
+export function elements(text: JsonText): JsonText[] {
+  const found: JsonText[] = [];
+  let level = 0;
+  let start = 0;
+  const take = (end: number) => {
+    const element = text.slice(start, end).trim();
+    if (element !== "") found.push(element);
+    start = end + 1;
+  };
+  for (let index = 0; index < text.length; index++) {
+    switch (text.charCodeAt(index)) {
+      case 0x22:
+        for (index++; index < text.length && text.charCodeAt(index) !== 0x22; index++) {
+          if (text.charCodeAt(index) === 0x5c) index++;
+        }
+        break;
+      case 0x2c:
+        if (level === 1) take(index);
+        break;
+      case 0x5b:
+      case 0x7b:
+        if (++level === 1) start = index + 1;
+        break;
+      case 0x5d:
+      case 0x7d:
+        if (--level === 0) take(index);
+        break;
+    }
+  }
+  return found;
+}
+
+/** Whether a value holds text that Postgres keeps nowhere: NUL, or half of a surrogate pair. */
+export function isUnkeepable(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\0") || /\p{Surrogate}/u.test(value);
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([name, inner]) => isUnkeepable(name) || isUnkeepable(inner));
+}

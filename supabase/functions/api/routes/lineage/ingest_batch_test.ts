@@ -64,3 +64,23 @@ Deno.test("a batch may have more than the 2 MiB of other bodies, up to 10 MiB", 
   strictEqual(413, (await it.ask("POST", "/lineage/batch", { body: batch(10) })).status);
   strictEqual(413, (await it.ask("POST", "/lineage", { body: batch(3) })).status);
 });
+
+Deno.test("an event with text that Postgres cannot keep sinks no other", async () => {
+  await using it = new Rehearsal();
+  const refused = [{ index: 1, reason: "$: an event is an object" }];
+  it.fake.on("lineage_ingest", {
+    status: 200,
+    body: { status: "partial_success", summary: counted(2, 1), failed_events: refused },
+  });
+
+  const response = await it.ask("POST", "/lineage/batch", {
+    body: [{ a: "\ud83d\ude80 \\u0000" }, { a: { "\0": 1 } }, { a: "ü" }],
+  });
+
+  const reason = "$: holds NUL or half of a surrogate pair, which no text of the database can";
+  deepStrictEqual([{ index: 1, reason }], (await response.json()).failed_events);
+  deepStrictEqual(
+    { events: [{ a: "\ud83d\ude80 \\u0000" }, null, { a: "ü" }] },
+    it.fake.last("lineage_ingest").json,
+  );
+});
