@@ -79,7 +79,7 @@ def ask_json(ask: Ask) -> Talk[Any]:
     try:
         return response.json()
     except ValueError as error:
-        raise _strange(response, "is no JSON") from error
+        raise _strange(response, "is no JSON", response.text[:200]) from error
 
 
 def ask_word(word: type[W], ask: Ask) -> Talk[W]:
@@ -88,15 +88,16 @@ def ask_word(word: type[W], ask: Ask) -> Talk[W]:
     try:
         return word.model_validate_json(response.content)
     except ValidationError as error:
-        raise _strange(response, f"is no {word.__name__}") from error
+        raise _strange(response, f"is no {word.__name__}", None) from error
 
 
-def _strange(response: httpx.Response, what: str) -> ApiError:
+def _strange(response: httpx.Response, what: str, shown: str | None) -> ApiError:
+    """An answer in another form than the word's is not shown: there may be a token in it."""
     return ApiError(
         response.status_code,
         "ANSWER_INVALID",
         f"The answer {what}.",
-        details=response.text[:200],
+        details=shown,
         hint="Check that SUPABASE_URL is that of a project with Control Room in it.",
     )
 

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from control_room import ApiError, Client, Unreachable
-from control_room.talk import Ask, Pause, exchange
+from control_room.model import AccessToken
+from control_room.talk import Ask, Pause, ask_word, exchange
 
 RUN = {"run_id": 7, "state": "RUNNING"}
 
@@ -131,3 +132,12 @@ def test_an_answer_of_somebody_else_is_an_error_with_a_mend(body: bytes) -> None
         client_of([httpx.Response(200, content=body)], []).runs.get(7)
 
     assert caught.value.hint
+
+
+def test_an_answer_in_another_form_is_not_shown_since_it_may_hold_a_token() -> None:
+    talk = ask_word(AccessToken, Ask("POST", "/tokens"))
+    next(talk)
+    with pytest.raises(ApiError, match="ANSWER_INVALID: The answer is no AccessToken") as caught:
+        talk.send(httpx.Response(200, json={"access_token": "a.short.jwt"}))
+
+    assert "jwt" not in str(caught.value)

@@ -49,6 +49,17 @@ Deno.test("with a JWT a new access token is created, once shown", async () => {
   deepStrictEqual(body, it.fake.last("create_token").json);
 });
 
+Deno.test("with an access token none is created: the database is asked, and refuses", async () => {
+  await using it = new Rehearsal();
+  it.fake.on("exchange_token", { status: 200, body: exchanged });
+  const refusal = { code: "ROLE_INSUFFICIENT", message: "", details: null, hint: null };
+  it.fake.on("create_token", { status: 403, body: refusal });
+
+  const response = await it.ask("POST", "/tokens", { body: { name: "ci" }, bearer: accessToken });
+
+  deepStrictEqual([403, refusal], [response.status, await response.json()]);
+});
+
 Deno.test("a revoked access token is refused", async () => {
   await using it = new Rehearsal();
   const body = { code: "TOKEN_INVALID", message: "", details: null, hint: null };
