@@ -268,14 +268,16 @@ async def killed(podman: Podman, dock: Dock, folder: Path) -> AsyncIterator[Path
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(HANGS_SECONDS):
-        while (line := await process.stdout.readline()) != b"two\n":
-            assert line, "the runner died by itself"
-        ((place, _),) = berth.found(folder, orphans=False)
-        while berth.Told(place / "kept").before() < 4:  # noqa: ASYNC110 - how far it has told is written later
-            await asyncio.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    try:
+        async with asyncio.timeout(HANGS_SECONDS):
+            while (line := await process.stdout.readline()) != b"two\n":
+                assert line, "the runner died by itself"
+            ((place, _),) = berth.found(folder, orphans=False)
+            while berth.Told(place / "kept").before() < 2:  # noqa: ASYNC110 - how far it has told is written later
+                await asyncio.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
     ((place, _),) = berth.found(folder, orphans=True)
     yield place
     await dock.sweep(patience=0)
