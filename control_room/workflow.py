@@ -204,7 +204,7 @@ class Action:
         found = self._annotate(run, folder, _names(files))
         self._stage.summary(_told_run(run, found))
         if not run.succeeded:
-            why = run.termination_message or ""
+            why = _first(run.termination_message)
             self._stage.command(
                 "error", f"{run.state} {run.termination_code or ''} {why}".strip(), title=f"run {run.run_id}"
             )
@@ -310,7 +310,7 @@ def _told_run(run: Run, found: Sequence[Result]) -> str:
     took = f" in {ink.duration(run.times.run_ms)}" if run.times.run_ms is not None else ""
     lines = [f"### {sign} Control Room: run {run.run_id} {run.state}{took}", ""]
     if run.termination_message and not run.succeeded:
-        lines += [f"> {_cell(run.termination_code or '')} {_cell(run.termination_message)}", ""]
+        lines += [f"> {_cell(run.termination_code or '')} {_cell(_first(run.termination_message))}", ""]
     lines += _table(
         ("task", "state", "took"),
         [(it.task_key, it.state, ink.between(it.started_at, it.finished_at)) for it in run.tasks],
@@ -350,6 +350,11 @@ def _told_applied(found: Applied) -> str:
     head = "would change" if found.dry_run else "changed"
     lines = [f"### Control Room: {ink.count(found.changes, 'job')} {head}, {same} as they are", ""]
     return "\n".join(lines + (_table(("", "job", "version"), rows) if rows else []))
+
+
+def _first(message: str | None) -> str:
+    """What is to say of all of it; the findings behind it stand in the table and at their lines."""
+    return (message or "").split("; ")[0]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
