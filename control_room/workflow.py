@@ -8,8 +8,10 @@ Whatever a job prints is shown between `::stop-commands::` and its end, so that 
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.console import RenderableType
+
 from control_room import sarif
 from control_room.cli import submission
 from control_room.cli.desk import EXIT_USAGE, exit_code
@@ -28,6 +32,7 @@ from control_room.errors import ControlRoomError
 from control_room.model import Applied, Run
 from control_room.sarif import Result
 from control_room.view import ink
+from control_room.view import plan as plan_view
 
 _COMMAND = {"error": "error", "warning": "warning", "note": "notice"}
 _KEPT = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "CONTROL_ROOM_TOKEN")
@@ -181,7 +186,10 @@ class Action:
             return done.returncode
         found = Applied.model_validate_json(done.stdout)
         self._stage.output("changes", found.changes)
-        self._stage.summary(_told_applied(found))
+        told = _plain(plan_view.applied(found))
+        with self._stage.untrusted("what changes" if found.dry_run else "what has changed") as log:
+            log.write(told)
+        self._stage.summary(_told_applied(found, told))
         return 0
 
     # -------------------------------------------------------------------------------------------- run
@@ -341,7 +349,14 @@ def _told_run(run: Run, found: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _told_applied(found: Applied) -> str:
+def _plain(shown: RenderableType) -> str:
+    console = ink.console(io.StringIO())
+    console.print(shown, soft_wrap=True)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO
+    return text
+
+
+def _told_applied(found: Applied, told: str) -> str:
     done = {"create": "create", "update": "change", "delete": "delete"} if found.dry_run else {
         "create": "created", "update": "changed", "delete": "deleted",
     }  # fmt: skip
@@ -349,7 +364,12 @@ def _told_applied(found: Applied) -> str:
     same = sum(it.action == "none" for it in found.jobs)
     head = "would change" if found.dry_run else "changed"
     lines = [f"### Control Room: {ink.count(found.changes, 'job')} {head}, {same} as they are", ""]
-    return "\n".join(lines + (_table(("", "job", "version"), rows) if rows else []))
+    if not rows:
+        return "\n".join(lines)
+    # a fence longer than any in the code; signs at the beginning of the line, for the colours of a diff
+    fence = "`" * (3 + max(map(len, re.findall("`+", told)), default=0))
+    diff = [it.removeprefix("  ") for it in told.splitlines()]
+    return "\n".join([*lines, *_table(("", "job", "version"), rows), f"{fence}diff", *diff, fence])
 
 
 def _first(message: str | None) -> str:

@@ -64,6 +64,8 @@ def test_documents_are_applied_by_a_workflow_without_a_stored_secret(doors: Door
     assert (planned.code, planned.outputs["changes"]) == (0, "1"), planned.log
     assert (applied.code, applied.outputs["changes"]) == (0, "1"), applied.log
     assert f"| created | {name} | 1 |" in applied.summary
+    assert f"+name: {name}" in planned.summary.split("```diff\n")[1].splitlines()
+    assert "+    files:" in planned.log
     assert len(applied.commands("add-mask")) == 1
     [job] = doors.ask("GET", f"/jobs?name={name}", doors.token()).json()["items"]
     assert job["created_by"].startswith("oidc:")
