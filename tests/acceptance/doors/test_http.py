@@ -53,3 +53,19 @@ def test_who_knocks_too_often_is_told_when_to_come_again(doors: Doors) -> None:
     assert {it.json()["code"] for it in refused} == {"RATE_LIMITED"}
     assert all(1 <= int(it.headers["retry-after"]) <= 60 for it in refused)
     assert doors.ask("GET", "/runs", doors.token("viewer", "acme")).status_code == 200
+
+
+def test_a_stranger_who_knocks_too_often_is_told_when_to_come_again(doors: Doors) -> None:
+    # in the function's memory he is one of his own, so that other tests are not: the database counts by where he is
+    mine = {"cf-connecting-ip": "203.0.113.7"}
+    form = {"token": "no token", "tenant": "acme"}
+    doors.platform("platform_set_rate", per_minute_strangers=1)
+    try:
+        answers = [doors.ask("POST", "/tokens/oidc", headers=dict(mine), json=form) for _ in range(3)]
+    finally:
+        doors.platform("platform_set_rate", per_minute_strangers=10_000_000)
+
+    assert answers[-1].status_code == 429
+    assert answers[-1].json()["code"] == "RATE_LIMITED"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert doors.ask("GET", "/runs", doors.token("viewer"), headers=dict(mine)).status_code == 200
