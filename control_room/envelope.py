@@ -48,7 +48,7 @@ class Envelope:
         missing = [name for name in names if not said.get(name)]
         if missing:
             raise ControlRoomError(
-                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 "log in: control-room login; or in a clone with a running stack: "
                 'eval "$(scripts/stack env)" and '
                 'export CONTROL_ROOM_TOKEN="$(scripts/stack token --tenant SLUG --role operator)"',
