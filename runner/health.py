@@ -1,4 +1,4 @@
-"""A small file that says how the runner is, for whoever supervises it."""
+"""A small file that says how the runner is, for whoever supervises it; systemd is told directly."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runner.notice import Notice
+
 PERIOD_SECONDS = 5.0
 
 
 class Health:
     """Writes the file every few seconds; its absence or age means that the runner is not well."""
 
-    def __init__(self, path: Path | None, state: Callable[[], dict[str, object]]) -> None:
+    def __init__(
+        self, path: Path | None, state: Callable[[], dict[str, object]], notice: Notice | None = None
+    ) -> None:
         self._path = path
+        self._notice = notice or Notice("")
         self._state = state
         self._changed = asyncio.Event()
 
@@ -30,6 +35,7 @@ class Health:
         while True:
             self._changed.clear()
             self.write()
+            self._notice.alive()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD_SECONDS):
                     await self._changed.wait()

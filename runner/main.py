@@ -45,6 +45,7 @@ from runner.health import Health
 from runner.model.errors import SettingsError, StoreRefused, StoreUnavailable
 from runner.model.wire import Terms
 from runner.monitor import Monitor
+from runner.notice import Notice
 from runner.settings import Settings
 from runner.store.base import Registration
 from runner.store.listener import Listener
@@ -293,7 +294,8 @@ async def _work(
             "stale": store.stale,
         }
 
-    health = Health(chosen.health_file, state)
+    notice = Notice(chosen.notify_socket)
+    health = Health(chosen.health_file, state, notice)
     monitor = Monitor(chosen.health_listen, state, meter.told)
     listener = Listener(
         chosen.database_url,
@@ -346,6 +348,7 @@ async def _work(
     ]
     try:
         await shutdown.asked.wait()
+        notice.stopping()
         health.write()
         outbox.stop()
         await _drain(dispatcher, chosen.drain_seconds, shutdown)

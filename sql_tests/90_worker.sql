@@ -167,6 +167,23 @@ select tests.tick();
 select hasnt_table('staging', 'o999999_1_left', 'a staging table without a lease is dropped');
 select has_table('staging', 'keep_me', 'what is not the runner''s is left alone');
 
+-- ------------------------------------------------------------------------------------- how many are needed
+
+savepoint counted;
+select (tests.as('runner', 'worker.demand()'))::bigint as before \gset
+select tests.submit('south.operator', '{"job_type": "diagram_export", "code": null}') from generate_series(1, 3);
+select is((tests.as('runner', 'worker.demand()'))::bigint, :before + 3, 'what waits is a place that is needed');
+select count(*) from tests.claim(1, '{diagram_export/default}') c where c ->> 'tenant_slug' = 'south';
+select is((tests.as('runner', 'worker.demand()'))::bigint, :before + 3, 'and what runs still is');
+update tenancy.limits l set max_running = 1 from tenancy.tenants t where t.id = l.tenant_id and t.slug = 'south';
+select cmp_ok((tests.as('runner', 'worker.demand()'))::bigint, '<', :before + 3, 'no tenant is counted beyond its limit');
+set local role scaler;
+select is(worker.demand() >= 0, true, 'a scaler may ask it');
+select throws_ok('select worker.anything_waits()', '42501', null, 'and nothing else of the runners''');
+select throws_ok('select * from queue.live_attempts', '42501', null, 'nor look at anything');
+reset role;
+rollback to counted;
+
 -- ------------------------------------------------------------------------------------- whose trace it is
 
 -- p_traceparent of a request, and what the runner hears of it when it claims the run

@@ -42,13 +42,13 @@ $q$, $list$
     schedule | app_owner | app_system usage; authenticated usage; service_role usage
     staging | app_system | loader usage
     tenancy | app_owner | anon usage; app_system usage; authenticated usage; service_role usage; supabase_auth_admin usage
-    worker | app_system | runner usage
+    worker | app_system | runner usage; scaler usage
 $list$, 'who may use which schema: owner | others');
 
 select tests.exactly($q$
     select concat_ws(' | ', r.name || '.' || p.proname || '(' || (select coalesce(string_agg(format_type(t, null), ', ' order by o), '') from unnest(p.proargtypes) with ordinality x (t, o)) || ')',
                pg_get_userbyid(p.proowner) || case when p.prosecdef then ' definer' else '' end,
-               (select string_agg(w, ' ' order by o) from unnest(array['anon', 'authenticated', 'viewer', 'operator', 'admin', 'service_role', 'runner', 'loader', 'app_owner', 'app_system', 'supabase_auth_admin', 'supabase_storage_admin', 'authenticator', 'dashboard_user'])
+               (select string_agg(w, ' ' order by o) from unnest(array['anon', 'authenticated', 'viewer', 'operator', 'admin', 'service_role', 'runner', 'scaler', 'loader', 'app_owner', 'app_system', 'supabase_auth_admin', 'supabase_storage_admin', 'authenticator', 'dashboard_user'])
                     with ordinality x (w, o) where has_function_privilege(w, p.oid, 'execute') and w <> pg_get_userbyid(p.proowner) and w not in ('viewer', 'operator', 'admin')))
     from pg_proc p join tests.rooms r on r.oid = p.pronamespace where not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 $q$, $list$
@@ -633,6 +633,7 @@ $q$, $list$
     worker.conclude(jsonb) | app_system
     worker.confirm_removals(uuid) | app_system definer | runner
     worker.event(bigint, text, text, text, jsonb, jsonb) | app_system
+    worker.demand() | app_system definer | runner scaler
     worker.farewell(uuid) | app_system definer | runner
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system
@@ -1039,7 +1040,7 @@ $list$, 'which triggers guard what: table | name | enabled (A = always)');
 select tests.exactly($q$
     select concat_ws(' | ', rolname, nullif(concat_ws(' ', case when rolcanlogin then 'login' end, case when rolinherit then 'inherit' end, case when rolsuper then 'super' end, case when rolcreaterole then 'createrole' end,
                case when rolcreatedb then 'createdb' end, case when rolreplication then 'replication' end, case when rolbypassrls then 'bypassrls' end), ''))
-    from pg_roles where rolname in ('anon', 'authenticated', 'service_role', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator')
+    from pg_roles where rolname in ('anon', 'authenticated', 'service_role', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'scaler', 'loader', 'authenticator')
 $q$, $list$
     admin | inherit
     anon | inherit
@@ -1050,14 +1051,15 @@ $q$, $list$
     loader
     operator | inherit
     runner | login
+    scaler | login
     service_role | inherit bypassrls
     viewer | inherit
 $list$, 'what each role is');
 
 select tests.exactly($q$
     select format('%s is a %s', m.rolname, r.rolname) from pg_auth_members a join pg_roles r on r.oid = a.roleid join pg_roles m on m.oid = a.member
-    where (r.rolname in ('viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'service_role', 'supabase_admin', 'postgres')
-           or m.rolname in ('viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator', 'anon', 'authenticated', 'service_role'))
+    where (r.rolname in ('viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'scaler', 'loader', 'service_role', 'supabase_admin', 'postgres')
+           or m.rolname in ('viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'scaler', 'loader', 'authenticator', 'anon', 'authenticated', 'service_role'))
       and m.rolname <> 'supabase_admin' and r.rolname !~ '^pg_'
       and coalesce((to_jsonb(a) ->> 'inherit_option')::boolean or (to_jsonb(a) ->> 'set_option')::boolean, true)
 $q$, $list$
@@ -1098,9 +1100,9 @@ select is_empty($$ select c.oid::regclass::text from pg_class c join tests.rooms
 select is_empty($$ select c.oid::regclass::text from pg_class c join tests.rooms r on r.oid = c.relnamespace where c.relispartition and c.relkind = 'r' and (c.relacl is not null or not c.relforcerowsecurity or exists (select from pg_policy p where p.polrelid = c.oid)) $$, 'no partition is reached by itself');
 select is_empty($$ select m.rolname from pg_auth_members a join pg_roles m on m.oid = a.member where a.roleid in ('app_owner'::regrole, 'app_system'::regrole) and m.rolname <> 'supabase_admin'
                    and coalesce((to_jsonb(a) ->> 'inherit_option')::boolean or (to_jsonb(a) ->> 'set_option')::boolean, true) $$, 'the owners of the tables have no members in operation');
-select is_empty($$ select rolname from pg_roles where (rolsuper or rolbypassrls) and rolname in ('anon', 'authenticated', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'loader', 'authenticator') $$, 'none of ours passes row security');
+select is_empty($$ select rolname from pg_roles where (rolsuper or rolbypassrls) and rolname in ('anon', 'authenticated', 'viewer', 'operator', 'admin', 'app_owner', 'app_system', 'runner', 'scaler', 'loader', 'authenticator') $$, 'none of ours passes row security');
 select is_empty(format($$ select n.nspname from pg_namespace n where n.nspname !~ '^pg_' and has_schema_privilege(%L, n.oid, 'create') $$, w), w || ' makes nothing anywhere')
-from unnest(array['anon', 'authenticated', 'viewer', 'operator', 'admin', 'service_role', 'runner', 'loader', 'authenticator']) w;
+from unnest(array['anon', 'authenticated', 'viewer', 'operator', 'admin', 'service_role', 'runner', 'scaler', 'loader', 'authenticator']) w;
 select is(array(select d.privilege_type from pg_database b, aclexplode(b.datacl) d where b.datname = current_database() and d.grantee = 'app_owner'::regrole), '{CREATE}', 'the owners make schemas');
 select is((select count(*) from pg_proc p join tests.rooms r on r.oid = p.pronamespace where r.name = 'public' and p.prosecdef), 0::bigint, 'no definer in the exposed schema');
 

@@ -15,6 +15,9 @@ begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'runner') then
         create role runner login noinherit;  -- its password is given by the operator, never by a migration
     end if;
+    if not exists (select from pg_catalog.pg_roles where rolname = 'scaler') then
+        create role scaler login noinherit;  -- an autoscaler's: asks worker.demand() and nothing else
+    end if;
 end
 $roles$;
 
