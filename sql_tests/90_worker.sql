@@ -170,13 +170,13 @@ select has_table('staging', 'keep_me', 'what is not the runner''s is left alone'
 -- ------------------------------------------------------------------------------------- how many are needed
 
 savepoint counted;
-select (tests.as('runner', 'worker.demand()'))::bigint as before \gset
+select worker.demand() as before \gset
 select tests.submit('south.operator', '{"job_type": "diagram_export", "code": null}') from generate_series(1, 3);
-select is((tests.as('runner', 'worker.demand()'))::bigint, :before + 3, 'what waits is a place that is needed');
+select is(worker.demand(), (:before + 3)::bigint, 'what waits is a place that is needed');
 select count(*) from tests.claim(1, '{diagram_export/default}') c where c ->> 'tenant_slug' = 'south';
-select is((tests.as('runner', 'worker.demand()'))::bigint, :before + 3, 'and what runs still is');
+select is(worker.demand(), (:before + 3)::bigint, 'and what runs still is');
 update tenancy.limits l set max_running = 1 from tenancy.tenants t where t.id = l.tenant_id and t.slug = 'south';
-select cmp_ok((tests.as('runner', 'worker.demand()'))::bigint, '<', :before + 3, 'no tenant is counted beyond its limit');
+select cmp_ok(worker.demand(), '<', (:before + 3)::bigint, 'no tenant is counted beyond its limit');
 set local role scaler;
 select is(worker.demand() >= 0, true, 'a scaler may ask it');
 select throws_ok('select worker.anything_waits()', '42501', null, 'and nothing else of the runners''');

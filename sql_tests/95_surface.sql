@@ -633,7 +633,7 @@ $q$, $list$
     worker.conclude(jsonb) | app_system
     worker.confirm_removals(uuid) | app_system definer | runner
     worker.event(bigint, text, text, text, jsonb, jsonb) | app_system
-    worker.demand() | app_system definer | runner scaler
+    worker.demand() | app_system definer | scaler
     worker.farewell(uuid) | app_system definer | runner
     worker.fire(integer) | app_system definer | runner
     worker.forget_outside() | app_system

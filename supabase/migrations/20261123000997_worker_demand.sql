@@ -18,7 +18,7 @@ end
 $$;
 comment on function worker.demand() is 'For an autoscaler: how many places the work could take now.';
 revoke all on function worker.demand() from public;
-grant execute on function worker.demand() to scaler, runner;
+grant execute on function worker.demand() to scaler;
 
 set role postgres;
 revoke app_owner, app_system from postgres;
