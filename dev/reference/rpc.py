@@ -1,33 +1,31 @@
-"""docs/rpc.md, from the SQL of the doors: what stands above a function, and what its body asks for.
+"""docs/rpc.md, from the comments on the functions and views of `public`.
 
-The migrations are read as text, so no database is needed. A function of `public` is a line that hands over
-to `door.<the same name>`; the words are those of whichever has them, else those of its twin at the HTTP door.
+The migrations are read as text, so no database is needed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from dev.reference import api
-
-BEGINNING = re.compile(r"^create (?:or replace )?function (public|door)\.(\w+)\(", re.MULTILINE)
+from dev.stack.errors import StackError
 
 HEAD = """\
 # The RPCs
 
-`POST {SUPABASE_URL}/rest/v1/rpc/<name>`, or `rpc(name, …)` of any Supabase client. Most take one object,
-which is the body itself; those that say so take arguments by name. Answers, errors and rules are those of
-the HTTP verb beside it ([api.md](api.md)); the `platform_…` ones are the platform operator's and want the
-service role's key.
+`POST {SUPABASE_URL}/rest/v1/rpc/<name>`, or `rpc(name, …)` of any Supabase client. The argument is one
+object, which is the body itself, or what stands after the name, by name. Answers, errors and rules are
+those of the HTTP verb beside it ([api.md](api.md)); the `platform_…` ones are the platform operator's and
+want the service role's key.
 
 `role` is the least that may call it. Where nothing is said every member may, and sees what row security
 shows him.
 
-This page is made by `scripts/docs` from the migrations.
+This page is made by `scripts/docs` from the comments in the migrations.
 """
 
 VIEWS = """
@@ -39,30 +37,44 @@ VIEWS = """
 |---|---|
 """
 
+FUNCTION = re.compile(r"^create (?:or replace )?function (public|door)\.(\w+)\(", re.MULTILINE)
+COMMENT = re.compile(r"^comment on function public\.(\w+)\([^)]*\)\s+is '((?:[^']|'')*)';", re.MULTILINE)
+VIEW = re.compile(r"^create view public\.(\w+) with [^\n]* as\n", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Function:
-    """One function as the migrations say it."""
+    """One function as a migration says it."""
 
     room: str
     schema: str
     name: str
     arguments: str
-    words: str
     body: str
 
 
 def page(migrations: Sequence[Path], said: api.Document) -> str:
     found = [function for path in migrations for function in functions(path)]
     doors = {it.name: it for it in found if it.schema == "door"}
+    comments = {
+        name: text.replace("''", "'")
+        for path in migrations
+        for name, text in COMMENT.findall(path.read_text())
+    }
     verbs = {
-        operation["operationId"]: (f"{method} {path}", operation)
-        for method, path, operation in api.operations(said)
+        operation["operationId"]: f"`{method} {path}`" for method, path, operation in api.operations(said)
     }
     parts = [HEAD]
     for room, group in groupby((it for it in found if it.schema == "public"), key=lambda it: it.room):
-        parts.append(f"\n## {room}\n\n| RPC | takes | role | HTTP | |\n|---|---|---|---|---|\n")
-        parts += [_row(it, doors.get(_called(it)), verbs) for it in group]
+        parts.append(f"\n## {room}\n\n| RPC | role | HTTP | |\n|---|---|---|---|\n")
+        for it in group:
+            role = _role((doors.get(_called(it)) or it).body)
+            if it.name not in comments:
+                raise StackError(
+                    f"public.{it.name} has no comment", "say what it takes and gives: comment on function"
+                )
+            told = _cell(comments[it.name])
+            parts.append(f"| `{it.name}`{_named(it)} | {role} | {verbs.get(it.name, '')} | {told} |\n")
     parts.append(VIEWS)
     for path in migrations:
         parts += [f"| `{name}` | {_cell(columns)} |\n" for name, columns in views(path.read_text())]
@@ -70,33 +82,22 @@ def page(migrations: Sequence[Path], said: api.Document) -> str:
 
 
 def functions(path: Path) -> list[Function]:
-    """Those of `public` and `door`, each with the comment right above it."""
+    """Those of `public` and `door`."""
     room = re.sub(r"^\d+_(public_|worker_)?", "", path.stem).replace("_", " ")
     text = path.read_text()
     found = []
-    for it in BEGINNING.finditer(text):
+    for it in FUNCTION.finditer(text):
         head, _, rest = text[it.end() :].partition("returns ")
-        arguments = head.strip().removesuffix(")")
         # the stanza: what follows a function says who may call it
         body = rest.partition("\nrevoke ")[0]
-        found.append(Function(room, it[1], it[2], arguments, _above(text[: it.start()]), body))
+        found.append(Function(room, it[1], it[2], head.strip().removesuffix(")"), body))
     return found
-
-
-def _above(text: str) -> str:
-    """The comment that ends right here; a ruled heading is none."""
-    lines: list[str] = []
-    for line in reversed(text.splitlines()):
-        if not line.startswith("--") or line.startswith("-- ---"):
-            break
-        lines.insert(0, line.removeprefix("--").strip())
-    return " ".join(lines)
 
 
 def views(text: str) -> list[tuple[str, str]]:
     """(name, its columns) of the views in `public`."""
     found = []
-    for it in re.finditer(r"^create view public\.(\w+) with [^\n]* as\n", text, re.MULTILINE):
+    for it in VIEW.finditer(text):
         selected = text[it.end() :].partition(";")[0].removeprefix("select ")
         found.append((it[1], ", ".join(f"`{column}`" for column in _columns(selected))))
     return found
@@ -122,43 +123,16 @@ def _called(function: Function) -> str:
     return match[1] if match else function.name
 
 
-def _row(function: Function, door: Function | None, verbs: Mapping[str, tuple[str, api.Document]]) -> str:
-    verb, operation = verbs.get(function.name, ("", {}))
-    # what is written for who reads the SQL begins elsewhere than what is written for who calls it
-    told = operation.get("summary") or function.words or (door.words if door else "")
-    body = (door or function).body
-    return (
-        f"| `{function.name}` | {_takes(function, body, operation)} | {_role(body)} |"
-        f" {f'`{verb}`' if verb else ''} | {_cell(told)} |\n"
-    )
-
-
-def _takes(function: Function, body: str, operation: api.Document) -> str:
-    arguments = function.arguments.strip()
-    if not arguments.startswith("jsonb"):
-        named = [it.split()[0] for it in _split(arguments)]
-        return f"by name: {', '.join(f'`{it}`' for it in named)}" if named else "nothing"
-    names = [it["name"] for it in operation.get("parameters", ())]
-    shape = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    names += shape.get("properties", ())
-    if not operation:
-        found = re.findall(r"\bp\s*->>?\s*'(\w+)'|\(p, '(\w+)'", body)
-        names = [one or other for one, other in found]
-    told = [f"`{name}`" for name in dict.fromkeys(names)]
-    if ref := (shape.get("items") or shape).get("$ref"):
-        name = str(ref).rpartition("/")[2]
-        told.append(f"{'a list of ' if 'items' in shape else ''}[{name}](api.md#{name.lower()})")
-    return ", ".join(told)
-
-
-def _split(arguments: str) -> list[str]:
-    return [it.strip() for it in re.sub(r"\([^)]*\)|'[^']*'", "", arguments).split(",") if it.strip()]
+def _named(function: Function) -> str:
+    """Its arguments, where they have names."""
+    arguments = re.sub(r"\([^)]*\)|'[^']*'", "", function.arguments)
+    names = [it.split()[0] for it in arguments.split(",") if it.strip()]
+    return "" if names[:1] in ([], ["jsonb"]) else f" ({', '.join(names)})"
 
 
 def _role(body: str) -> str:
-    if match := re.search(r"tenancy\.require\('(\w+)'", body):
-        return "" if match[1] == "viewer" else match[1]
-    return ""
+    match = re.search(r"tenancy\.require\('(\w+)'", body)
+    return match[1] if match and match[1] != "viewer" else ""
 
 
 def _cell(text: str) -> str:

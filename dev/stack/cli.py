@@ -132,6 +132,18 @@ def _tenant(place: Layout, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _platform(place: Layout, arguments: argparse.Namespace) -> int:
+    try:
+        argument = json.loads(arguments.argument)
+    except ValueError as error:
+        raise StackError(
+            f"this is no JSON: {error}", 'quote it for the shell: \'{"tenant": "acme"}\''
+        ) from error
+    answer = tenants.call(lifecycle.server(place), f"platform_{arguments.verb}", argument)
+    print(json.dumps(answer))
+    return 0
+
+
 def _token(place: Layout, arguments: argparse.Namespace) -> int:
     server = lifecycle.server(place)
     tenant_id = tenants.tenant_id(server, arguments.tenant)
@@ -231,6 +243,13 @@ def _parser() -> argparse.ArgumentParser:
     tenant.add_argument("slug", metavar="SLUG")
     tenant.add_argument("--title", help="its name for people")
     tenant.set_defaults(run=_tenant)
+
+    platform = commands.add_parser(
+        "platform", parents=[named], help="what the platform's operator does: docs/rpc.md, platform_…"
+    )
+    platform.add_argument("verb", metavar="VERB", help="grant, set_limits, add_member, …")
+    platform.add_argument("argument", metavar="JSON")
+    platform.set_defaults(run=_platform)
 
     token = commands.add_parser("token", parents=[named], help="a JWT of a member")
     token.add_argument("--tenant", required=True, metavar="SLUG")

@@ -133,12 +133,15 @@ class Layout:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether another clone made it. One that does not say is of a time before stacks said so: ours."""
+        """Whether another clone made it. Of one that does not say so, whether it is older than this clone."""
         try:
-            maker = self.clone_file.read_text().strip()
+            return self.clone_file.read_text().strip() != clone_id()
+        except OSError:
+            pass
+        try:
+            return self.secrets_file.stat().st_mtime < _cloned_at()
         except OSError:
             return False
-        return maker != clone_id()
 
 
 def home() -> Path:
@@ -151,16 +154,26 @@ def home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "control-room"
 
 
+def _git_folder() -> Path:
+    """Where git keeps what is this clone's alone; the clone itself where there is no git."""
+    pointer = CLONE / ".git"
+    # a worktree has a file there, which names its folder
+    inner = Path(pointer.read_text().removeprefix("gitdir:").strip()) if pointer.is_file() else pointer
+    return CLONE / inner if inner.is_dir() else CLONE
+
+
+def _cloned_at() -> float:
+    """About when: nothing that git has written here is older."""
+    return min(it.stat().st_mtime for it in _git_folder().iterdir())
+
+
 @functools.cache
 def clone_id() -> str | None:
     """Tells this clone from one that was in the same folder before; made once, kept in git's own folder.
 
     None where it cannot be kept: then a folder has one stack, whoever is in it.
     """
-    pointer = CLONE / ".git"
-    # a worktree has a file there, which names its folder
-    inner = Path(pointer.read_text().removeprefix("gitdir:").strip()) if pointer.is_file() else pointer
-    kept = (CLONE / inner if inner.is_dir() else CLONE) / "control-room-clone"
+    kept = _git_folder() / "control-room-clone"
     try:
         if not kept.exists():
             write_text(kept, f"{secrets.token_hex(8)}\n", mode=0o644)

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -210,7 +211,9 @@ def _copy_prepared(major: int, binaries: Path, place: Layout) -> Secrets:
             shutil.rmtree(prepared, ignore_errors=True)
             _prepare(Layout(prepared), binaries, wanted)
         os.utime(prepared)
-        by_age = sorted((it for it in folder.iterdir() if it.is_dir()), key=lambda it: it.stat().st_mtime)
+        # stacks of acceptance tests live here as well, and may be older than many templates
+        templates = [it for it in folder.iterdir() if re.fullmatch(r"[0-9a-f]{16}", it.name)]
+        by_age = sorted(templates, key=lambda it: it.stat().st_mtime)
         for old in by_age[:-KEPT_TEMPLATES]:
             shutil.rmtree(old, ignore_errors=True)
         # under the lock: another session may throw the oldest ones away

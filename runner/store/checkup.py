@@ -97,9 +97,12 @@ def _server(db: Database) -> Finding:
 
 
 def _migrations(db: Database, folder: Path | None, *, applied: bool) -> Iterator[Finding]:
-    there = _row(db, "select to_regclass('supabase_migrations.schema_migrations') is not null as there")[
-        "there"
-    ]
+    # beside another history ours has a table of its own: deploy/supabase/apply
+    query = """
+        select coalesce(to_regclass('supabase_migrations.control_room'),
+                        to_regclass('supabase_migrations.schema_migrations'))::text as history
+    """
+    there = _row(db, query)["history"]
     if not applied:
         yield Finding(
             "migrations",
@@ -113,7 +116,11 @@ def _migrations(db: Database, folder: Path | None, *, applied: bool) -> Iterator
             "migrations", "warn", "applied, but there is no history of them", "supabase migration repair"
         )
         return
-    rows = db.execute("select version, statements from supabase_migrations.schema_migrations").fetchall()
+    rows = db.execute(
+        "select version, statements from supabase_migrations.control_room"
+        if there.endswith("control_room")
+        else "select version, statements from supabase_migrations.schema_migrations"
+    ).fetchall()
     history = {it["version"]: _bare(" ".join(it["statements"] or [])) for it in rows}
     if folder is None:
         ours = [it for it in history if it.startswith("20261123")]

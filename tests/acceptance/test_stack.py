@@ -465,10 +465,16 @@ def test_a_clone_in_the_folder_of_another_has_a_stack_beside_the_other_ones(
     try:
         first, again = clone_anew(), look_again()
         second, second_again = clone_anew(), look_again()
+        # of before stacks said whose they are
+        first.clone_file.unlink()
+        first.secrets_file.touch()
+        os.utime(first.secrets_file, (0, 0))
+        third = clone_anew()
     finally:
         state.clone_id.cache_clear()
 
     assert (first, second) == (again, second_again)
+    assert third not in {first, second}
     assert first != second
     assert second.name.startswith(first.name)
     assert first.root.is_dir()
