@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
@@ -111,3 +112,28 @@ def test_marquez_s_web_ui_finds_what_it_draws(doors: Doors) -> None:
     assert read(f"/jobs/runs/{run}/facets?type=job")["facets"] == {"sql": {"query": "select 1"}}
     assert read(f"/namespaces/{quote(space, safe='')}/jobs?limit=25&offset=0")["totalCount"] == 1
     assert name in {job["name"] for job in read("/jobs?limit=5&offset=0")["jobs"]}
+
+
+def test_a_view_of_the_layers_is_followed_column_by_column(doors: Doors) -> None:
+    """The database brings its text, a runner reads it, and a column is followed through it."""
+    name = f"v_{uuid.uuid4().hex[:12]}"
+    tenant = doors.tenants["acme"]
+    with psycopg.connect(doors.environment["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(
+            f'create table silver_acme.{name} (id bigint, "Amount €" numeric);'
+            f"create view gold_acme.{name} with (security_invoker = on) as "
+            f'select s.id, round(s."Amount €", 2) as amount from silver_acme.{name} s where s.id > 0'
+        )
+        table = f"silver_acme.{name}"
+        connection.execute(
+            "select worker.capture_views(%s, array[%s::regclass::oid], 1, null)", [tenant, table]
+        )
+    asyncio.run(doors.look_at_events())
+
+    node = quote(f"datasetField:control-room://acme:gold.{name}:amount", safe="")
+    graph = doors.ask("GET", f"/column-lineage?nodeId={node}", doors.token("viewer")).json()["graph"]
+
+    (amount,) = [each for each in graph if each["id"].endswith(f"gold.{name}:amount")]
+    (origin,) = amount["data"]["inputFields"]
+    assert (origin["dataset"], origin["field"]) == (f"silver.{name}", "Amount €")
+    assert (origin["transformationType"], origin["transformationDescription"]) == ("DIRECT", "TRANSFORMATION")
