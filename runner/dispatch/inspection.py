@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 
 from runner.lineage import facets, view
-from runner.model.wire import EventBatch
+from runner.lineage.view import ViewColumns
+from runner.model.wire import CapturedView, EventBatch
 from runner.store.base import Findings, Store
 from runner.store.vigil import Vigil
 
@@ -45,5 +46,10 @@ def _looked_at(batch: EventBatch) -> Findings:
     return Findings(
         batch,
         {event_id: faults for event_id, faults in found.items() if faults},
-        {each.event_id: view.read(each.view) for each in batch.events if each.view is not None},
+        {each.event_id: _read(each.view) for each in batch.events if each.view is not None},
     )
+
+
+def _read(captured: CapturedView) -> ViewColumns:
+    tables = {place: (table.name, table.columns) for place, table in captured.tables.items()}
+    return view.read(captured.definition, tables)

@@ -5,10 +5,10 @@ What cannot be followed is left out and told as a doubt.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.lineage import sql
-from runner.model.wire import CapturedView
+from . import sql
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,15 +30,18 @@ class ViewColumns:
     doubts: tuple[str, ...]
 
 
-def read(view: CapturedView) -> ViewColumns:
-    """What the view says; of tables that are none of the layers', nothing."""
-    schema = {place: dict.fromkeys(table.columns, "text") for place, table in view.tables.items()}
-    flow = sql.query(view.definition, schema=schema)
+def read(definition: str, tables: Mapping[str, tuple[str, Sequence[str]]]) -> ViewColumns:
+    """What a view says whose text names `tables`: schema.table -> its name in the lineage, its columns.
+
+    Of tables that are not among them, nothing is told.
+    """
+    schema = {place: dict.fromkeys(columns, "text") for place, (_, columns) in tables.items()}
+    flow = sql.query(definition, schema=schema)
     columns = {
-        ColumnOrigin(name, view.tables[it.dataset].name, it.field, it.kind.type, it.kind.subtype)
+        ColumnOrigin(name, tables[it.dataset][0], it.field, it.kind.type, it.kind.subtype)
         for name, column in flow.columns.items()
         for it in column.origins
-        if it.dataset in view.tables
+        if it.dataset in tables
     }
     doubts = {column.doubt for column in flow.columns.values() if column.doubt} | set(flow.doubts)
     return ViewColumns(tuple(sorted(columns)), tuple(sorted(doubts)))

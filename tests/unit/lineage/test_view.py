@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from runner.dispatch.inspection import _looked_at
-from runner.lineage import view
+from runner.dispatch.inspection import _looked_at, _read
 from runner.lineage.view import ColumnOrigin
 from runner.model.wire import CapturedView, EventBatch
 
@@ -22,7 +21,7 @@ def captured(text: str, **tables: object) -> CapturedView:
 
 
 def test_each_column_of_a_view_is_followed_to_the_layer_s_table() -> None:
-    said = view.read(captured(TEXT))
+    said = _read(captured(TEXT))
 
     expected = (
         ColumnOrigin("customer", "silver.orders", "customer", "DIRECT", "IDENTITY"),
@@ -32,14 +31,14 @@ def test_each_column_of_a_view_is_followed_to_the_layer_s_table() -> None:
 
 
 def test_what_cannot_be_read_is_a_doubt_and_no_failure() -> None:
-    said = view.read(captured("this is no query"))
+    said = _read(captured("this is no query"))
 
     assert said.columns == ()
     assert said.doubts != ()
 
 
 def test_a_table_of_no_layer_is_not_told_of() -> None:
-    said = view.read(
+    said = _read(
         captured("SELECT a.id, b.secret FROM silver_north.orders a JOIN private.t b ON b.id = a.id;")
     )
 
