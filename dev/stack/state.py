@@ -164,7 +164,7 @@ def _git_folder() -> Path:
 
 def _cloned_at() -> float:
     """About when: nothing that git has written here is older."""
-    return min(it.stat().st_mtime for it in _git_folder().iterdir())
+    return min((it.stat().st_mtime for it in _git_folder().iterdir()), default=0.0)
 
 
 @functools.cache

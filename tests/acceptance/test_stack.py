@@ -454,6 +454,7 @@ def test_a_clone_in_the_folder_of_another_has_a_stack_beside_the_other_ones(
     def clone_anew() -> Layout:
         shutil.rmtree(clone, ignore_errors=True)
         (clone / ".git").mkdir(parents=True)
+        (clone / ".git" / "HEAD").touch()
         return look_again()
 
     def look_again() -> Layout:
