@@ -119,6 +119,7 @@ def _booted(root: Path, user_data: str | None, files: dict[str, Path]) -> Iterat
     for target, source in files.items():
         (root / target.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, root / target.lstrip("/"))
+    (root / "etc/default/locale").write_text("LANG=C.UTF-8\n")  # as an image of Debian's has it
     seed = root / "var/lib/cloud/seed/nocloud"
     if user_data is not None:
         seed.mkdir(parents=True)
