@@ -536,6 +536,7 @@ $q$, $list$
     queue.count_anew(uuid, bigint) | app_owner | app_system
     queue.databricks_state(queue.state, text, boolean) | app_owner | authenticated app_system
     queue.describe(queue.task_runs) | app_owner
+    queue.end_attempts(jsonb) | app_owner | app_system
     queue.end_parent(queue.runs) | app_owner | app_system
     queue.end_task(uuid, bigint, queue.state, text, text, boolean) | app_owner | app_system
     queue.expire(integer) | app_owner | app_system

@@ -45,6 +45,8 @@ grant execute on function queue.begin_epoch() to app_system;
 create function queue.claim(p_instance uuid, p_offers text[], p_limit integer)
 returns setof queue.claimed
 language plpgsql rows 10 set search_path = ''
+set enable_hashjoin = off  -- by its key, each: a plan that was made while the tables were small would read all of them ever after
+set enable_mergejoin = off
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$  -- a plan for these very offers may look through all that others are to carry
 #variable_conflict use_column
@@ -286,15 +288,97 @@ revoke all on function queue.backoff(integer) from public;
 grant execute on function queue.backoff(integer) to app_system;
 
 -- Attempts end under their fence, all in one statement: hot rows move to history, slots come back, tasks end or wait for
--- their retry, runs of one task end with them; the graphs of the others advance. ended = the run ended here, and its end is to be
--- announced; that of a graph is news.
+-- their retry, runs of one task end with them. ended = the run ended here.
+create function queue.end_attempts(p_items jsonb)
+returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint, task_run_id bigint, retry boolean, run_state queue.state, ended boolean)
+language plpgsql rows 10 set search_path = ''
+set enable_hashjoin = off  -- by its key, each: a plan that was made while the tables were small would read all of them ever after
+set enable_mergejoin = off
+set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    return query
+    with item as materialized (
+        select distinct on (id, lease) (x ->> 'attempt_id')::bigint as id, (x ->> 'lease')::integer as lease, o.state, left(o.message, 4000) as message,
+               coalesce(o.termination_code, case o.state when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end) as code,
+               coalesce(o.retryable, false) as retryable, o.retry_after_ms, o.exit_code, o.peak_memory_bytes, o.cpu_ms, o."values"
+        from jsonb_array_elements(p_items) x
+        cross join lateral jsonb_to_record(x -> 'outcome') as o (state queue.state, termination_code text, message text, retryable boolean,
+            retry_after_ms numeric, exit_code integer, peak_memory_bytes bigint, cpu_ms bigint, "values" jsonb)
+    ), mine as materialized (  -- locked in their order, as in renew
+        select i.* from item i
+        cross join lateral (select from queue.live_attempts a
+                            where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED' limit 1 for update) a
+    ), gone as (  -- with its outcome: a batch may hold a stale one beside the good one
+        delete from queue.live_attempts a using mine i
+        where a.id = i.id and coalesce(a.lease = i.lease and a.state <> 'QUEUED', false)
+        returning a.*, i.state as said, i.message, i.retryable, i.retry_after_ms, i.exit_code, i.peak_memory_bytes, i.cpu_ms, i."values",
+            -- what was told to stop and did says why it was told
+            case when a.stop_code = 'RUN_TIMED_OUT' and i.state = 'CANCELED' then 'TIMED_OUT' else i.state end as ended_as,
+            case when i.state = 'CANCELED' then coalesce(a.stop_code, i.code) else i.code end as ended_for
+    ), turn as materialized (  -- one order for all: two batches over the same tenants would wait for each other
+        select g.tenant_id, g.n from (select tenant_id, count(*)::integer as n from gone group by tenant_id order by tenant_id) g
+        cross join lateral (select from queue.slots s where s.tenant_id = g.tenant_id limit 1 for update) s
+    ), slot as (
+        update queue.slots s set running = s.running - t.n from turn t where s.tenant_id = t.tenant_id
+    ), past as (
+        insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
+            runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
+        select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, g.ended_as, g.queued_at, g.ready_at, g.lease, g.lost,
+            g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, g.ended_for, g.message, g.exit_code, g.peak_memory_bytes, g.cpu_ms
+        from gone g
+    ), fate as materialized (
+        select g.*, case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as ends, t.min_retry_interval_ms, g.number - t.first_number as retries,
+               (g.said = 'FAILED' and g.retryable or g.said = 'TIMED_OUT' and t.retry_on_timeout)
+               and g.number - t.first_number < t.max_retries and g.cancel_requested_at is null as retry
+        from gone g
+        cross join lateral (select x.min_retry_interval_ms, x.first_number, x.retry_on_timeout, x.max_retries from queue.task_runs x
+                            where x.tenant_id = g.tenant_id and x.id = g.task_run_id limit 1) t
+    ), again as (
+        insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
+        select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
+               v_now + greatest(case when f.retry_after_ms is null then queue.backoff(f.retries + 1)  -- least() would pass over a null
+                                     else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end,
+                                make_interval(secs => f.min_retry_interval_ms / 1000.0))
+        from fate f where f.retry
+    ), task as (
+        update queue.task_runs k
+        set state = case when f.retry then 'QUEUED' else f.ends end,
+            termination_code = case when not f.retry then f.ended_for end,
+            termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
+            finished_at = case when not f.retry then v_now end,
+            percent = case when f.ends = 'SUCCEEDED' then 100 else k.percent end,
+            output_values = coalesce(f."values", '{}')
+        from fate f where k.tenant_id = f.tenant_id and k.id = f.task_run_id
+    ), run as (
+        update queue.runs r
+        set state = f.ends, termination_code = f.ended_for, termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
+            finished_at = v_now, event_seq = r.event_seq + 1
+        from fate f
+        where r.tenant_id = f.tenant_id and r.id = f.run_id and coalesce(r.task_count = 1 and r.parent_run_id is null, false) and not f.retry
+        returning f.id, f.lease, f.tenant_id, f.run_id, f.task_run_id, f.retry, f.ends
+    )
+    -- of each the most that is known: sorted, for joined without a hash all would be compared with all
+    select distinct on (x.id, x.lease) x.id, x.tenant_id is not null, x.tenant_id, x.run_id, x.task_run_id, x.retry, x.state, x.ended
+    from (select i.id, i.lease, null::uuid as tenant_id, null::bigint as run_id, null::bigint as task_run_id, false as retry, null::queue.state as state, false as ended
+          from item i
+          union all select f.id, f.lease, f.tenant_id, f.run_id, f.task_run_id, f.retry, f.ends, false from fate f
+          union all select r.id, r.lease, r.tenant_id, r.run_id, r.task_run_id, r.retry, r.ends, true from run r) x
+    order by x.id, x.lease, x.ended desc, x.tenant_id;
+end
+$$;
+revoke all on function queue.end_attempts(jsonb) from public;
+grant execute on function queue.end_attempts(jsonb) to app_system;
+
+-- Attempts end, and the graphs of their runs advance. ended = the run ended here, and its end is to be announced; that of a graph is news.
 create function queue.settle(p_items jsonb)
 returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint, run_state queue.state, ended boolean)
 language plpgsql set search_path = ''
 set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
-    v_now timestamptz := clock_timestamp();
     v record;
     v_attempts bigint[] := '{}';  -- those whose graphs move
     v_tenants uuid[] := '{}';
@@ -303,87 +387,22 @@ declare
     v_others uuid[] := '{}';  -- tenants of the others
 begin
     for v in
-        with item as materialized (
-            select distinct on (id, lease) (x ->> 'attempt_id')::bigint as id, (x ->> 'lease')::integer as lease, o.state, left(o.message, 4000) as message,
-                   coalesce(o.termination_code, case o.state when 'SUCCEEDED' then 'SUCCESS' else 'INTERNAL_ERROR' end) as code,
-                   coalesce(o.retryable, false) as retryable, o.retry_after_ms, o.exit_code, o.peak_memory_bytes, o.cpu_ms, o."values"
-            from jsonb_array_elements(p_items) x
-            cross join lateral jsonb_to_record(x -> 'outcome') as o (state queue.state, termination_code text, message text, retryable boolean,
-                retry_after_ms numeric, exit_code integer, peak_memory_bytes bigint, cpu_ms bigint, "values" jsonb)
-        ), mine as materialized (  -- locked in their order, as in renew
-            select i.* from item i
-            cross join lateral (select from queue.live_attempts a
-                                where a.id = i.id and a.lease = i.lease and a.state <> 'QUEUED' limit 1 for update) a
-        ), gone as (  -- with its outcome: a batch may hold a stale one beside the good one
-            delete from queue.live_attempts a using mine i
-            where a.id = i.id and coalesce(a.lease = i.lease and a.state <> 'QUEUED', false)
-            returning a.*, i.state as said, i.message, i.retryable, i.retry_after_ms, i.exit_code, i.peak_memory_bytes, i.cpu_ms, i."values",
-                -- what was told to stop and did says why it was told
-                case when a.stop_code = 'RUN_TIMED_OUT' and i.state = 'CANCELED' then 'TIMED_OUT' else i.state end as ended_as,
-                case when i.state = 'CANCELED' then coalesce(a.stop_code, i.code) else i.code end as ended_for
-        ), turn as materialized (  -- one order for all: two batches over the same tenants would wait for each other
-            select s.tenant_id from queue.slots s where s.tenant_id in (select tenant_id from gone) order by s.tenant_id for update
-        ), slot as (
-            update queue.slots s set running = s.running - n.n
-            from (select tenant_id, count(*)::integer as n from gone group by tenant_id) n join turn using (tenant_id)
-            where s.tenant_id = n.tenant_id
-        ), past as (
-            insert into queue.past_attempts (tenant_id, id, run_id, task_run_id, number, requires, priority, state, queued_at, ready_at, lease, lost,
-                runner, claimed_at, deadline_at, external_id, finished_at, termination_code, message, exit_code, peak_memory_bytes, cpu_ms)
-            select g.tenant_id, g.id, g.run_id, g.task_run_id, g.number, g.requires, g.priority, g.ended_as, g.queued_at, g.ready_at, g.lease, g.lost,
-                g.runner, g.claimed_at, g.deadline_at, g.external_id, v_now, g.ended_for, g.message, g.exit_code, g.peak_memory_bytes, g.cpu_ms
-            from gone g
-        ), fate as materialized (
-            select g.*, case g.ended_as when 'LOST' then 'FAILED' else g.ended_as end as ends, t.min_retry_interval_ms, g.number - t.first_number as retries,
-                   (g.said = 'FAILED' and g.retryable or g.said = 'TIMED_OUT' and t.retry_on_timeout)
-                   and g.number - t.first_number < t.max_retries and g.cancel_requested_at is null as retry
-            from gone g
-            cross join lateral (select x.min_retry_interval_ms, x.first_number, x.retry_on_timeout, x.max_retries from queue.task_runs x
-                                where x.tenant_id = g.tenant_id and x.id = g.task_run_id limit 1) t
-        ), again as (
-            insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority, ready_at)
-            select f.tenant_id, f.run_id, f.task_run_id, f.number + 1, f.requires, f.priority,
-                   v_now + greatest(case when f.retry_after_ms is null then queue.backoff(f.retries + 1)  -- least() would pass over a null
-                                         else make_interval(secs => least(f.retry_after_ms / 1000, 3600)) end,
-                                    make_interval(secs => f.min_retry_interval_ms / 1000.0))
-            from fate f where f.retry
-        ), task as (
-            update queue.task_runs k
-            set state = case when f.retry then 'QUEUED' else f.ends end,
-                termination_code = case when not f.retry then f.ended_for end,
-                termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
-                finished_at = case when not f.retry then v_now end,
-                percent = case when f.ends = 'SUCCEEDED' then 100 else k.percent end,
-                output_values = coalesce(f."values", '{}')
-            from fate f where k.tenant_id = f.tenant_id and k.id = f.task_run_id
-        ), run as (
-            update queue.runs r
-            set state = f.ends, termination_code = f.ended_for, termination_message = case when f.ends <> 'SUCCEEDED' then f.message end,
-                finished_at = v_now, event_seq = r.event_seq + 1
-            from fate f
-            where r.tenant_id = f.tenant_id and r.id = f.run_id and coalesce(r.task_count = 1 and r.parent_run_id is null, false) and not f.retry
-            returning f.id, f.lease
-        )
-        -- (both joined to the items: joined to each other, the planner has compared all with all)
-        select i.id, f.id is not null as settled, f.tenant_id, f.run_id, f.task_run_id, f.retry, f.ends as state, r.id is not null as ended
-        from item i
-        left join fate f on f.id = i.id and f.lease = i.lease
-        left join run r on r.id = i.id and r.lease = i.lease
+        select * from queue.end_attempts(p_items)
     loop
         if v.settled and not v.ended and not v.retry then
-            v_attempts := v_attempts || v.id;
+            v_attempts := v_attempts || v.attempt_id;
             v_tenants := v_tenants || v.tenant_id;
             v_runs := v_runs || v.run_id;
             v_tasks := v_tasks || v.task_run_id;
             continue;
         end if;
         v_others := v_others || v.tenant_id;
-        attempt_id := v.id;
+        attempt_id := v.attempt_id;
         settled := v.settled;
         tenant_id := v.tenant_id;
         run_id := v.run_id;
         ended := v.ended;
-        run_state := case when v.ended then v.state when v.retry then 'RUNNING' end;
+        run_state := case when v.ended then v.run_state when v.retry then 'RUNNING' end;
         return next;
     end loop;
     if v_attempts <> '{}' then

@@ -108,7 +108,8 @@ returns void language plpgsql set search_path = ''
 set enable_seqscan = off as $$  -- as in queue.submit
 begin
     with ended as (
-        select r.* from unnest(p_tenants, p_runs) u (tenant_id, id) join queue.runs r on r.tenant_id = u.tenant_id and r.id = u.id
+        select r.* from unnest(p_tenants, p_runs) u (tenant_id, id)
+        cross join lateral (select x.* from queue.runs x where x.tenant_id = u.tenant_id and x.id = u.id limit 1) r  -- by its key, each
     ), event as (
         insert into callback.events as e (tenant_id, run_id, seq, repair, type, data)
         select r.tenant_id, r.id, r.event_seq, r.repair_count, case r.state when 'SUCCEEDED' then 'run.completed' else 'run.failed' end,

@@ -39,7 +39,7 @@ class Control:
 CONTROLS = (
     Control(
         "settle without the lease",
-        "queue.settle(jsonb)",
+        "queue.end_attempts(jsonb)",
         r" and [afr]\.lease = i\.lease|(?<=coalesce\()a\.lease = i\.lease and ",
         "",
     ),
@@ -64,8 +64,8 @@ CONTROLS = (
     ),
     Control(
         "a settle that forgets the slot",
-        "queue.settle(jsonb)",
-        r"running = s\.running - n\.n",
+        "queue.end_attempts(jsonb)",
+        r"running = s\.running - t\.n",
         "running = s.running",
     ),
     Control(
@@ -83,7 +83,7 @@ CONTROLS = (
         "from ended r where false",
     ),
     Control(
-        "retries without end", "queue.settle(jsonb)", r"g\.number - t\.first_number < t\.max_retries", "true"
+        "retries without end", "queue.end_attempts(jsonb)", r"g\.number - t\.first_number < t\.max_retries", "true"
     ),
     Control(
         "a cancel that leaves what waits",
