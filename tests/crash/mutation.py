@@ -83,7 +83,10 @@ CONTROLS = (
         "from ended r where false",
     ),
     Control(
-        "retries without end", "queue.end_attempts(jsonb)", r"g\.number - t\.first_number < t\.max_retries", "true"
+        "retries without end",
+        "queue.end_attempts(jsonb)",
+        r"g\.number - t\.first_number < t\.max_retries",
+        "true",
     ),
     Control(
         "a cancel that leaves what waits",
