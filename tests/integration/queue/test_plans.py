@@ -152,8 +152,8 @@ def test_a_claim_of_deliveries_looks_at_what_it_takes(watcher: Watcher) -> None:
     # a thousand endpoints wait: one step through the index for each, however much waits for it
     looked_only_at(
         work,
-        {"deliveries": 1_200, "events": 20},
-        "deliveries_due deliveries_under_way events_pkey",
+        {"deliveries": 1_200, "events": 20, "runs": 20},  # of each the run, for its trace
+        "deliveries_due deliveries_under_way events_pkey runs_pkey",
         pages=20_000,
     )
     looked_only_at(settled, {"deliveries": 60}, "deliveries_pkey", pages=2_000)

@@ -1,4 +1,4 @@
-"""What the pages say to type is there: every `control-room …` in a shell block names a command and options that it has."""
+"""What the pages say to type is there: every `control-room …` in a block names a command and options that it has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGES = [
 
 
 def typed(page: Path) -> Iterator[list[str]]:
-    for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.M | re.S):
+    for block in re.findall(r"^ *```(?:sh|text)\b[^\n]*\n(.*?)^ *```$", page.read_text(), re.M | re.S):
         for line in block.replace("\\\n", " ").splitlines():
             found = re.search(r"(?:^|&& |\()(?:\.venv/bin/)?control-room ([^|&<>]*)", line.strip())
             if found:
