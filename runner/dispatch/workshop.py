@@ -138,7 +138,8 @@ class Workshop:
 def _within(work: Span, attempt: Attempt) -> Attempt:
     """The attempt as the executor gets it: what it does belongs to this span."""
     parent = work.parent
-    return replace(attempt, traceparent=None if parent is None else str(parent))
+    named = None if parent is None else str(parent)
+    return attempt if named == attempt.traceparent else replace(attempt, traceparent=named)
 
 
 async def _left(executor: Executor, attempt: Attempt) -> Inheritance | None:

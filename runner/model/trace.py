@@ -27,7 +27,7 @@ class Parent(NamedTuple):
 
 def read(text: str | None) -> Parent | None:
     """The parent that a header names; None for none, and for what has another form."""
-    match = _FORM.fullmatch(text or "")
+    match = _FORM.fullmatch(text) if text else None
     if match is None:
         return None
     return Parent(int(match[1], 16), int(match[2], 16), bool(int(match[3], 16) & 1))
