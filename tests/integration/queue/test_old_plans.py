@@ -77,4 +77,8 @@ def test_plans_that_were_made_while_tables_were_small_read_no_more_later(
         doors, "select worker.settle_attempts(%s, %s)", INSTANCE, json.dumps(done(claimed))
     )
     assert all(it["settled"] for it in answers[0])
-    assert looked <= 5 * CROWD  # each of the tables once, for all of the batch: never once for each of it
+    assert looked <= 20 * BATCH
+
+    (last,), _ = rows_read(doors, "select worker.claim_attempts(%s, %s, %s)", INSTANCE, OFFERS, 1)
+    _, looked = rows_read(doors, "select worker.settle_attempts(%s, %s)", INSTANCE, json.dumps(done([last])))
+    assert looked <= 60
