@@ -66,6 +66,11 @@ class Place:
         return False
 
 
+def _ticks() -> int:
+    """How long the machine has been up, as `/proc/<pid>/stat` counts."""
+    return int(float(Path("/proc/uptime").read_text().split()[0]) * os.sysconf("SC_CLK_TCK"))
+
+
 @dataclass
 class Fleet:
     """Keeps a runner in every place until it is told to rest."""
@@ -74,6 +79,7 @@ class Fleet:
     environment: Mapping[str, str] = field(repr=False)
     places: list[Place] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
+    since: int = field(default_factory=_ticks)
     deaths: Counter[str] = field(default_factory=Counter)
     arms: Callable[[random.Random], str] = lambda _: ""
     seed: int = 0
@@ -225,13 +231,13 @@ def _children() -> set[int]:
             return {int(child) for one in lists for child in Path(one).read_text().split()}
 
 
-def leftovers(work: Path, pids: set[int]) -> list[str]:
-    """Workspaces, and control groups of these runners."""
+def leftovers(work: Path, pids: set[int], since: int) -> list[str]:
+    """Workspaces, and control groups of these runners; one of an earlier day may have had the same pid."""
     # the few files of /etc that every sandbox sees stay on purpose
     left = [str(path) for path in work.iterdir() if path.name != "etc"] if work.exists() else []
     for root in glob.glob("/sys/fs/cgroup/**/control-room*", recursive=True):
         for group in Path(root).iterdir():
-            match = re.fullmatch(r"runner-(\d+)-\d+", group.name)
-            if match and int(match[1]) in pids:
+            match = re.fullmatch(r"runner-(\d+)-(\d+)", group.name)
+            if match and int(match[1]) in pids and int(match[2]) >= since:
                 left.append(str(group))
     return left

@@ -243,7 +243,7 @@ class Stage:
         known |= {it.process.pid for it in self.fleet.places if it.process}
         found: list[str] = []
         for _ in range(100):  # what was killed takes a moment to be gone
-            found = fleet.leftovers(self.folder / "work", self.fleet.pids)
+            found = fleet.leftovers(self.folder / "work", self.fleet.pids, self.fleet.since)
             found += [f"{pid}: {command}" for pid, command in fleet.orphans(known).items()]
             if not found:
                 break
