@@ -26,7 +26,7 @@ OURS = re.compile(r"[A-Z][A-Z_]+")
 #: The Data API's own: no right to the function, no function of such arguments.
 OF_THE_DOOR = re.compile(r"42501|PGRST20[23]")
 #: Refused before any function of ours is asked: JSON that no jsonb can hold, or an argument that is not of its type.
-OF_THE_WIRE = re.compile(r"PGRST1\d\d|22P0[25]|2200[378]|22021|22030")
+OF_THE_WIRE = re.compile(r"PGRST1\d\d|22P0[25]|2200[3789]|22021|22030")
 #: A server refuses an address of more before anybody of ours sees it.
 LONGEST_IN_AN_ADDRESS = 300
 
@@ -124,7 +124,9 @@ def _cases(draw: st.DrawFn, house: House, operation: Any, mode: GenerationMode) 
             }
             if part != "body":
                 better = {
-                    name: value[:LONGEST_IN_AN_ADDRESS] if isinstance(value, str) else value
+                    name: str(value)[:LONGEST_IN_AN_ADDRESS]  # whatever it is, it is written there
+                    if len(str(value)) > LONGEST_IN_AN_ADDRESS
+                    else value
                     for name, value in better.items()
                 }
             setattr(case, part, better)
