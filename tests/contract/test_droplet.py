@@ -64,23 +64,17 @@ def test_the_unit_leaves_time_to_drain() -> None:
     assert float(drain) + 15 + 5 + 10 <= float(stop)  # runner.main: last writes, last callbacks
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    argv = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        str(folder),
-        str(CLONE),
-    ]
-    subprocess.run(argv, check=True)
+def built(source: Path, folder: Path) -> Path:
+    """The wheel of a project, without what it needs."""
+    argv = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
+    subprocess.run([sys.executable, *argv], check=True)
     (made,) = folder.glob("*.whl")
     return made
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(CLONE, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -95,20 +89,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '[project]\nname = "control-room"\nversion = "9.9.9"\n'
         '[tool.hatch.build.targets.wheel]\npackages = ["runner"]\n'
     )
-    argv = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        str(folder),
-        str(folder),
-    ]
-    subprocess.run(argv, check=True)
-    (made,) = folder.glob("*.whl")
-    return made
+    return built(folder, folder)
 
 
 def state() -> dict[str, Any]:
