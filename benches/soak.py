@@ -171,15 +171,6 @@ def drift(name: str, found: Windows, count: int, figures: dict[str, float]) -> N
     say(f"  {name:<8} p99 by window: {', '.join(f'{it:.1f}' for it in by_window)} ms")
 
 
-def awake(connection: psycopg.Connection[Any], seconds: float = 60) -> None:
-    """Waits until the runner has registered: its start is no part of what is measured."""
-    end = time.monotonic() + seconds
-    while not connection.execute("select from queue.runners").fetchone():
-        if time.monotonic() > end:
-            sys.exit(f"error: the runner has not registered within {seconds:.0f} s")
-        time.sleep(0.1)
-
-
 def quiet(connection: psycopg.Connection[Any], seconds: float) -> None:
     """Waits until all has ended and all was delivered."""
     left = """
