@@ -53,13 +53,6 @@ def slo(found: Slo) -> RenderableType:
     return Group(table, Text(told, style="quiet"))
 
 
-def met(found: Slo) -> dict[str, bool | None]:
-    """Each figure against its target; None where nothing was measured."""
-    return {
-        name: meets(getattr(found, name), found.targets.get(name), more=more) for name, _, _, more in _FIGURES
-    }
-
-
 def meets(measured: float | None, target: float | None, *, more: bool) -> bool | None:
     if measured is None or target is None:
         return None
