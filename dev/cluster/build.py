@@ -18,8 +18,9 @@ from dev.stack import state
 from dev.stack.errors import StackError
 
 MODULE = Path(__file__).parent / "components"
-COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 ETCD = "go.etcd.io/etcd/server/v3"
+PROGRAMS = (*COMPONENTS, "etcd")
 
 
 def version() -> str:
@@ -34,14 +35,20 @@ def folder() -> Path:
     return state.home() / "kubernetes" / version()
 
 
+def missing() -> list[str]:
+    """Programs that are still to be built."""
+    return [name for name in PROGRAMS if not (folder() / name).exists()]
+
+
 def built() -> bool:
     """Whether all of them are there."""
-    return all((folder() / name).exists() for name in (*COMPONENTS, "etcd"))
+    return not missing()
 
 
 def build() -> None:
     """Build what is missing. Raises StackError."""
-    if built():
+    wanted = missing()
+    if not wanted:
         return
     go = shutil.which("go") or str(Path(sys.prefix) / "bin" / "go")
     if not Path(go).exists():
@@ -52,10 +59,10 @@ def build() -> None:
     flags = ["-trimpath", "-ldflags", f"-s -w {named}"]
     environment = {**os.environ, "CGO_ENABLED": "0"}
     try:
-        for target, packages in (
-            (f"{fresh}/", [f"k8s.io/kubernetes/cmd/{name}" for name in COMPONENTS]),
-            (f"{fresh}/etcd", [ETCD]),
-        ):
+        ours = [f"k8s.io/kubernetes/cmd/{name}" for name in wanted if name != "etcd"]
+        for target, packages in ((f"{fresh}/", ours), (f"{fresh}/etcd", [ETCD] * ("etcd" in wanted))):
+            if not packages:
+                continue
             done = subprocess.run(
                 [go, "build", *flags, "-o", target, *packages], cwd=MODULE, env=environment, check=False
             )
@@ -63,8 +70,9 @@ def build() -> None:
                 raise StackError(
                     "Kubernetes could not be built", "see the lines above; a registry may be out of reach"
                 )
-        shutil.rmtree(folder(), ignore_errors=True)
-        fresh.rename(folder())
+        folder().mkdir(parents=True, exist_ok=True)
+        for program in fresh.iterdir():
+            program.rename(folder() / program.name)  # each is there whole, or not
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

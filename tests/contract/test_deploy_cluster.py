@@ -1,14 +1,21 @@
-"""What deploy/kubernetes holds is taken by a real API server: a dry run on its side, with every field known."""
+"""What deploy/kubernetes holds, put together by a real kustomize and taken by a real API server: a dry run on its
+side, with every field known."""
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from dev.cluster import plane
+from dev.cluster import build, plane
 from dev.cluster.plane import Plane
-from tests.unit.kubernetes.test_deploy import KUSTOMIZE, OF_OTHERS, documents
+from tests.unit.kubernetes.test_deploy import CLONE, FOLDER, KUSTOMIZE, OF_OTHERS, documents
 
 #: Plural names, as the API's paths have them.
 PATHS = {
@@ -25,7 +32,59 @@ PATHS = {
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
 }
+#: The one that is built with the cluster, else that of this machine.
+KUBECTL = (
+    str(build.folder() / "kubectl") if (build.folder() / "kubectl").exists() else shutil.which("kubectl")
+)
 STRICTLY = "?dryRun=All&fieldValidation=Strict"
+
+
+def kubectl(*words: str, said: str | None = None) -> str:
+    assert KUBECTL is not None
+    done = subprocess.run([KUBECTL, *words], input=said, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def built(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What `kubectl apply -k` would apply, by kind and name."""
+    found = yaml.safe_load_all(kubectl("kustomize", str(folder)))
+    return {(each["kind"], each["metadata"]["name"]): each for each in found}
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Path:
+    """The one of docs/operations.md, word for word, beside a checkout of ours."""
+    shutil.copytree(FOLDER, tmp_path / "control-room" / "deploy" / "kubernetes")
+    page = (CLONE / "docs" / "operations.md").read_text()
+    (text,) = re.findall(r"```yaml\n# kustomization.yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "kustomization.yaml").write_text(text.replace("sha256:…", f"sha256:{'0' * 64}"))
+    return tmp_path / "ours"
+
+
+needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="needs kubectl: scripts/setup --with kubernetes")
+
+
+@needs_kubectl
+def test_kustomize_builds_every_object_that_is_not_applied_by_hand(overlay: Path) -> None:
+    applied = built(FOLDER)
+    here = {
+        (each["kind"], each["metadata"]["name"]): each
+        for file, each in documents()
+        if each["apiVersion"] not in KUSTOMIZE and not file.name.startswith("spark")
+    }
+    with_components = built(overlay)
+
+    assert applied == {name: each for name, each in here.items() if each["apiVersion"] not in OF_OTHERS}
+    assert with_components.keys() == here.keys()
+    # what the page says is somebody's own is theirs, and all else is ours
+    (container,) = with_components["Deployment", "runner"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"registry.example/control-room-runner@sha256:{'0' * 64}"
+    assert container["env"][0] == {"name": "CONTROL_ROOM_SUPABASE_URL", "value": "https://abc.supabase.co"}
+    (own,) = here["Deployment", "runner"]["spec"]["template"]["spec"]["containers"]
+    own["image"], own["env"][0] = container["image"], container["env"][0]
+    assert with_components == here
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +112,27 @@ def test_the_api_server_takes_every_object(server: Plane) -> None:
             _make(server, document["metadata"]["name"])
 
     assert {"Deployment runner", "PodDisruptionBudget runner", "NetworkPolicy runners"} <= {*taken}
+
+
+@pytest.mark.needs("kubernetes")
+def test_kubectl_applies_the_overlay_of_the_docs(server: Plane, overlay: Path) -> None:
+    others = [
+        each
+        for each in yaml.safe_load_all(kubectl("kustomize", str(overlay)))
+        if each["apiVersion"] not in OF_OTHERS
+    ]
+    for each in others:
+        if each["kind"] == "Namespace":
+            _make(server, each["metadata"]["name"])
+    said = kubectl(
+        *("--kubeconfig", str(server.kubeconfig), "--cache-dir", str(server.folder / "kubectl")),
+        *("apply", "--server-side", "--force-conflicts"),
+        *("--dry-run=server", "--validate=strict", "--filename=-"),
+        said=yaml.safe_dump_all(others),
+    )
+
+    assert len(said.splitlines()) == len(others)
+    assert "deployment.apps/runner serverside-applied (server dry run)" in said
 
 
 _MADE: set[str] = {"default"}
