@@ -1,5 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { Rehearsal } from "../api/rehearsal.ts";
+import { Rehearsal } from "../api/testing.ts";
 import { database } from "./database.ts";
 import { Refusal } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import * as stage from "../api/rehearsal.ts";
+import * as stage from "../api/testing.ts";
 
 const second = () => Math.floor(Date.now() / 1000);
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import * as stage from "../api/rehearsal.ts";
+import * as stage from "../api/testing.ts";
 import { Refusal } from "./errors.ts";
 import { Identity, identity } from "./identity.ts";
 

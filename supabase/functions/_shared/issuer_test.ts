@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import * as stage from "../api/rehearsal.ts";
+import * as stage from "../api/testing.ts";
 import { claims, pair, signed } from "./fake_issuer.ts";
 import { issuer } from "./issuer.ts";
 

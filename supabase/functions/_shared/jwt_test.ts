@@ -1,5 +1,5 @@
 import { strictEqual } from "node:assert/strict";
-import { signed, signingJwk, token } from "../api/rehearsal.ts";
+import { signed, signingJwk, token } from "../api/testing.ts";
 import { isSignedBy, mint, parse } from "./jwt.ts";
 import { publicKeys, secretKeys, signingKey } from "./keys.ts";
 

@@ -30,12 +30,12 @@ export interface Route {
   };
   readonly answers: Readonly<Record<number, Content>>;
   /** Set: the verb is to go. Every answer says so, for two releases at least. */
-  readonly retires?: Retirement;
+  readonly retires?: Deprecation;
   readonly handle: (call: Call) => Promise<Response>;
 }
 
 /** Dates as `2027-01-31`, midnight UTC. */
-export interface Retirement {
+export interface Deprecation {
   readonly since: string;
   readonly sunset: string;
   /** What to call instead, as it stands in docs/api.md. */

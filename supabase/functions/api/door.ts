@@ -6,12 +6,12 @@ import { JsonText } from "../_shared/json_text.ts";
 import { origin } from "../_shared/origin.ts";
 import { readParameter } from "../_shared/parameter.ts";
 import { Call, Route, Surroundings } from "../_shared/route.ts";
-import { farewell } from "../_shared/retirement.ts";
+import { deprecationHeaders } from "../_shared/deprecation.ts";
 import { Match, router } from "../_shared/router.ts";
 import { Schema } from "../_shared/schema.ts";
 import { Settings } from "../_shared/settings.ts";
 import { storage } from "../_shared/storage.ts";
-import { open, Turnstile } from "../_shared/turnstile.ts";
+import { open, RateLimiter } from "../_shared/rate_limit.ts";
 
 const noBody: Body = { text: "{}", value: {} };
 const version = "/api/v1/";
@@ -24,7 +24,7 @@ export function door(
   routes: readonly Route[],
   settings: Settings,
   identity: Identity,
-  turnstile: Turnstile = open,
+  rateLimiter: RateLimiter = open,
 ) {
   const around: Surroundings = {
     settings,
@@ -45,10 +45,10 @@ export function door(
     const { route, values } = way.find(request.method, path);
     const traced = { ...trace(request, id), ...await where.of(request) };
     // of a token of ours the database has to be asked
-    if (route.access === "public") await turnstile.passStranger(request, traced);
-    else if (ours.test(request.headers.get("authorization") ?? "")) await turnstile.refuseShut(request);
+    if (route.access === "public") await rateLimiter.passStranger(request, traced);
+    else if (ours.test(request.headers.get("authorization") ?? "")) await rateLimiter.refuseShut(request);
     const caller = await recognise(route, request, identity);
-    if (caller?.kind === "member") await turnstile.pass(caller);
+    if (caller?.kind === "member") await rateLimiter.pass(caller);
     const parameters = readValues(route, values);
     const query = readQuery(route.query, url.searchParams);
     const body = route.body === undefined
@@ -57,7 +57,7 @@ export function door(
     return await route.handle(new Call(around, request, caller, parameters, query, body, traced));
   }
 
-  /** The route that a request is for, if any: what is refused is told of a retirement as well. */
+  /** The route that a request is for, if any: what is refused is told of its deprecation as well. */
   function asked(request: Request): Route | undefined {
     try {
       return way.find(request.method, pathBelowVersion(new URL(request.url).pathname)).route;
@@ -69,7 +69,7 @@ export function door(
   /** Whoever is refused has taken a stranger's leave: who guesses tokens is soon told to wait. */
   async function counted(refusal: Response, request: Request, id: string): Promise<Response> {
     try {
-      await turnstile.passStranger(request, { ...trace(request, id), ...await where.of(request) });
+      await rateLimiter.passStranger(request, { ...trace(request, id), ...await where.of(request) });
       return refusal;
     } catch (error) {
       if (!(error instanceof Refusal && error.status === 429)) return refusal;
@@ -92,7 +92,7 @@ export function door(
       await response.body?.cancel();
       response = new Response(null, response);
     }
-    for (const [name, value] of retiring ? farewell(asked(request)?.retires, told) : []) {
+    for (const [name, value] of retiring ? deprecationHeaders(asked(request)?.retires, told) : []) {
       response.headers.set(name, value);
     }
     response.headers.set("x-request-id", id);

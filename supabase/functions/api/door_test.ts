@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { attemptToken, checkToken, Rehearsal, someId, sweepToken, token } from "./rehearsal.ts";
+import { attemptToken, checkToken, Rehearsal, someId, sweepToken, token } from "./testing.ts";
 import { openapi } from "./openapi.ts";
 import { identity } from "../_shared/identity.ts";
-import { turnstile } from "../_shared/turnstile.ts";
+import { rateLimiter } from "../_shared/rate_limit.ts";
 import { door } from "./door.ts";
 import { routes } from "./routes/table.ts";
 
@@ -269,7 +269,7 @@ Deno.test("a fault of ours is a 500 in the one shape, and tells nothing of itsel
 
 /** Requests at a door that counts. */
 function counting(it: Rehearsal) {
-  const knock = door(routes, it.settings, identity(it.settings), turnstile(it.settings));
+  const knock = door(routes, it.settings, identity(it.settings), rateLimiter(it.settings));
   return async (method: string, path: string, bearer?: string, body?: unknown) => {
     const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
     const given = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };

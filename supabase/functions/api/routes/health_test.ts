@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { Rehearsal } from "../rehearsal.ts";
+import { Rehearsal } from "../testing.ts";
 
 Deno.test("health is public", async () => {
   await using it = new Rehearsal();

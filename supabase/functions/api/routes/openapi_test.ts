@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { Rehearsal } from "../rehearsal.ts";
+import { Rehearsal } from "../testing.ts";
 import { routes } from "./table.ts";
 
 async function served() {

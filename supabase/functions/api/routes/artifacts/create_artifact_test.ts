@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { Rehearsal, someId } from "../../rehearsal.ts";
+import { Rehearsal, someId } from "../../testing.ts";
 
 const reserved = {
   artifact_id: someId,

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal, someId } from "../../rehearsal.ts";
+import { Rehearsal, someId } from "../../testing.ts";
 
 Deno.test("a download is a redirect to a signed URL with the file's name", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal, someId } from "../../rehearsal.ts";
+import { Rehearsal, someId } from "../../testing.ts";
 
 Deno.test("what is to change goes to the database as it was sent, with the id of the path", async () => {
   await using it = new Rehearsal();

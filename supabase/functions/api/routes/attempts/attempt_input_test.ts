@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { attemptToken, Rehearsal } from "../../rehearsal.ts";
+import { attemptToken, Rehearsal } from "../../testing.ts";
 
 Deno.test("an attempt is sent to the bytes of its input", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { attemptToken, Rehearsal, someId } from "../../rehearsal.ts";
+import { attemptToken, Rehearsal, someId } from "../../testing.ts";
 
 Deno.test("a file of an attempt gets a URL to be PUT to", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { attemptToken, Rehearsal } from "../../rehearsal.ts";
+import { attemptToken, Rehearsal } from "../../testing.ts";
 
 const place = { bucket: "parcels", path: "t/7/mark0000.kit.0", filename: "mark0000.kit.0" };
 

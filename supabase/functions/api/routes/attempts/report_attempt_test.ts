@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { attemptToken, Rehearsal } from "../../rehearsal.ts";
+import { attemptToken, Rehearsal } from "../../testing.ts";
 
 Deno.test("a report reaches attempt_report as anon, with the token as its authority", async () => {
   await using it = new Rehearsal({ anonKey: "eyJ.anon.key" });

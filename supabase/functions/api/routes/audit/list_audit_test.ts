@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 Deno.test("filters and the place to go on from reach list_audit", async () => {
   await using it = new Rehearsal();

@@ -1,6 +1,6 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { webhookSecret } from "../../../_shared/webhook_secret.ts";
-import { Rehearsal, someId, token } from "../../rehearsal.ts";
+import { Rehearsal, someId, token } from "../../testing.ts";
 
 const admin = async () => await token({ role: "admin" });
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal, someId } from "../../rehearsal.ts";
+import { Rehearsal, someId } from "../../testing.ts";
 
 Deno.test("what changes goes to update_endpoint with the endpoint of the path", async () => {
   await using it = new Rehearsal();

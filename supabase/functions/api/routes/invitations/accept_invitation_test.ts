@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { accessToken, attemptToken, Rehearsal, token } from "../../rehearsal.ts";
+import { accessToken, attemptToken, Rehearsal, token } from "../../testing.ts";
 
 const member = { tenant_id: "t", user_id: "user-1", role: "viewer" };
 const person = {

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 Deno.test("jobs go to apply_jobs as they came, and apply is no job's number", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 Deno.test("the next times of the path's job are asked for", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { Rehearsal, token } from "../../rehearsal.ts";
+import { Rehearsal, token } from "../../testing.ts";
 
 const submission =
   '{"job_type": "spark_etl", "spec": "Ünïcode", "params": {"big": 9007199254740993, "exact": 1.10}}';

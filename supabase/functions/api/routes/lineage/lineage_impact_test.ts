@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 Deno.test("the impact of a column is asked for by its node", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 Deno.test("a way is asked for from a source to a target", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 Deno.test("the rules are asked for as they are", async () => {
   await using it = new Rehearsal();

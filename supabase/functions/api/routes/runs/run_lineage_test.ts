@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 const graph = [{ id: "dataset:n:a", type: "DATASET", data: { name: "a" }, inEdges: [], outEdges: [] }];
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { FakeSupabase, Seen } from "../../../_shared/fake_supabase.ts";
-import { Rehearsal } from "../../rehearsal.ts";
+import { Rehearsal } from "../../testing.ts";
 
 const line = (seq: number) => ({
   seq,

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { checkToken, Rehearsal, sweepToken } from "../../rehearsal.ts";
+import { checkToken, Rehearsal, sweepToken } from "../../testing.ts";
 
 Deno.test("what the sweep has claimed is removed, bucket by bucket; what is gone already is no trouble", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { accessToken, Rehearsal, someId, tenantId, token } from "../../rehearsal.ts";
+import { accessToken, Rehearsal, someId, tenantId, token } from "../../testing.ts";
 
 const exchanged = {
   tenant_id: tenantId,

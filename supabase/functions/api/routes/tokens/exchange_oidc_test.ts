@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { claims, pair, signed } from "../../../_shared/fake_issuer.ts";
-import * as stage from "../../rehearsal.ts";
+import * as stage from "../../testing.ts";
 
 const rsa = await pair("RS256", "rsa-1");
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { Rehearsal, someId } from "../../rehearsal.ts";
+import { Rehearsal, someId } from "../../testing.ts";
 
 Deno.test("the trust of the path is taken away", async () => {
   await using it = new Rehearsal();

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { checkToken, Rehearsal } from "../../rehearsal.ts";
+import { checkToken, Rehearsal } from "../../testing.ts";
 
 Deno.test("the check of an upload is sent to its bytes", async () => {
   await using it = new Rehearsal();

@@ -5,7 +5,7 @@ import { Lru } from "./lru.ts";
 import { Settings } from "./settings.ts";
 
 /** Lets so many requests a minute in. How many, of a tenant and of each who knocks, the database says. */
-export interface Turnstile {
+export interface RateLimiter {
   /** @throws Refusal RATE_LIMITED with Retry-After, or what the database says of the caller */
   pass(member: Member): Promise<void>;
   /**
@@ -19,14 +19,14 @@ export interface Turnstile {
 }
 
 /** One that counts nothing. */
-export const open: Turnstile = {
+export const open: RateLimiter = {
   pass: () => Promise.resolve(),
   passStranger: () => Promise.resolve(),
   refuseShut: () => Promise.resolve(),
 };
 
 /** Leave is taken for this many at once: a request in twenty asks the database, and what is not used lapses. */
-const parcel = 20;
+const batch = 20;
 const callersRemembered = 2000;
 
 interface Leave {
@@ -36,13 +36,13 @@ interface Leave {
   readonly until: number;
 }
 
-export function turnstile(settings: Settings): Turnstile {
+export function rateLimiter(settings: Settings): RateLimiter {
   const upstream = database(settings);
   const members = new Lru<string, Promise<Leave>>(callersRemembered);
   const strangers = new Lru<string, Promise<Leave>>(callersRemembered);
 
   async function take(name: string, bearer?: string, trace?: Trace): Promise<Leave> {
-    const answer = await upstream.call(name, JSON.stringify({ want: parcel }), bearer, trace);
+    const answer = await upstream.call(name, JSON.stringify({ want: batch }), bearer, trace);
     if (answer.status !== 200) {
       const headers = { "content-type": "application/json; charset=utf-8" };
       throw new Refusal(answer.status, answer.text, headers, name);

@@ -3,7 +3,7 @@ import { Refusal } from "./errors.ts";
 import { FakeSupabase } from "./fake_supabase.ts";
 import { Member } from "./identity.ts";
 import { fromEnvironment } from "./settings.ts";
-import { turnstile } from "./turnstile.ts";
+import { rateLimiter } from "./rate_limit.ts";
 
 const member = (jwt: string): Member => ({
   kind: "member",
@@ -23,7 +23,7 @@ function stage(fake: FakeSupabase) {
     ...fromEnvironment((name) => environment[name]),
     now: () => clock.now,
   };
-  return { clock, it: turnstile(settings) };
+  return { clock, it: rateLimiter(settings) };
 }
 
 const asked = (fake: FakeSupabase) => fake.seen.filter(({ path }) => path.endsWith("/knock")).length;
