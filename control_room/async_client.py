@@ -1,4 +1,4 @@
-"""The awaiting client: the same words as control_room.client, on the same talks.
+"""The awaiting client: the same words as control_room.client, on the same operations.
 
     async with control_room.AsyncClient(url, anon_key, token) as client:
         submitted = await client.run(job_type="spark_etl", spec="…", code={"files": {"job.py": source}})
@@ -25,9 +25,8 @@ from control_room.difference import Difference
 from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
-from control_room.preview import Preview
-from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import (
+from control_room.operation import Operation, Pause, Reply, Request, Step
+from control_room.operations import (
     artifacts,
     callbacks,
     catalog,
@@ -39,24 +38,25 @@ from control_room.talks import (
     session,
     tables,
 )
+from control_room.preview import Preview
 
 T = TypeVar("T")
 
 _RESUME = "the run goes on; follow it again"
 
 
-class _Line:
-    """One connection pool; holds talks."""
+class _Transport:
+    """One connection pool; performs operations."""
 
     def __init__(self, envelope: Envelope, http: httpx.AsyncClient) -> None:
         self.envelope = envelope
         self.http = http
 
-    async def hold(self, talk: Talk[T]) -> T:
+    async def perform(self, operation: Operation[T]) -> T:
         try:
-            step: Step = next(talk)
+            step: Step = next(operation)
             while True:
-                step = talk.send(await self._take(step))
+                step = operation.send(await self._take(step))
         except StopIteration as end:
             result: T = end.value
             return result
@@ -72,14 +72,14 @@ class _Line:
 
 
 class AsyncRuns:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def submit(self, submission: Mapping[str, Any]) -> model.Submitted:
-        return await self._line.hold(runs.submit(submission))
+        return await self._transport.perform(runs.submit(submission))
 
     async def get(self, run_id: int) -> model.Run:
-        return await self._line.hold(runs.get(run_id))
+        return await self._transport.perform(runs.get(run_id))
 
     async def list(
         self,
@@ -90,10 +90,10 @@ class AsyncRuns:
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.RunSummary]:
-        return await self._line.hold(runs.list_(state, job_id, job_type, limit, cursor))
+        return await self._transport.perform(runs.list_(state, job_id, job_type, limit, cursor))
 
     async def cancel(self, run_id: int) -> model.Run:
-        return await self._line.hold(runs.cancel(run_id))
+        return await self._transport.perform(runs.cancel(run_id))
 
     async def repair(
         self,
@@ -105,11 +105,11 @@ class AsyncRuns:
     ) -> model.Repair:
         """Does `tasks`, or all that did not succeed, again in the same run, and what comes after them."""
         asked = {"rerun_tasks": tasks, "rerun_dependents": dependents, "params": params}
-        return await self._line.hold(runs.repair(run_id, **asked))
+        return await self._transport.perform(runs.repair(run_id, **asked))
 
     async def rerun(self, run_id: int, *, from_task: str | None = None) -> model.Submitted:
         """A new run of the same version with the same parameters, whole or from a task on."""
-        return await self._line.hold(runs.rerun(run_id, from_task))
+        return await self._transport.perform(runs.rerun(run_id, from_task))
 
     async def wait(
         self,
@@ -119,12 +119,12 @@ class AsyncRuns:
         on_change: Callable[[model.Run], None] | None = None,
     ) -> model.Run:
         """Returns when the run has ended, however it ended. Raises NotInTime after `timeout` seconds."""
-        return await self._line.hold(runs.wait(run_id, timeout, on_change))
+        return await self._transport.perform(runs.wait(run_id, timeout, on_change))
 
     async def logs(
         self, run_id: int, *, after: int = 0, limit: int | None = None, task_key: str | None = None
     ) -> Sequence[model.LogLine]:
-        return await self._line.hold(runs.logs(run_id, after, limit, task_key))
+        return await self._transport.perform(runs.logs(run_id, after, limit, task_key))
 
     async def follow(
         self, run_id: int, *, after: int = 0, task_key: str | None = None
@@ -134,7 +134,9 @@ class AsyncRuns:
         while not feed.ended:
             before = feed.after
             try:
-                async with self._line.http.stream(**self._line.envelope.request(feed.ask())) as response:
+                async with self._transport.http.stream(
+                    **self._transport.envelope.request(feed.request())
+                ) as response:
                     if response.status_code == 204:
                         return
                     if not response.is_success:
@@ -155,18 +157,18 @@ class AsyncRuns:
     async def events(
         self, run_id: int, *, after: int = 0, limit: int | None = None
     ) -> model.Page[model.Event]:
-        return await self._line.hold(runs.events(run_id, after, limit))
+        return await self._transport.perform(runs.events(run_id, after, limit))
 
 
 class AsyncJobs:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def create(self, definition: Mapping[str, Any]) -> model.Job:
-        return await self._line.hold(jobs.create(definition))
+        return await self._transport.perform(jobs.create(definition))
 
     async def update(self, job_id: int, changes: Mapping[str, Any]) -> model.Job:
-        return await self._line.hold(jobs.update(job_id, changes))
+        return await self._transport.perform(jobs.update(job_id, changes))
 
     async def apply(
         self,
@@ -182,27 +184,27 @@ class AsyncJobs:
         `prune` deletes what the source has applied before and sends no more; `dry_run` only tells.
         """
         how = {"source": source, "prune": prune, "adopt": adopt, "dry_run": dry_run}
-        return await self._line.hold(jobs.apply(definitions, **how))
+        return await self._transport.perform(jobs.apply(definitions, **how))
 
     async def get(self, job_id: int) -> model.Job:
-        return await self._line.hold(jobs.get(job_id))
+        return await self._transport.perform(jobs.get(job_id))
 
     async def list(
         self, *, name: str | None = None, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Job]:
-        return await self._line.hold(jobs.list_(name, limit, cursor))
+        return await self._transport.perform(jobs.list_(name, limit, cursor))
 
     async def delete(self, job_id: int) -> None:
-        await self._line.hold(jobs.delete(job_id))
+        await self._transport.perform(jobs.delete(job_id))
 
     async def pause(self, job_id: int) -> model.Paused:
-        return await self._line.hold(jobs.pause(job_id))
+        return await self._transport.perform(jobs.pause(job_id))
 
     async def resume(self, job_id: int) -> model.Paused:
-        return await self._line.hold(jobs.resume(job_id))
+        return await self._transport.perform(jobs.resume(job_id))
 
     async def schedule(self, job_id: int, *, count: int | None = None) -> model.Clock:
-        return await self._line.hold(jobs.schedule(job_id, count))
+        return await self._transport.perform(jobs.schedule(job_id, count))
 
     async def backfill(
         self,
@@ -216,23 +218,23 @@ class AsyncJobs:
     ) -> model.Backfill:
         """One run for each value, or each of `range` {from, to, step}. Asked twice, each is run once."""
         asked = {"values": values, "range": range, "params": params, "max_concurrent": max_concurrent}
-        return await self._line.hold(jobs.backfill(job_id, parameter, **asked))
+        return await self._transport.perform(jobs.backfill(job_id, parameter, **asked))
 
     async def backfills(
         self, job_id: int, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Backfill]:
-        return await self._line.hold(jobs.backfills(job_id, limit, cursor))
+        return await self._transport.perform(jobs.backfills(job_id, limit, cursor))
 
     async def get_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
-        return await self._line.hold(jobs.get_backfill(job_id, backfill_id))
+        return await self._transport.perform(jobs.get_backfill(job_id, backfill_id))
 
     async def cancel_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
-        return await self._line.hold(jobs.cancel_backfill(job_id, backfill_id))
+        return await self._transport.perform(jobs.cancel_backfill(job_id, backfill_id))
 
 
 class AsyncArtifacts:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def put(
         self,
@@ -252,7 +254,7 @@ class AsyncArtifacts:
         Raises ArtifactRefused where the check refuses, NotInTime where it does not end.
         """
         chosen, content = artifacts.source(source, name)
-        return await self._line.hold(
+        return await self._transport.perform(
             artifacts.put(
                 content,
                 chosen,
@@ -267,10 +269,10 @@ class AsyncArtifacts:
         )
 
     async def get(self, artifact_id: str) -> model.Artifact:
-        return await self._line.hold(artifacts.get(artifact_id))
+        return await self._transport.perform(artifacts.get(artifact_id))
 
     async def find(self, name_or_id: str) -> model.Artifact:
-        return await self._line.hold(artifacts.find(name_or_id))
+        return await self._transport.perform(artifacts.find(name_or_id))
 
     async def list(
         self,
@@ -284,7 +286,7 @@ class AsyncArtifacts:
         cursor: str | int | None = None,
     ) -> model.Page[model.ArtifactSummary]:
         """`sha256`: with a version of that digest; `tag`: `key` or `key=value`."""
-        return await self._line.hold(
+        return await self._transport.perform(
             artifacts.list_(name, kind, run_id, limit, cursor, sha256=sha256, tag=tag)
         )
 
@@ -295,12 +297,12 @@ class AsyncArtifacts:
         """
         known = await self.get(artifact_id)
         wanted = artifacts.wanted_version(known, version)
-        url = await self._line.hold(artifacts.download_url(artifact_id, wanted.version))
+        url = await self._transport.perform(artifacts.download_url(artifact_id, wanted.version))
         part = target.with_name(target.name + ".part")
         digest = hashlib.sha256()
         try:
-            ask = Ask("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
-            async with self._line.http.stream(**self._line.envelope.request(ask)) as response:
+            request = Request("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
+            async with self._transport.http.stream(**self._transport.envelope.request(request)) as response:
                 if not response.is_success:
                     await response.aread()
                     raise ApiError.of(response.status_code, response.text, response.reason_phrase)
@@ -320,33 +322,33 @@ class AsyncArtifacts:
     async def read(self, name_or_id: str, version: int | str | None = None) -> bytes:
         """The bytes of a version (its number or an alias), checked against the registry."""
         artifact = await self.find(name_or_id)
-        return (await self._line.hold(artifacts.read(artifact, version)))[1]
+        return (await self._transport.perform(artifacts.read(artifact, version)))[1]
 
     async def diff(self, name_or_id: str, old: int | str, new: int | str | None = None) -> Difference:
         """What changed between two versions of a text; `new` is the newest READY one unless given."""
-        return await self._line.hold(artifacts.diff(name_or_id, old, new))
+        return await self._transport.perform(artifacts.diff(name_or_id, old, new))
 
     async def preview(self, name_or_id: str, version: int | str | None = None) -> Preview:
         """A version of a text, a drawing, a picture or a notebook as one HTML page that can do nothing."""
-        return await self._line.hold(artifacts.show(name_or_id, version))
+        return await self._transport.perform(artifacts.show(name_or_id, version))
 
     async def update(self, artifact_id: str, **changes: Any) -> model.Artifact:
         """description, classification, tags {key: value | None}, aliases {alias: version | None}.
 
         {alias: {"version": 3, "was": 2}} moves an alias only from there; else ApiError ALIAS_MOVED.
         """
-        return await self._line.hold(artifacts.update(artifact_id, changes))
+        return await self._transport.perform(artifacts.update(artifact_id, changes))
 
     async def usage(self) -> model.ArtifactUsage:
-        return await self._line.hold(artifacts.usage())
+        return await self._transport.perform(artifacts.usage())
 
     async def delete(self, artifact_id: str) -> None:
-        await self._line.hold(artifacts.delete(artifact_id))
+        await self._transport.perform(artifacts.delete(artifact_id))
 
 
 class AsyncLineage:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def graph(
         self,
@@ -358,7 +360,9 @@ class AsyncLineage:
         max_nodes: int | None = None,
     ) -> model.Graph:
         """`node` is a node id, or the bare name of a dataset (`gold.delays`)."""
-        return await self._line.hold(lineage.graph(await self.find(node), direction, depth, as_of, max_nodes))
+        return await self._transport.perform(
+            lineage.graph(await self.find(node), direction, depth, as_of, max_nodes)
+        )
 
     async def columns(
         self,
@@ -369,26 +373,28 @@ class AsyncLineage:
         as_of: datetime | str | None = None,
     ) -> model.Graph:
         """Upstream, unless `direction` says otherwise."""
-        return await self._line.hold(lineage.columns(await self.find(node), depth, direction, as_of))
+        return await self._transport.perform(lineage.columns(await self.find(node), depth, direction, as_of))
 
     async def path(
         self, source: str, target: str, *, as_of: datetime | str | None = None
     ) -> model.LineagePath:
-        return await self._line.hold(lineage.path(await self.find(source), await self.find(target), as_of))
+        return await self._transport.perform(
+            lineage.path(await self.find(source), await self.find(target), as_of)
+        )
 
     async def impact(
         self, node: str, *, column: str | None = None, as_of: datetime | str | None = None
     ) -> model.Impact:
-        return await self._line.hold(lineage.impact(await self.find(node), column, as_of))
+        return await self._transport.perform(lineage.impact(await self.find(node), column, as_of))
 
     async def diff(
         self, node: str, *, since: datetime | str, until: datetime | str | None = None
     ) -> model.LineageDiff:
-        return await self._line.hold(lineage.diff(await self.find(node), since, until))
+        return await self._transport.perform(lineage.diff(await self.find(node), since, until))
 
     async def coverage(self, *, window_hours: int | None = None, limit: int | None = None) -> model.Coverage:
         """What of what flows the graph lacks: `missing` should be empty."""
-        return await self._line.hold(lineage.coverage(window_hours, limit))
+        return await self._transport.perform(lineage.coverage(window_hours, limit))
 
     async def events(
         self,
@@ -402,39 +408,39 @@ class AsyncLineage:
     ) -> model.Page[model.LineageEvent]:
         """As they came, newest first; `faulty`: those with a facet that OpenLineage would not take."""
         narrowed = {"run_id": run_id, "after": after, "before": before, "faulty": faulty}
-        return await self._line.hold(lineage.events(narrowed | {"limit": limit, "cursor": cursor}))
+        return await self._transport.perform(lineage.events(narrowed | {"limit": limit, "cursor": cursor}))
 
     async def orphans(
         self, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Orphan]:
-        return await self._line.hold(lineage.orphans(limit, cursor))
+        return await self._transport.perform(lineage.orphans(limit, cursor))
 
     async def violations(
         self, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Violation]:
-        return await self._line.hold(lineage.violations(limit, cursor))
+        return await self._transport.perform(lineage.violations(limit, cursor))
 
     async def of_run(self, run_id: int) -> model.Graph:
-        return await self._line.hold(lineage.of_run(run_id))
+        return await self._transport.perform(lineage.of_run(run_id))
 
     async def find(self, name: str) -> str:
-        return await self._line.hold(lineage.find(name, self._line.envelope.token))
+        return await self._transport.perform(lineage.find(name, self._transport.envelope.token))
 
     async def ingest(self, events: Sequence[Mapping[str, Any]]) -> model.JsonObject:
-        return await self._line.hold(lineage.ingest(events))
+        return await self._transport.perform(lineage.ingest(events))
 
 
 class AsyncTables:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def read(self, layer: str, table: str, *, limit: int = 100) -> model.Table:
-        return await self._line.hold(tables.read(layer, table, self._line.envelope.token, limit))
+        return await self._transport.perform(tables.read(layer, table, self._transport.envelope.token, limit))
 
 
 class AsyncEntries:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def find(
         self,
@@ -445,15 +451,15 @@ class AsyncEntries:
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.EntryFound]:
-        return await self._line.hold(entries.find(words, collection, language, limit, cursor))
+        return await self._transport.perform(entries.find(words, collection, language, limit, cursor))
 
     async def get(self, entry_id: int) -> model.Entry:
-        return await self._line.hold(entries.get(entry_id))
+        return await self._transport.perform(entries.get(entry_id))
 
 
 class AsyncCatalog:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def find(
         self,
@@ -479,21 +485,23 @@ class AsyncCatalog:
             "limit": limit,
             "cursor": cursor,
         }
-        return await self._line.hold(catalog.find(narrowed))
+        return await self._transport.perform(catalog.find(narrowed))
 
     async def get(self, name: str, *, kind: str | None = None) -> model.CatalogObject:
-        return await self._line.hold(catalog.get(name, kind))
+        return await self._transport.perform(catalog.get(name, kind))
 
     async def describe(self, name: str, **words: Any) -> model.CatalogObject:
-        return await self._line.hold(catalog.describe(name, words))
+        return await self._transport.perform(catalog.describe(name, words))
 
     async def freshness(
         self, within: str | None = None, *, status: str | None = None, limit: int | None = None
     ) -> model.Page[model.Fresh]:
-        return await self._line.hold(catalog.freshness({"in": within, "status": status, "limit": limit}))
+        return await self._transport.perform(
+            catalog.freshness({"in": within, "status": status, "limit": limit})
+        )
 
     async def expect(self, expectation: Mapping[str, Any]) -> model.Expectation:
-        return await self._line.hold(catalog.expect(expectation))
+        return await self._transport.perform(catalog.expect(expectation))
 
     async def verdicts(
         self,
@@ -504,24 +512,24 @@ class AsyncCatalog:
         limit: int | None = None,
     ) -> model.Page[model.Verdict]:
         narrowed = {"run_id": run_id, "layer": layer, "table": table, "limit": limit}
-        return await self._line.hold(catalog.verdicts(narrowed))
+        return await self._transport.perform(catalog.verdicts(narrowed))
 
     async def refresh(self, target: str, *, force: bool = False, dry_run: bool = False) -> model.Refresh:
-        return await self._line.hold(catalog.refresh(target, force=force, dry_run=dry_run))
+        return await self._transport.perform(catalog.refresh(target, force=force, dry_run=dry_run))
 
     async def roll_up(self, rollup: Mapping[str, Any]) -> model.Rollup:
-        return await self._line.hold(catalog.roll_up(rollup))
+        return await self._transport.perform(catalog.roll_up(rollup))
 
     async def sync(self) -> model.Taken:
-        return await self._line.hold(catalog.sync())
+        return await self._transport.perform(catalog.sync())
 
     async def ingest(self, document: Mapping[str, Any]) -> model.Taken:
-        return await self._line.hold(catalog.ingest(document))
+        return await self._transport.perform(catalog.ingest(document))
 
 
 class AsyncEndpoints:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def create(
         self,
@@ -531,47 +539,47 @@ class AsyncEndpoints:
         description: str | None = None,
         **options: object,
     ) -> model.Endpoint:
-        return await self._line.hold(callbacks.create_endpoint(url, events, description, **options))
+        return await self._transport.perform(callbacks.create_endpoint(url, events, description, **options))
 
     async def update(self, endpoint_id: str, **changes: object) -> model.Endpoint:
-        return await self._line.hold(callbacks.update_endpoint(endpoint_id, **changes))
+        return await self._transport.perform(callbacks.update_endpoint(endpoint_id, **changes))
 
     async def rotate(self, endpoint_id: str, *, revoke: bool = False) -> int:
-        return await self._line.hold(callbacks.rotate(endpoint_id, revoke))
+        return await self._transport.perform(callbacks.rotate(endpoint_id, revoke))
 
     async def list(
         self, *, limit: int | None = None, cursor: str | None = None
     ) -> model.Page[model.Endpoint]:
-        return await self._line.hold(callbacks.list_endpoints(limit, cursor))
+        return await self._transport.perform(callbacks.list_endpoints(limit, cursor))
 
     async def secret(self, endpoint_id: str) -> model.EndpointSecret:
-        return await self._line.hold(callbacks.secret(endpoint_id))
+        return await self._transport.perform(callbacks.secret(endpoint_id))
 
     async def delete(self, endpoint_id: str) -> None:
-        await self._line.hold(callbacks.delete_endpoint(endpoint_id))
+        await self._transport.perform(callbacks.delete_endpoint(endpoint_id))
 
 
 class AsyncNetworks:
     """The private networks that callbacks may reach; admins."""
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def allow(self, cidr: str, *, ports: Sequence[int] | None = None) -> model.Network:
-        return await self._line.hold(callbacks.allow_network(cidr, ports))
+        return await self._transport.perform(callbacks.allow_network(cidr, ports))
 
     async def list(
         self, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Network]:
-        return await self._line.hold(callbacks.list_networks(limit, cursor))
+        return await self._transport.perform(callbacks.list_networks(limit, cursor))
 
     async def close(self, network_id: int) -> None:
-        await self._line.hold(callbacks.disallow_network(network_id))
+        await self._transport.perform(callbacks.disallow_network(network_id))
 
 
 class AsyncDeliveries:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     async def list(
         self,
@@ -582,10 +590,12 @@ class AsyncDeliveries:
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.Delivery]:
-        return await self._line.hold(callbacks.list_deliveries(run_id, state, endpoint_id, limit, cursor))
+        return await self._transport.perform(
+            callbacks.list_deliveries(run_id, state, endpoint_id, limit, cursor)
+        )
 
     async def redeliver(self, delivery_id: int) -> model.JsonObject:
-        return await self._line.hold(callbacks.redeliver(delivery_id))
+        return await self._transport.perform(callbacks.redeliver(delivery_id))
 
     async def replay(
         self,
@@ -595,10 +605,10 @@ class AsyncDeliveries:
         endpoint_id: str | None = None,
         missing: bool = False,
     ) -> int:
-        return await self._line.hold(callbacks.replay(since, until, endpoint_id, missing))
+        return await self._transport.perform(callbacks.replay(since, until, endpoint_id, missing))
 
     async def events(self, *, after: str | None = None, limit: int | None = None) -> model.Page[model.Event]:
-        return await self._line.hold(callbacks.list_events(after, limit))
+        return await self._transport.perform(callbacks.list_events(after, limit))
 
 
 class AsyncClient:
@@ -609,21 +619,21 @@ class AsyncClient:
     ) -> None:
         timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
         http = httpx.AsyncClient(timeout=timeout, transport=transport)
-        self._line = _Line(Envelope(url, anon_key, token), http)
-        self.runs = AsyncRuns(self._line)
-        self.jobs = AsyncJobs(self._line)
-        self.artifacts = AsyncArtifacts(self._line)
-        self.lineage = AsyncLineage(self._line)
-        self.tables = AsyncTables(self._line)
-        self.entries = AsyncEntries(self._line)
-        self.catalog = AsyncCatalog(self._line)
-        self.endpoints = AsyncEndpoints(self._line)
-        self.networks = AsyncNetworks(self._line)
-        self.deliveries = AsyncDeliveries(self._line)
-        self.members = AsyncMembers(self._line)
-        self.invitations = AsyncInvitations(self._line)
-        self.trusts = AsyncTrusts(self._line)
-        self.tokens = AsyncTokens(self._line)
+        self._transport = _Transport(Envelope(url, anon_key, token), http)
+        self.runs = AsyncRuns(self._transport)
+        self.jobs = AsyncJobs(self._transport)
+        self.artifacts = AsyncArtifacts(self._transport)
+        self.lineage = AsyncLineage(self._transport)
+        self.tables = AsyncTables(self._transport)
+        self.entries = AsyncEntries(self._transport)
+        self.catalog = AsyncCatalog(self._transport)
+        self.endpoints = AsyncEndpoints(self._transport)
+        self.networks = AsyncNetworks(self._transport)
+        self.deliveries = AsyncDeliveries(self._transport)
+        self.members = AsyncMembers(self._transport)
+        self.invitations = AsyncInvitations(self._transport)
+        self.trusts = AsyncTrusts(self._transport)
+        self.tokens = AsyncTokens(self._transport)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -650,17 +660,17 @@ class AsyncClient:
         return await self.runs.submit(submission)
 
     async def slo(self, *, window_hours: int | None = None) -> model.Slo:
-        return await self._line.hold(figures.slo(window_hours))
+        return await self._transport.perform(figures.slo(window_hours))
 
     async def whoami(self) -> model.Identity:
         """Who the token is: asked of the server, so it tells as well whether the token is any good."""
-        return await self._line.hold(session.whoami(self._line.envelope.token))
+        return await self._transport.perform(session.whoami(self._transport.envelope.token))
 
     async def health(self) -> model.Health:
-        return await self._line.hold(figures.health())
+        return await self._transport.perform(figures.health())
 
     async def close(self) -> None:
-        await self._line.http.aclose()
+        await self._transport.http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

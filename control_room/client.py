@@ -26,9 +26,8 @@ from control_room.envelope import CONNECT_TIMEOUT, READ_TIMEOUT, Envelope
 from control_room.errors import ApiError, TransferDamaged, Unreachable
 from control_room.feed import PATIENCE, RECONNECT_SECONDS, Feed
 from control_room.identity import Invitations, Members, Tokens, Trusts
-from control_room.preview import Preview
-from control_room.talk import Ask, Pause, Reply, Step, Talk
-from control_room.talks import (
+from control_room.operation import Operation, Pause, Reply, Request, Step
+from control_room.operations import (
     artifacts,
     callbacks,
     catalog,
@@ -40,24 +39,25 @@ from control_room.talks import (
     session,
     tables,
 )
+from control_room.preview import Preview
 
 T = TypeVar("T")
 
 _RESUME = "the run goes on; follow it again"
 
 
-class _Line:
-    """One connection pool; holds talks."""
+class _Transport:
+    """One connection pool; performs operations."""
 
     def __init__(self, envelope: Envelope, http: httpx.Client) -> None:
         self.envelope = envelope
         self.http = http
 
-    def hold(self, talk: Talk[T]) -> T:
+    def perform(self, operation: Operation[T]) -> T:
         try:
-            step: Step = next(talk)
+            step: Step = next(operation)
             while True:
-                step = talk.send(self._take(step))
+                step = operation.send(self._take(step))
         except StopIteration as end:
             result: T = end.value
             return result
@@ -73,14 +73,14 @@ class _Line:
 
 
 class Runs:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def submit(self, submission: Mapping[str, Any]) -> model.Submitted:
-        return self._line.hold(runs.submit(submission))
+        return self._transport.perform(runs.submit(submission))
 
     def get(self, run_id: int) -> model.Run:
-        return self._line.hold(runs.get(run_id))
+        return self._transport.perform(runs.get(run_id))
 
     def list(
         self,
@@ -91,10 +91,10 @@ class Runs:
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.RunSummary]:
-        return self._line.hold(runs.list_(state, job_id, job_type, limit, cursor))
+        return self._transport.perform(runs.list_(state, job_id, job_type, limit, cursor))
 
     def cancel(self, run_id: int) -> model.Run:
-        return self._line.hold(runs.cancel(run_id))
+        return self._transport.perform(runs.cancel(run_id))
 
     def repair(
         self,
@@ -106,11 +106,11 @@ class Runs:
     ) -> model.Repair:
         """Does `tasks`, or all that did not succeed, again in the same run, and what comes after them."""
         asked = {"rerun_tasks": tasks, "rerun_dependents": dependents, "params": params}
-        return self._line.hold(runs.repair(run_id, **asked))
+        return self._transport.perform(runs.repair(run_id, **asked))
 
     def rerun(self, run_id: int, *, from_task: str | None = None) -> model.Submitted:
         """A new run of the same version with the same parameters, whole or from a task on."""
-        return self._line.hold(runs.rerun(run_id, from_task))
+        return self._transport.perform(runs.rerun(run_id, from_task))
 
     def wait(
         self,
@@ -120,12 +120,12 @@ class Runs:
         on_change: Callable[[model.Run], None] | None = None,
     ) -> model.Run:
         """Returns when the run has ended, however it ended. Raises NotInTime after `timeout` seconds."""
-        return self._line.hold(runs.wait(run_id, timeout, on_change))
+        return self._transport.perform(runs.wait(run_id, timeout, on_change))
 
     def logs(
         self, run_id: int, *, after: int = 0, limit: int | None = None, task_key: str | None = None
     ) -> Sequence[model.LogLine]:
-        return self._line.hold(runs.logs(run_id, after, limit, task_key))
+        return self._transport.perform(runs.logs(run_id, after, limit, task_key))
 
     def follow(self, run_id: int, *, after: int = 0, task_key: str | None = None) -> Iterator[model.LogLine]:
         """Lines as they are written, until the run has ended; reconnects by itself."""
@@ -133,7 +133,9 @@ class Runs:
         while not feed.ended:
             before = feed.after
             try:
-                with self._line.http.stream(**self._line.envelope.request(feed.ask())) as response:
+                with self._transport.http.stream(
+                    **self._transport.envelope.request(feed.request())
+                ) as response:
                     if response.status_code == 204:
                         return
                     if not response.is_success:
@@ -152,18 +154,18 @@ class Runs:
                 time.sleep(RECONNECT_SECONDS)
 
     def events(self, run_id: int, *, after: int = 0, limit: int | None = None) -> model.Page[model.Event]:
-        return self._line.hold(runs.events(run_id, after, limit))
+        return self._transport.perform(runs.events(run_id, after, limit))
 
 
 class Jobs:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def create(self, definition: Mapping[str, Any]) -> model.Job:
-        return self._line.hold(jobs.create(definition))
+        return self._transport.perform(jobs.create(definition))
 
     def update(self, job_id: int, changes: Mapping[str, Any]) -> model.Job:
-        return self._line.hold(jobs.update(job_id, changes))
+        return self._transport.perform(jobs.update(job_id, changes))
 
     def apply(
         self,
@@ -179,27 +181,27 @@ class Jobs:
         `prune` deletes what the source has applied before and sends no more; `dry_run` only tells.
         """
         how = {"source": source, "prune": prune, "adopt": adopt, "dry_run": dry_run}
-        return self._line.hold(jobs.apply(definitions, **how))
+        return self._transport.perform(jobs.apply(definitions, **how))
 
     def get(self, job_id: int) -> model.Job:
-        return self._line.hold(jobs.get(job_id))
+        return self._transport.perform(jobs.get(job_id))
 
     def list(
         self, *, name: str | None = None, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Job]:
-        return self._line.hold(jobs.list_(name, limit, cursor))
+        return self._transport.perform(jobs.list_(name, limit, cursor))
 
     def delete(self, job_id: int) -> None:
-        self._line.hold(jobs.delete(job_id))
+        self._transport.perform(jobs.delete(job_id))
 
     def pause(self, job_id: int) -> model.Paused:
-        return self._line.hold(jobs.pause(job_id))
+        return self._transport.perform(jobs.pause(job_id))
 
     def resume(self, job_id: int) -> model.Paused:
-        return self._line.hold(jobs.resume(job_id))
+        return self._transport.perform(jobs.resume(job_id))
 
     def schedule(self, job_id: int, *, count: int | None = None) -> model.Clock:
-        return self._line.hold(jobs.schedule(job_id, count))
+        return self._transport.perform(jobs.schedule(job_id, count))
 
     def backfill(
         self,
@@ -213,23 +215,23 @@ class Jobs:
     ) -> model.Backfill:
         """One run for each value, or each of `range` {from, to, step}. Asked twice, each is run once."""
         asked = {"values": values, "range": range, "params": params, "max_concurrent": max_concurrent}
-        return self._line.hold(jobs.backfill(job_id, parameter, **asked))
+        return self._transport.perform(jobs.backfill(job_id, parameter, **asked))
 
     def backfills(
         self, job_id: int, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Backfill]:
-        return self._line.hold(jobs.backfills(job_id, limit, cursor))
+        return self._transport.perform(jobs.backfills(job_id, limit, cursor))
 
     def get_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
-        return self._line.hold(jobs.get_backfill(job_id, backfill_id))
+        return self._transport.perform(jobs.get_backfill(job_id, backfill_id))
 
     def cancel_backfill(self, job_id: int, backfill_id: int) -> model.Backfill:
-        return self._line.hold(jobs.cancel_backfill(job_id, backfill_id))
+        return self._transport.perform(jobs.cancel_backfill(job_id, backfill_id))
 
 
 class Artifacts:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def put(
         self,
@@ -249,7 +251,7 @@ class Artifacts:
         Raises ArtifactRefused where the check refuses, NotInTime where it does not end.
         """
         chosen, content = artifacts.source(source, name)
-        return self._line.hold(
+        return self._transport.perform(
             artifacts.put(
                 content,
                 chosen,
@@ -264,10 +266,10 @@ class Artifacts:
         )
 
     def get(self, artifact_id: str) -> model.Artifact:
-        return self._line.hold(artifacts.get(artifact_id))
+        return self._transport.perform(artifacts.get(artifact_id))
 
     def find(self, name_or_id: str) -> model.Artifact:
-        return self._line.hold(artifacts.find(name_or_id))
+        return self._transport.perform(artifacts.find(name_or_id))
 
     def list(
         self,
@@ -281,7 +283,9 @@ class Artifacts:
         cursor: str | int | None = None,
     ) -> model.Page[model.ArtifactSummary]:
         """`sha256`: with a version of that digest; `tag`: `key` or `key=value`."""
-        return self._line.hold(artifacts.list_(name, kind, run_id, limit, cursor, sha256=sha256, tag=tag))
+        return self._transport.perform(
+            artifacts.list_(name, kind, run_id, limit, cursor, sha256=sha256, tag=tag)
+        )
 
     def download(self, artifact_id: str, target: Path, *, version: int | str | None = None) -> str:
         """Writes the bytes of a version (a number or an alias) to `target`, checked; returns their sha256.
@@ -290,12 +294,12 @@ class Artifacts:
         """
         known = self.get(artifact_id)
         wanted = artifacts.wanted_version(known, version)
-        url = self._line.hold(artifacts.download_url(artifact_id, wanted.version))
+        url = self._transport.perform(artifacts.download_url(artifact_id, wanted.version))
         part = target.with_name(target.name + ".part")
         digest = hashlib.sha256()
         try:
-            ask = Ask("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
-            with self._line.http.stream(**self._line.envelope.request(ask)) as response:
+            request = Request("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
+            with self._transport.http.stream(**self._transport.envelope.request(request)) as response:
                 if not response.is_success:
                     response.read()
                     raise ApiError.of(response.status_code, response.text, response.reason_phrase)
@@ -315,33 +319,33 @@ class Artifacts:
     def read(self, name_or_id: str, version: int | str | None = None) -> bytes:
         """The bytes of a version (its number or an alias), checked against the registry."""
         artifact = self.find(name_or_id)
-        return (self._line.hold(artifacts.read(artifact, version)))[1]
+        return (self._transport.perform(artifacts.read(artifact, version)))[1]
 
     def diff(self, name_or_id: str, old: int | str, new: int | str | None = None) -> Difference:
         """What changed between two versions of a text; `new` is the newest READY one unless given."""
-        return self._line.hold(artifacts.diff(name_or_id, old, new))
+        return self._transport.perform(artifacts.diff(name_or_id, old, new))
 
     def preview(self, name_or_id: str, version: int | str | None = None) -> Preview:
         """A version of a text, a drawing, a picture or a notebook as one HTML page that can do nothing."""
-        return self._line.hold(artifacts.show(name_or_id, version))
+        return self._transport.perform(artifacts.show(name_or_id, version))
 
     def update(self, artifact_id: str, **changes: Any) -> model.Artifact:
         """description, classification, tags {key: value | None}, aliases {alias: version | None}.
 
         {alias: {"version": 3, "was": 2}} moves an alias only from there; else ApiError ALIAS_MOVED.
         """
-        return self._line.hold(artifacts.update(artifact_id, changes))
+        return self._transport.perform(artifacts.update(artifact_id, changes))
 
     def usage(self) -> model.ArtifactUsage:
-        return self._line.hold(artifacts.usage())
+        return self._transport.perform(artifacts.usage())
 
     def delete(self, artifact_id: str) -> None:
-        self._line.hold(artifacts.delete(artifact_id))
+        self._transport.perform(artifacts.delete(artifact_id))
 
 
 class Lineage:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def graph(
         self,
@@ -353,7 +357,7 @@ class Lineage:
         max_nodes: int | None = None,
     ) -> model.Graph:
         """`node` is a node id, or the bare name of a dataset (`gold.delays`)."""
-        return self._line.hold(lineage.graph(self.find(node), direction, depth, as_of, max_nodes))
+        return self._transport.perform(lineage.graph(self.find(node), direction, depth, as_of, max_nodes))
 
     def columns(
         self,
@@ -364,24 +368,24 @@ class Lineage:
         as_of: datetime | str | None = None,
     ) -> model.Graph:
         """Upstream, unless `direction` says otherwise."""
-        return self._line.hold(lineage.columns(self.find(node), depth, direction, as_of))
+        return self._transport.perform(lineage.columns(self.find(node), depth, direction, as_of))
 
     def path(self, source: str, target: str, *, as_of: datetime | str | None = None) -> model.LineagePath:
-        return self._line.hold(lineage.path(self.find(source), self.find(target), as_of))
+        return self._transport.perform(lineage.path(self.find(source), self.find(target), as_of))
 
     def impact(
         self, node: str, *, column: str | None = None, as_of: datetime | str | None = None
     ) -> model.Impact:
-        return self._line.hold(lineage.impact(self.find(node), column, as_of))
+        return self._transport.perform(lineage.impact(self.find(node), column, as_of))
 
     def diff(
         self, node: str, *, since: datetime | str, until: datetime | str | None = None
     ) -> model.LineageDiff:
-        return self._line.hold(lineage.diff(self.find(node), since, until))
+        return self._transport.perform(lineage.diff(self.find(node), since, until))
 
     def coverage(self, *, window_hours: int | None = None, limit: int | None = None) -> model.Coverage:
         """What of what flows the graph lacks: `missing` should be empty."""
-        return self._line.hold(lineage.coverage(window_hours, limit))
+        return self._transport.perform(lineage.coverage(window_hours, limit))
 
     def events(
         self,
@@ -395,39 +399,39 @@ class Lineage:
     ) -> model.Page[model.LineageEvent]:
         """As they came, newest first; `faulty`: those with a facet that OpenLineage would not take."""
         narrowed = {"run_id": run_id, "after": after, "before": before, "faulty": faulty}
-        return self._line.hold(lineage.events(narrowed | {"limit": limit, "cursor": cursor}))
+        return self._transport.perform(lineage.events(narrowed | {"limit": limit, "cursor": cursor}))
 
     def orphans(
         self, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Orphan]:
-        return self._line.hold(lineage.orphans(limit, cursor))
+        return self._transport.perform(lineage.orphans(limit, cursor))
 
     def violations(
         self, *, limit: int | None = None, cursor: str | int | None = None
     ) -> model.Page[model.Violation]:
-        return self._line.hold(lineage.violations(limit, cursor))
+        return self._transport.perform(lineage.violations(limit, cursor))
 
     def of_run(self, run_id: int) -> model.Graph:
-        return self._line.hold(lineage.of_run(run_id))
+        return self._transport.perform(lineage.of_run(run_id))
 
     def find(self, name: str) -> str:
-        return self._line.hold(lineage.find(name, self._line.envelope.token))
+        return self._transport.perform(lineage.find(name, self._transport.envelope.token))
 
     def ingest(self, events: Sequence[Mapping[str, Any]]) -> model.JsonObject:
-        return self._line.hold(lineage.ingest(events))
+        return self._transport.perform(lineage.ingest(events))
 
 
 class Tables:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def read(self, layer: str, table: str, *, limit: int = 100) -> model.Table:
-        return self._line.hold(tables.read(layer, table, self._line.envelope.token, limit))
+        return self._transport.perform(tables.read(layer, table, self._transport.envelope.token, limit))
 
 
 class Entries:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def find(
         self,
@@ -438,15 +442,15 @@ class Entries:
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.EntryFound]:
-        return self._line.hold(entries.find(words, collection, language, limit, cursor))
+        return self._transport.perform(entries.find(words, collection, language, limit, cursor))
 
     def get(self, entry_id: int) -> model.Entry:
-        return self._line.hold(entries.get(entry_id))
+        return self._transport.perform(entries.get(entry_id))
 
 
 class Catalog:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def find(
         self,
@@ -472,21 +476,21 @@ class Catalog:
             "limit": limit,
             "cursor": cursor,
         }
-        return self._line.hold(catalog.find(narrowed))
+        return self._transport.perform(catalog.find(narrowed))
 
     def get(self, name: str, *, kind: str | None = None) -> model.CatalogObject:
-        return self._line.hold(catalog.get(name, kind))
+        return self._transport.perform(catalog.get(name, kind))
 
     def describe(self, name: str, **words: Any) -> model.CatalogObject:
-        return self._line.hold(catalog.describe(name, words))
+        return self._transport.perform(catalog.describe(name, words))
 
     def freshness(
         self, within: str | None = None, *, status: str | None = None, limit: int | None = None
     ) -> model.Page[model.Fresh]:
-        return self._line.hold(catalog.freshness({"in": within, "status": status, "limit": limit}))
+        return self._transport.perform(catalog.freshness({"in": within, "status": status, "limit": limit}))
 
     def expect(self, expectation: Mapping[str, Any]) -> model.Expectation:
-        return self._line.hold(catalog.expect(expectation))
+        return self._transport.perform(catalog.expect(expectation))
 
     def verdicts(
         self,
@@ -497,24 +501,24 @@ class Catalog:
         limit: int | None = None,
     ) -> model.Page[model.Verdict]:
         narrowed = {"run_id": run_id, "layer": layer, "table": table, "limit": limit}
-        return self._line.hold(catalog.verdicts(narrowed))
+        return self._transport.perform(catalog.verdicts(narrowed))
 
     def refresh(self, target: str, *, force: bool = False, dry_run: bool = False) -> model.Refresh:
-        return self._line.hold(catalog.refresh(target, force=force, dry_run=dry_run))
+        return self._transport.perform(catalog.refresh(target, force=force, dry_run=dry_run))
 
     def roll_up(self, rollup: Mapping[str, Any]) -> model.Rollup:
-        return self._line.hold(catalog.roll_up(rollup))
+        return self._transport.perform(catalog.roll_up(rollup))
 
     def sync(self) -> model.Taken:
-        return self._line.hold(catalog.sync())
+        return self._transport.perform(catalog.sync())
 
     def ingest(self, document: Mapping[str, Any]) -> model.Taken:
-        return self._line.hold(catalog.ingest(document))
+        return self._transport.perform(catalog.ingest(document))
 
 
 class Endpoints:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def create(
         self,
@@ -524,43 +528,43 @@ class Endpoints:
         description: str | None = None,
         **options: object,
     ) -> model.Endpoint:
-        return self._line.hold(callbacks.create_endpoint(url, events, description, **options))
+        return self._transport.perform(callbacks.create_endpoint(url, events, description, **options))
 
     def update(self, endpoint_id: str, **changes: object) -> model.Endpoint:
-        return self._line.hold(callbacks.update_endpoint(endpoint_id, **changes))
+        return self._transport.perform(callbacks.update_endpoint(endpoint_id, **changes))
 
     def rotate(self, endpoint_id: str, *, revoke: bool = False) -> int:
-        return self._line.hold(callbacks.rotate(endpoint_id, revoke))
+        return self._transport.perform(callbacks.rotate(endpoint_id, revoke))
 
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> model.Page[model.Endpoint]:
-        return self._line.hold(callbacks.list_endpoints(limit, cursor))
+        return self._transport.perform(callbacks.list_endpoints(limit, cursor))
 
     def secret(self, endpoint_id: str) -> model.EndpointSecret:
-        return self._line.hold(callbacks.secret(endpoint_id))
+        return self._transport.perform(callbacks.secret(endpoint_id))
 
     def delete(self, endpoint_id: str) -> None:
-        self._line.hold(callbacks.delete_endpoint(endpoint_id))
+        self._transport.perform(callbacks.delete_endpoint(endpoint_id))
 
 
 class Networks:
     """The private networks that callbacks may reach; admins."""
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def allow(self, cidr: str, *, ports: Sequence[int] | None = None) -> model.Network:
-        return self._line.hold(callbacks.allow_network(cidr, ports))
+        return self._transport.perform(callbacks.allow_network(cidr, ports))
 
     def list(self, *, limit: int | None = None, cursor: str | int | None = None) -> model.Page[model.Network]:
-        return self._line.hold(callbacks.list_networks(limit, cursor))
+        return self._transport.perform(callbacks.list_networks(limit, cursor))
 
     def close(self, network_id: int) -> None:
-        self._line.hold(callbacks.disallow_network(network_id))
+        self._transport.perform(callbacks.disallow_network(network_id))
 
 
 class Deliveries:
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
 
     def list(
         self,
@@ -571,10 +575,10 @@ class Deliveries:
         limit: int | None = None,
         cursor: str | int | None = None,
     ) -> model.Page[model.Delivery]:
-        return self._line.hold(callbacks.list_deliveries(run_id, state, endpoint_id, limit, cursor))
+        return self._transport.perform(callbacks.list_deliveries(run_id, state, endpoint_id, limit, cursor))
 
     def redeliver(self, delivery_id: int) -> model.JsonObject:
-        return self._line.hold(callbacks.redeliver(delivery_id))
+        return self._transport.perform(callbacks.redeliver(delivery_id))
 
     def replay(
         self,
@@ -584,10 +588,10 @@ class Deliveries:
         endpoint_id: str | None = None,
         missing: bool = False,
     ) -> int:
-        return self._line.hold(callbacks.replay(since, until, endpoint_id, missing))
+        return self._transport.perform(callbacks.replay(since, until, endpoint_id, missing))
 
     def events(self, *, after: str | None = None, limit: int | None = None) -> model.Page[model.Event]:
-        return self._line.hold(callbacks.list_events(after, limit))
+        return self._transport.perform(callbacks.list_events(after, limit))
 
 
 class Client:
@@ -598,21 +602,21 @@ class Client:
     ) -> None:
         timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
         http = httpx.Client(timeout=timeout, transport=transport)
-        self._line = _Line(Envelope(url, anon_key, token), http)
-        self.runs = Runs(self._line)
-        self.jobs = Jobs(self._line)
-        self.artifacts = Artifacts(self._line)
-        self.lineage = Lineage(self._line)
-        self.tables = Tables(self._line)
-        self.entries = Entries(self._line)
-        self.catalog = Catalog(self._line)
-        self.endpoints = Endpoints(self._line)
-        self.networks = Networks(self._line)
-        self.deliveries = Deliveries(self._line)
-        self.members = Members(self._line)
-        self.invitations = Invitations(self._line)
-        self.trusts = Trusts(self._line)
-        self.tokens = Tokens(self._line)
+        self._transport = _Transport(Envelope(url, anon_key, token), http)
+        self.runs = Runs(self._transport)
+        self.jobs = Jobs(self._transport)
+        self.artifacts = Artifacts(self._transport)
+        self.lineage = Lineage(self._transport)
+        self.tables = Tables(self._transport)
+        self.entries = Entries(self._transport)
+        self.catalog = Catalog(self._transport)
+        self.endpoints = Endpoints(self._transport)
+        self.networks = Networks(self._transport)
+        self.deliveries = Deliveries(self._transport)
+        self.members = Members(self._transport)
+        self.invitations = Invitations(self._transport)
+        self.trusts = Trusts(self._transport)
+        self.tokens = Tokens(self._transport)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -639,17 +643,17 @@ class Client:
         return self.runs.submit(submission)
 
     def slo(self, *, window_hours: int | None = None) -> model.Slo:
-        return self._line.hold(figures.slo(window_hours))
+        return self._transport.perform(figures.slo(window_hours))
 
     def whoami(self) -> model.Identity:
         """Who the token is: asked of the server, so it tells as well whether the token is any good."""
-        return self._line.hold(session.whoami(self._line.envelope.token))
+        return self._transport.perform(session.whoami(self._transport.envelope.token))
 
     def health(self) -> model.Health:
-        return self._line.hold(figures.health())
+        return self._transport.perform(figures.health())
 
     def close(self) -> None:
-        self._line.http.close()
+        self._transport.http.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""How an Ask becomes an HTTP request: address, headers, body."""
+"""How a Request becomes an HTTP request: address, headers, body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from control_room import profiles
 from control_room.errors import ControlRoomError
-from control_room.talk import Ask
+from control_room.operation import Request
 
 _BELOW = {"api": "/functions/v1/api/v1", "open": "/functions/v1/api/v1", "data": "/rest/v1", "signed": ""}
 
@@ -55,27 +55,27 @@ class Envelope:
             )
         return cls(*(said[name] for name in names))
 
-    def request(self, ask: Ask) -> dict[str, Any]:
+    def request(self, request: Request) -> dict[str, Any]:
         """The arguments of `httpx.Client.request`."""
-        headers = {"accept": "application/json", **ask.headers}
-        if ask.door == "signed":
+        headers = {"accept": "application/json", **request.headers}
+        if request.door == "signed":
             # the URL itself is the right; a token sent along would only be a secret told to one more party
-            address = ask.path if "://" in ask.path else self.url.rstrip("/") + ask.path
+            address = request.path if "://" in request.path else self.url.rstrip("/") + request.path
         else:
-            address = self.url.rstrip("/") + _BELOW[ask.door] + ask.path
+            address = self.url.rstrip("/") + _BELOW[request.door] + request.path
             headers["apikey"] = self.anon_key
-            if ask.door != "open":
-                headers["authorization"] = f"Bearer {ask.bearer or self.token}"
+            if request.door != "open":
+                headers["authorization"] = f"Bearer {request.bearer or self.token}"
             if self.traceparent:
                 headers["traceparent"] = self.traceparent
-        arguments: dict[str, Any] = {"method": ask.method, "url": address, "headers": headers}
-        if ask.query:
-            arguments["params"] = dict(ask.query)
-        if ask.body is not None:
-            arguments["content"] = json.dumps(ask.body, ensure_ascii=False).encode()
+        arguments: dict[str, Any] = {"method": request.method, "url": address, "headers": headers}
+        if request.query:
+            arguments["params"] = dict(request.query)
+        if request.body is not None:
+            arguments["content"] = json.dumps(request.body, ensure_ascii=False).encode()
             headers["content-type"] = "application/json"
-        elif ask.content is not None:
-            arguments["content"] = ask.content
+        elif request.content is not None:
+            arguments["content"] = request.content
         return arguments
 
 

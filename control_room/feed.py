@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from control_room.errors import ApiError
 from control_room.model import LogLine
-from control_room.talk import Ask, query
+from control_room.operation import Request, query
 
 #: Reconnections in a row that brought nothing, before the reader gives up.
 PATIENCE = 5
@@ -31,13 +31,13 @@ class Feed:
     _event: str = "message"
     _data: list[str] = field(default_factory=list)
 
-    def ask(self) -> Ask:
+    def request(self) -> Request:
         headers = {"accept": "text/event-stream"}
         if self.after:
             headers["last-event-id"] = str(self.after)
         asked = query(follow=1, after=self.after or None, task_key=self.task_key)
         self._event, self._data = "message", []
-        return Ask("GET", f"/runs/{self.run_id}/logs", query=asked, headers=headers, repeatable=True)
+        return Request("GET", f"/runs/{self.run_id}/logs", query=asked, headers=headers, repeatable=True)
 
     def read(self, line: str) -> LogLine | None:
         """One line of the stream in, a log line out where one is complete. Raises ApiError on `error`."""

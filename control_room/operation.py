@@ -1,8 +1,8 @@
 """What is said to the server, apart from how it is sent.
 
-A `Talk` is a generator: it yields an `Ask` (send this, give me the reply) or a `Pause` (wait so long) and
-returns its result. The two clients hold the same talks, one blocking, one awaiting; so every rule (what is
-retried, when an upload is complete, how long to wait between two looks) is written once.
+An `Operation` is a generator: it yields a `Request` (send this, give me the reply) or a `Pause` (wait so
+long) and returns its result. The two clients perform the same operations, one blocking, one awaiting; so every rule
+(what is retried, when an upload is complete, how long to wait between two looks) is written once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Door = Literal["api", "open", "data", "signed"]
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     method: str
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
@@ -46,20 +46,20 @@ class Pause:
     seconds: float
 
 
-Step = Ask | Pause
+Step = Request | Pause
 Reply = httpx.Response | httpx.TransportError | None
-Talk = Generator[Step, Reply, T]
+Operation = Generator[Step, Reply, T]
 
 TRIES = 4
 _PASSING = frozenset({429, 502, 503, 504})
 _LONGEST_DELAY = 10.0
 
 
-def exchange(ask: Ask) -> Talk[httpx.Response]:
+def exchange(request: Request) -> Operation[httpx.Response]:
     """One request and its good answer. Raises ApiError, Unreachable."""
     for attempt in range(1, TRIES + 1):
-        reply = yield ask
-        last = attempt == TRIES or not ask.repeatable
+        reply = yield request
+        last = attempt == TRIES or not request.repeatable
         if isinstance(reply, httpx.Response):
             if reply.is_success or reply.is_redirect:
                 return reply
@@ -73,18 +73,18 @@ def exchange(ask: Ask) -> Talk[httpx.Response]:
     raise AssertionError("the last try returns or raises")
 
 
-def ask_json(ask: Ask) -> Talk[Any]:
+def fetch_json(request: Request) -> Operation[Any]:
     """As `exchange`, read as JSON."""
-    response = yield from exchange(ask)
+    response = yield from exchange(request)
     try:
         return response.json()
     except ValueError as error:
         raise _strange(response, "is no JSON", response.text[:200]) from error
 
 
-def ask_word(word: type[W], ask: Ask) -> Talk[W]:
+def fetch(word: type[W], request: Request) -> Operation[W]:
     """As `exchange`, read as one of the API's words."""
-    response = yield from exchange(ask)
+    response = yield from exchange(request)
     try:
         return word.model_validate_json(response.content)
     except ValidationError as error:

@@ -110,7 +110,7 @@ def _box_size(dataset: Dataset, *, columns: bool) -> Size:
 
 
 def _box(dataset: Dataset, place: Place, *, columns: bool) -> str:
-    ink = INKS[dataset.layer]
+    theme = INKS[dataset.layer]
     width, height = place.size.width, place.size.height
     # the head's ground: round at the top, and below as well where no column follows
     foot = f"V{_HEAD} H0" if height > _HEAD else f"V{_HEAD - 9} q0 9 -9 9 H9 q-9 0 -9 -9"
@@ -119,10 +119,10 @@ def _box(dataset: Dataset, place: Place, *, columns: bool) -> str:
         f'<g transform="translate({place.x:.1f} {place.y:.1f})">',
         f"<title>{_text(f'{dataset.namespace} {dataset.name}')}</title>",
         f'<rect width="{width:.1f}" height="{height:.1f}" rx="9" fill="#ffffff"/>',
-        f'<path d="{head}" fill="{ink.ground}"/>',
-        f'<rect width="{width:.1f}" height="{height:.1f}" rx="9" fill="none" stroke="{ink.line}"/>',
-        _label("name", dataset.name, 13, 21.5, f"fill:{ink.text}"),
-        _label("kind", _kind(dataset), -(width - 13), 21, f"fill:{ink.text};opacity:.55"),
+        f'<path d="{head}" fill="{theme.ground}"/>',
+        f'<rect width="{width:.1f}" height="{height:.1f}" rx="9" fill="none" stroke="{theme.line}"/>',
+        _label("name", dataset.name, 13, 21.5, f"fill:{theme.text}"),
+        _label("kind", _kind(dataset), -(width - 13), 21, f"fill:{theme.text};opacity:.55"),
     ]
     shown = dataset.columns[:SHOWN_COLUMNS] if columns else ()
     for number, column in enumerate(shown):
@@ -256,8 +256,8 @@ def mermaid(flow: Flow) -> str:
         lines += [f"  {names[source]} --> j{number}" for source in step.ins]
         lines += [f"  j{number} --> {names[target]}" for target in step.outs]
     lines += [
-        f"  classDef {name} fill:{ink.ground},stroke:{ink.line},color:{ink.text}"
-        for name, ink in [*INKS.items(), ("job", JOB)]
+        f"  classDef {name} fill:{theme.ground},stroke:{theme.line},color:{theme.text}"
+        for name, theme in [*INKS.items(), ("job", JOB)]
     ]
     return "\n".join([*lines, ""])
 
@@ -267,8 +267,8 @@ def _names(flow: Flow) -> dict[str, str]:
     return {dataset: f"d{number}" for number, dataset in enumerate(flow.datasets)}
 
 
-def _dot_ink(ink: Ink) -> str:
-    return f'fillcolor="{ink.ground}", color="{ink.line}", fontcolor="{ink.text}"'
+def _dot_ink(theme: Ink) -> str:
+    return f'fillcolor="{theme.ground}", color="{theme.line}", fontcolor="{theme.text}"'
 
 
 def _quoted(text: str) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from control_room.async_client import AsyncClient
 from control_room.errors import ApiError, Unreachable
 from control_room.model import FINAL, LogLine, Run, TaskRun
-from control_room.view import ink
+from control_room.view import theme
 
 #: How long the log may lag behind the end of its run.
 LOG_PATIENCE = 5.0
@@ -33,7 +33,7 @@ class _Sign(ProgressColumn):
         if state == "RUNNING":
             drawn = self._spinner.render(task)
             return drawn if isinstance(drawn, Text) else Text(str(drawn))
-        sign, style = ink.SIGNS.get(state, ("·", "none"))
+        sign, style = theme.SIGNS.get(state, ("·", "none"))
         return Text(sign, style=style)
 
 
@@ -108,7 +108,7 @@ class Watch:
         fields: dict[str, Any] = {
             "state": task.state,
             "message": _message(task),
-            "took": ink.between(task.started_at, task.finished_at),
+            "took": theme.between(task.started_at, task.finished_at),
         }
         percent = 100.0 if task.state == "SUCCEEDED" else task.progress.percent or 0.0
         if task.task_key not in self._tasks:
@@ -128,7 +128,7 @@ def _message(task: TaskRun) -> str:
     if task.state in FINAL and task.state != "SUCCEEDED":
         return task.termination_code or ""
     # the bars are drawn apart from what is printed, so they need their own guard
-    return ink.harmless((task.progress.message or "").strip())
+    return theme.harmless((task.progress.message or "").strip())
 
 
 def _rest() -> Column:

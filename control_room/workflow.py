@@ -26,13 +26,13 @@ from rich.console import RenderableType
 
 from control_room import sarif
 from control_room.cli import submission
-from control_room.cli.desk import EXIT_USAGE, exit_code
+from control_room.cli.context import EXIT_USAGE, exit_code
 from control_room.client import Client
 from control_room.errors import ControlRoomError
 from control_room.model import Applied, Run
 from control_room.sarif import Result
-from control_room.view import ink
 from control_room.view import plan as plan_view
+from control_room.view import theme
 
 _COMMAND = {"error": "error", "warning": "warning", "note": "notice"}
 _KEPT = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "CONTROL_ROOM_TOKEN")
@@ -315,13 +315,13 @@ def _in_repository(it: Result, names: Mapping[str, Path], environment: Mapping[s
 
 def _told_run(run: Run, found: Sequence[Result]) -> str:
     sign = "✅" if run.succeeded else "❌"
-    took = f" in {ink.duration(run.times.run_ms)}" if run.times.run_ms is not None else ""
+    took = f" in {theme.duration(run.times.run_ms)}" if run.times.run_ms is not None else ""
     lines = [f"### {sign} Control Room: run {run.run_id} {run.state}{took}", ""]
     if run.termination_message and not run.succeeded:
         lines += [f"> {_cell(run.termination_code or '')} {_cell(_first(run.termination_message))}", ""]
     lines += _table(
         ("task", "state", "took"),
-        [(it.task_key, it.state, ink.between(it.started_at, it.finished_at)) for it in run.tasks],
+        [(it.task_key, it.state, theme.between(it.started_at, it.finished_at)) for it in run.tasks],
     )
     if found:
         counts = ", ".join(
@@ -344,13 +344,15 @@ def _told_run(run: Run, found: Sequence[Result]) -> str:
     if run.tables:
         lines += _table(("table", "rows"), [(f"{it.layer}.{it.table}", str(it.rows)) for it in run.tables])
     if run.artifacts:
-        rows = [(it.name, str(it.version), ink.size(it.size), (it.sha256 or "")[:12]) for it in run.artifacts]
+        rows = [
+            (it.name, str(it.version), theme.size(it.size), (it.sha256 or "")[:12]) for it in run.artifacts
+        ]
         lines += _table(("artifact", "version", "size", "sha256"), rows)
     return "\n".join(lines)
 
 
 def _plain(shown: RenderableType) -> str:
-    console = ink.console(io.StringIO())
+    console = theme.console(io.StringIO())
     console.print(shown, soft_wrap=True)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO
     return text
@@ -363,7 +365,7 @@ def _told_applied(found: Applied, told: str) -> str:
     rows = [(done[it.action], it.name, str(it.version or "")) for it in found.jobs if it.action in done]
     same = sum(it.action == "none" for it in found.jobs)
     head = "would change" if found.dry_run else "changed"
-    lines = [f"### Control Room: {ink.count(found.changes, 'job')} {head}, {same} as they are", ""]
+    lines = [f"### Control Room: {theme.count(found.changes, 'job')} {head}, {same} as they are", ""]
     if not rows:
         return "\n".join(lines)
     # a fence longer than any in the code; signs at the beginning of the line, for the colours of a diff

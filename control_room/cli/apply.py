@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 
 from control_room import definition, document, source
-from control_room.cli.desk import Desk, Json, Usage
+from control_room.cli.context import Context, Json, Usage
 from control_room.client import Client
 from control_room.document import Written
 from control_room.errors import ApiError, ControlRoomError
 from control_room.model import Job, JsonObject
-from control_room.view import ink
 from control_room.view import plan as plan_view
+from control_room.view import theme
 
 #: As `terraform plan -detailed-exitcode` has it.
 EXIT_ERROR, EXIT_CHANGES = 1, 2
@@ -53,20 +53,20 @@ def apply(
     json: Json = False,
 ) -> None:
     """Make jobs as documents say: what differs is changed, all of it or nothing."""
-    desk = Desk(json)
+    context = Context(json)
     try:
-        changes = _apply(desk, files or [], dry_run=dry_run, source_=source, prune=prune, adopt=adopt)
+        changes = _apply(context, files or [], dry_run=dry_run, source_=source, prune=prune, adopt=adopt)
     except ControlRoomError as error:
         if not detailed_exitcode:
             raise
-        desk.complain(error)
+        context.complain(error)
         raise typer.Exit(EXIT_ERROR) from error
     if detailed_exitcode and changes:
         raise typer.Exit(EXIT_CHANGES)
 
 
 def _apply(
-    desk: Desk, files: Sequence[Path], *, dry_run: bool, source_: str | None, prune: bool, adopt: bool
+    context: Context, files: Sequence[Path], *, dry_run: bool, source_: str | None, prune: bool, adopt: bool
 ) -> int:
     if not files:
         raise Usage("nothing to apply", "name documents: control-room apply -f jobs.yaml")
@@ -79,16 +79,16 @@ def _apply(
             "the documents hold no jobs", "to delete all of a source: jobs: [] in a document, with --prune"
         )
     definitions = [source.sent(it, folders[id(it.document)]) for it in jobs]
-    with desk.client() as client, _placed(desk, jobs):
+    with context.client() as client, _placed(context, jobs):
         found = client.jobs.apply(
             definitions, source=source_ or named, prune=prune, adopt=adopt, dry_run=dry_run
         )
-    desk.show(found, plan_view.applied(found))
+    context.show(found, plan_view.applied(found))
     return found.changes
 
 
 @contextmanager
-def _placed(desk: Desk, jobs: Sequence[Written]) -> Iterator[None]:
+def _placed(context: Context, jobs: Sequence[Written]) -> Iterator[None]:
     """A refusal of the server, and where in the documents it belongs."""
     try:
         yield
@@ -96,7 +96,7 @@ def _placed(desk: Desk, jobs: Sequence[Written]) -> Iterator[None]:
         steps = document.steps_of(error.details or "") or ()
         match steps:
             case ("jobs", int(place), *rest) if place < len(jobs):
-                desk.err.print(plan_view.place(jobs[place].spot(tuple(rest))))
+                context.err.print(plan_view.place(jobs[place].spot(tuple(rest))))
         raise
 
 
@@ -115,8 +115,8 @@ def export(
     json: Json = False,
 ) -> None:
     """Write jobs as documents that `apply` takes: applied again, they change nothing."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         known = {it.job_id: it.name for it in _all(client)}
         chosen = (
             [find(client, it).job_id for it in names] if names else sorted(known, key=lambda it: known[it])
@@ -126,9 +126,9 @@ def export(
         found = [it for it in found if (it.raw().get("tags") or {}).get(source.SOURCE_TAG) == owner]
     jobs = [written(it, known) for it in found]
     if directory is not None:
-        _lay_out(desk, jobs, directory)
+        _lay_out(context, jobs, directory)
     elif json:
-        ink.print_json(desk.out, {"jobs": jobs})
+        theme.print_json(context.out, {"jobs": jobs})
     else:
         sys.stdout.write("---\n".join(document.write(it) for it in jobs))
 
@@ -140,7 +140,7 @@ def written(job: Job, names: dict[int, str]) -> JsonObject:
     return source.written(raw, names)
 
 
-def _lay_out(desk: Desk, jobs: Sequence[JsonObject], directory: Path) -> None:
+def _lay_out(context: Context, jobs: Sequence[JsonObject], directory: Path) -> None:
     for job in jobs:
         stem = str(job["name"]).replace(" ", "-")
         made, files = source.laid_out(job, stem)
@@ -148,7 +148,7 @@ def _lay_out(desk: Desk, jobs: Sequence[JsonObject], directory: Path) -> None:
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        desk.say(str(directory / f"{stem}.yaml"))
+        context.say(str(directory / f"{stem}.yaml"))
 
 
 def _all(client: Client) -> Iterator[Job]:

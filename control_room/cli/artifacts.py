@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from control_room.cli.desk import Desk, Json, Limit
+from control_room.cli.context import Context, Json, Limit
 from control_room.view import artifact as artifact_view
-from control_room.view import ink
 from control_room.view import run as run_view
+from control_room.view import theme
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,10 +30,10 @@ def list_(
     json: Json = False,
 ) -> None:
     """List artifacts with their newest version."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.artifacts.list(name=name, kind=kind, run_id=run, tag=tag, limit=limit)
-    desk.show_page(page, run_view.artifacts(page.items))
+    context.show_page(page, run_view.artifacts(page.items))
 
 
 @app.command()
@@ -54,8 +54,8 @@ def put(
     json: Json = False,
 ) -> None:
     """Upload a file as a new version and wait until it is checked."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         origins = [{"artifact_id": client.artifacts.find(each).artifact_id} for each in made_from or []]
         made = client.artifacts.put(
             file,
@@ -66,7 +66,7 @@ def put(
             made_from=origins,
             reuse=reuse,
         )
-    desk.show(made, run_view.artifacts([made]))
+    context.show(made, run_view.artifacts([made]))
 
 
 @app.command()
@@ -82,17 +82,19 @@ def get(
     json: Json = False,
 ) -> None:
     """Download an artifact, checked against its sha256."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.artifacts.find(artifact)
         file = Path(found.name).name
         where = Path(file) if target is None else target / file if target.is_dir() else target
         sha256 = client.artifacts.download(found.artifact_id, where, version=version)
-    if desk.json:
-        ink.print_json(desk.out, {"file": str(where), "artifact_id": found.artifact_id, "sha256": sha256})
+    if context.json:
+        theme.print_json(
+            context.out, {"file": str(where), "artifact_id": found.artifact_id, "sha256": sha256}
+        )
     else:
-        size = ink.size(where.stat().st_size)
-        desk.out.print(Text.assemble((str(where), "name"), f"  {size}  ", (sha256, "quiet")))
+        size = theme.size(where.stat().st_size)
+        context.out.print(Text.assemble((str(where), "name"), f"  {size}  ", (sha256, "quiet")))
 
 
 @app.command()
@@ -101,10 +103,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show an artifact: aliases, tags, versions and what they were made from."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.artifacts.find(artifact)
-    desk.show(found, artifact_view.artifact(found))
+    context.show(found, artifact_view.artifact(found))
 
 
 @app.command()
@@ -120,17 +122,17 @@ def alias(
     json: Json = False,
 ) -> None:
     """Point aliases to versions: all of them at once, or none."""
-    desk = Desk(json)
+    context = Context(json)
     wanted: dict[str, object] = {}
     for name, value in map(_pair, moves):
         if value and not value.isdecimal():
             raise typer.BadParameter(f"{name}={value}: a version is a whole number")
         to = int(value) if value else None
         wanted[name] = to if was is None else {"version": to, "was": was or None}
-    with desk.client() as client:
+    with context.client() as client:
         found = client.artifacts.find(artifact)
         changed = client.artifacts.update(found.artifact_id, aliases=wanted)
-    desk.show(changed, artifact_view.artifact(changed))
+    context.show(changed, artifact_view.artifact(changed))
 
 
 @app.command()
@@ -147,7 +149,7 @@ def tag(
     json: Json = False,
 ) -> None:
     """Set tags, description and classification."""
-    desk = Desk(json)
+    context = Context(json)
     changes: dict[str, object] = {}
     if tags:
         changes["tags"] = {key: value or None for key, value in map(_pair, tags)}
@@ -155,10 +157,10 @@ def tag(
         changes["description"] = description or None
     if classification is not None:
         changes["classification"] = classification
-    with desk.client() as client:
+    with context.client() as client:
         found = client.artifacts.find(artifact)
         changed = client.artifacts.update(found.artifact_id, **changes)
-    desk.show(changed, artifact_view.artifact(changed))
+    context.show(changed, artifact_view.artifact(changed))
 
 
 @app.command()
@@ -171,13 +173,13 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show what changed between two versions of a text."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.artifacts.diff(artifact, old, new)
-    if desk.json:
-        ink.print_json(desk.out, asdict(found))
+    if context.json:
+        theme.print_json(context.out, asdict(found))
     else:
-        desk.out.print(artifact_view.difference(found))
+        context.out.print(artifact_view.difference(found))
 
 
 @app.command()
@@ -192,25 +194,25 @@ def preview(
     json: Json = False,
 ) -> None:
     """Write a text, a drawing, a picture or a notebook as a page that can do nothing."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.artifacts.preview(artifact, version)
         name = Path(client.artifacts.find(artifact).name).name
     where = target or Path(f"{name}.html")
     where.write_text(found.page)
-    if desk.json:
-        ink.print_json(desk.out, {"file": str(where), "form": found.form, "truncated": found.truncated})
+    if context.json:
+        theme.print_json(context.out, {"file": str(where), "form": found.form, "truncated": found.truncated})
     else:
-        desk.out.print(Text.assemble((str(where), "name"), f"  {found.form}"))
+        context.out.print(Text.assemble((str(where), "name"), f"  {found.form}"))
 
 
 @app.command()
 def usage(json: Json = False) -> None:
     """Show how much of the quota is used."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.artifacts.usage()
-    desk.show(found, artifact_view.usage(found))
+    context.show(found, artifact_view.usage(found))
 
 
 @app.command()
@@ -219,11 +221,11 @@ def rm(
     json: Json = False,
 ) -> None:
     """Delete an artifact (admins): the record and the lineage stay, the bytes go after a week."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.artifacts.find(artifact)
         client.artifacts.delete(found.artifact_id)
-    desk.done("deleted", found.name)
+    context.done("deleted", found.name)
 
 
 def _pair(text: str) -> tuple[str, str]:

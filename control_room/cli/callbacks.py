@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from control_room.cli.desk import Desk, Json, Limit, Usage
-from control_room.view import figures, ink
+from control_room.cli.context import Context, Json, Limit, Usage
+from control_room.view import figures, theme
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,10 +22,10 @@ def list_(
     json: Json = False,
 ) -> None:
     """List deliveries, newest first."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.deliveries.list(run_id=run, state=state.upper() if state else None, limit=limit)
-    desk.show_page(page, figures.deliveries(page.items))
+    context.show_page(page, figures.deliveries(page.items))
 
 
 @app.command()
@@ -38,13 +38,13 @@ def replay(  # noqa: PLR0917 - one option after another
     json: Json = False,
 ) -> None:
     """Send again: one delivery, the dead ones of a range, or all that is missing. Event ids stay."""
-    desk = Desk(json)
+    context = Context(json)
     ranged = since or until or endpoint or missing or None
     if (delivery is None) == (ranged is None):
         raise Usage(
             "give either a DELIVERY, or a range", "--since 2026-01-31T00:00:00Z replays what died since"
         )
-    with desk.client() as client:
+    with context.client() as client:
         if delivery is not None:
             answer = client.deliveries.redeliver(delivery)
         else:
@@ -53,21 +53,21 @@ def replay(  # noqa: PLR0917 - one option after another
                     since=since, until=until, endpoint_id=endpoint, missing=missing
                 )
             }
-    if desk.json:
-        ink.print_json(desk.out, answer)
+    if context.json:
+        theme.print_json(context.out, answer)
     elif delivery is not None:
-        desk.out.print(f"delivery {delivery} is due again")
+        context.out.print(f"delivery {delivery} is due again")
     else:
-        desk.out.print(f"{answer['replayed']} deliveries are due again")
+        context.out.print(f"{answer['replayed']} deliveries are due again")
 
 
 @app.command()
 def networks(limit: Limit = 100, json: Json = False) -> None:
     """List the private networks that callbacks may reach (admins)."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.networks.list(limit=limit)
-    desk.show_page(page, figures.networks(page.items))
+    context.show_page(page, figures.networks(page.items))
 
 
 @app.command()
@@ -79,10 +79,10 @@ def allow(
     json: Json = False,
 ) -> None:
     """Open a private network to callbacks, within the platform's bounds (admins)."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         opened = client.networks.allow(cidr, ports=port or None)
-    desk.show(opened, figures.networks([opened]))
+    context.show(opened, figures.networks([opened]))
 
 
 @app.command()
@@ -91,16 +91,16 @@ def close(
     json: Json = False,
 ) -> None:
     """Close a private network to callbacks again (admins)."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         client.networks.close(network)
-    desk.done("closed", f"network {network}")
+    context.done("closed", f"network {network}")
 
 
 @app.command()
 def endpoints(limit: Limit = 50, json: Json = False) -> None:
     """List who is told."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.endpoints.list(limit=limit)
-    desk.show_page(page, figures.endpoints(page.items))
+    context.show_page(page, figures.endpoints(page.items))

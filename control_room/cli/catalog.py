@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from control_room.cli.desk import Desk, Json, Limit, Usage
+from control_room.cli.context import Context, Json, Limit, Usage
 from control_room.view import catalog as view
 
 app = typer.Typer(no_args_is_help=True)
@@ -30,19 +30,19 @@ def find(
     json: Json = False,
 ) -> None:
     """Find what is in the catalog, by words or by place."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.catalog.find(text, kind=kind, within=within, layer=layer, tag=tag, limit=limit)
-    desk.show_page(page, view.found(page.items))
+    context.show_page(page, view.found(page.items))
 
 
 @app.command()
 def show(name: Name, json: Json = False) -> None:
     """Show an object with all that is known of it."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.catalog.get(name)
-    desk.show(found, view.whole(found))
+    context.show(found, view.whole(found))
 
 
 @app.command()
@@ -69,10 +69,10 @@ def describe(
         said["tags"] = dict(each.split("=", 1) for each in tag)
     if not said:
         raise Usage("say something: --comment, --tag, --owner, --class")
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.catalog.describe(name, **said)
-    desk.show(found, view.whole(found))
+    context.show(found, view.whole(found))
 
 
 @app.command()
@@ -83,10 +83,10 @@ def freshness(
     json: Json = False,
 ) -> None:
     """Show whether data are as fresh as they have to be; the exit code is 1 where one is not at all."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.catalog.freshness(within, status=status, limit=limit)
-    desk.show_page(page, view.fresh(page.items))
+    context.show_page(page, view.fresh(page.items))
     if any(it.status == "error" for it in page.items):
         raise typer.Exit(1)
 
@@ -102,10 +102,10 @@ def verdicts(
     layer, _, name = (table or "").partition(".")
     if table is not None and not name:
         raise Usage("a table is LAYER.TABLE")
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.catalog.verdicts(run_id=run, layer=layer or None, table=name or None, limit=limit)
-    desk.show_page(page, view.verdicts(page.items))
+    context.show_page(page, view.verdicts(page.items))
 
 
 @app.command()
@@ -117,19 +117,19 @@ def refresh(
     json: Json = False,
 ) -> None:
     """Run the jobs that a table is made by and of, as far as something has changed."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.catalog.refresh(target, force=force, dry_run=dry_run)
-    desk.show(found, view.plan(found))
+    context.show(found, view.plan(found))
 
 
 @app.command()
 def sync(json: Json = False) -> None:
     """Bring the catalog up to date with the database."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         taken = client.catalog.sync()
-    desk.show(taken, view.taken(taken))
+    context.show(taken, view.taken(taken))
 
 
 @app.command()
@@ -140,13 +140,13 @@ def ingest(
     json: Json = False,
 ) -> None:
     """Take what another system tells of itself."""
-    desk = Desk(json)
+    context = Context(json)
     try:
         document = words.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Usage(f"{file}: {error}") from error
     if not isinstance(document, dict):
         raise Usage(f"{file}: a JSON object is expected")
-    with desk.client() as client:
+    with context.client() as client:
         taken = client.catalog.ingest(document)
-    desk.show(taken, view.taken(taken))
+    context.show(taken, view.taken(taken))

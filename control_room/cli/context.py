@@ -20,7 +20,7 @@ from control_room.document import DocumentInvalid
 from control_room.envelope import Envelope
 from control_room.errors import ApiError, ArtifactRefused, ControlRoomError, NotInTime, Unreachable
 from control_room.model import Page, Word
-from control_room.view import ink, plan
+from control_room.view import plan, theme
 
 #: The profile that stands after --profile, before the command.
 CHOSEN: ContextVar[str | None] = ContextVar("profile", default=None)
@@ -42,10 +42,10 @@ class Usage(ControlRoomError):
 
 
 @dataclass
-class Desk:
+class Context:
     json: bool = False
-    out: Console = field(default_factory=ink.console)
-    err: Console = field(default_factory=lambda: ink.console(stderr=True))
+    out: Console = field(default_factory=theme.console)
+    err: Console = field(default_factory=lambda: theme.console(stderr=True))
 
     def profile(self) -> str | None:
         """The profile that was asked for: by --profile or CONTROL_ROOM_PROFILE."""
@@ -65,7 +65,7 @@ class Desk:
     def show(self, word: Word, shown: RenderableType) -> None:
         """The word itself for programs, or what people see of it."""
         if self.json:
-            ink.print_json(self.out, word.raw())
+            theme.print_json(self.out, word.raw())
         else:
             self.out.print(shown)
 
@@ -85,7 +85,7 @@ class Desk:
     def done(self, what: str, thing: str, **said: object) -> None:
         """One line for what has no answer: `deleted  report.csv`."""
         if self.json:
-            ink.print_json(self.out, {what: thing, **said})
+            theme.print_json(self.out, {what: thing, **said})
         else:
             self.out.print(Text.assemble(f"{what}  ", (thing, "name")))
 

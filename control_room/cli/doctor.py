@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from control_room.cli.desk import EXIT_NOT_SUCCEEDED, Desk, Json
+from control_room.cli.context import EXIT_NOT_SUCCEEDED, Context, Json
 from control_room.doctor import Doctor
 from control_room.errors import ControlRoomError
 from control_room.view import doctor as view
-from control_room.view import ink
+from control_room.view import theme
 
 _MIGRATIONS = Path("supabase/migrations")
 
@@ -38,22 +38,22 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check a project: doors, clocks, tokens, runners, and with --database-url its database from inside."""
-    desk = Desk(json)
+    context = Context(json)
     try:
-        envelope = desk.envelope()
+        envelope = context.envelope()
     except ControlRoomError:
-        envelope = desk.envelope(nobody=True)  # where there is no token, the doors can be looked at
+        envelope = context.envelope(nobody=True)  # where there is no token, the doors can be looked at
     folder = migrations or (_MIGRATIONS if _MIGRATIONS.is_dir() else None)
     found = []
     for it in Doctor(envelope, database_url, folder).findings():
         found.append(it)
         if not json:
-            desk.out.print(view.line(it))
+            context.out.print(view.line(it))
     if json:
-        ink.print_json(desk.out, [asdict(it) for it in found])
+        theme.print_json(context.out, [asdict(it) for it in found])
     else:
-        desk.out.print()
-        desk.out.print(view.summary(found))
+        context.out.print()
+        context.out.print(view.summary(found))
     bad = {"fail", "warn"} if strict else {"fail"}
     if any(it.state in bad for it in found):
         raise typer.Exit(EXIT_NOT_SUCCEEDED)

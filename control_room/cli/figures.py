@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from control_room.cli.desk import EXIT_NOT_SUCCEEDED, Desk, Json
+from control_room.cli.context import EXIT_NOT_SUCCEEDED, Context, Json
 from control_room.view import figures
 
 
@@ -14,17 +14,17 @@ def slo(
     window: Annotated[int, typer.Option(min=1, max=8760, help="Hours to look back.")] = 24, json: Json = False
 ) -> None:
     """Show the success figures beside their targets."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.slo(window_hours=window)
-    desk.show(found, figures.slo(found))
+    context.show(found, figures.slo(found))
 
 
 def health(json: Json = False) -> None:
     """Show whether the doors and the runners are there; exits 1 if not all is well."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.health()
-    desk.show(found, figures.health(found))
+    context.show(found, figures.health(found))
     if found.status != "ok":
         raise typer.Exit(EXIT_NOT_SUCCEEDED)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from control_room.cli import apply
-from control_room.cli.desk import Desk, Json, Limit, Usage, pairs, value
+from control_room.cli.context import Context, Json, Limit, Usage, pairs, value
 from control_room.view import figures
 
 app = typer.Typer(no_args_is_help=True)
@@ -18,10 +18,10 @@ Number = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 @app.command("ls")
 def list_(limit: Limit = 20, json: Json = False) -> None:
     """List jobs, newest first."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.jobs.list(limit=limit)
-    desk.show_page(page, figures.jobs(page.items))
+    context.show_page(page, figures.jobs(page.items))
 
 
 @app.command()
@@ -29,10 +29,10 @@ def show(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")], json: Json = False
 ) -> None:
     """Show a job with its tasks."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = apply.find(client, job)
-    desk.show(found, figures.job(found))
+    context.show(found, figures.job(found))
 
 
 @app.command("get")
@@ -51,29 +51,29 @@ def rm(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Its number or its name.")], json: Json = False
 ) -> None:
     """Delete a job; its runs stay."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = apply.find(client, job)
         client.jobs.delete(found.job_id)
-    desk.done("deleted", found.name)
+    context.done("deleted", found.name)
 
 
 @app.command()
 def pause(job: Number, json: Json = False) -> None:
     """Stop a job from starting by itself; it can still be run by hand."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.jobs.pause(job)
-    desk.show(found, figures.paused(found))
+    context.show(found, figures.paused(found))
 
 
 @app.command()
 def resume(job: Number, json: Json = False) -> None:
     """Let a job start by itself again, from its next time on."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.jobs.resume(job)
-    desk.show(found, figures.paused(found))
+    context.show(found, figures.paused(found))
 
 
 @app.command()
@@ -83,10 +83,10 @@ def schedule(
     json: Json = False,
 ) -> None:
     """Show what starts a job by itself, and when."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.jobs.schedule(job, count=count)
-    desk.show(found, figures.clock(found))
+    context.show(found, figures.clock(found))
 
 
 BackfillId = Annotated[int, typer.Argument(metavar="BACKFILL", help="The backfill's number.")]
@@ -109,12 +109,12 @@ def backfill(  # noqa: PLR0917  options of a command, given by name
     json: Json = False,
 ) -> None:
     """Run a job once for each value of a parameter; asked twice, each value is still run once."""
-    desk = Desk(json)
+    context = Context(json)
     if bool(given) == (from_ is not None):
         raise Usage("give either values, or --from and --to", "see control-room jobs backfill --help")
     span: dict[str, Any] = {"from": from_, "to": to, "step": step}
     span = {name: value(text) for name, text in span.items() if text is not None}
-    with desk.client() as client:
+    with context.client() as client:
         made = client.jobs.backfill(
             job,
             parameter,
@@ -123,8 +123,8 @@ def backfill(  # noqa: PLR0917  options of a command, given by name
             params={key: value(text) for key, text in pairs("--param", param or [], "KEY=VALUE")} or None,
             max_concurrent=max_concurrent,
         )
-    desk.show(made, figures.backfill(made))
-    desk.say(f"how it stands: control-room jobs backfills {job} {made.backfill_id}")
+    context.show(made, figures.backfill(made))
+    context.say(f"how it stands: control-room jobs backfills {job} {made.backfill_id}")
 
 
 @app.command()
@@ -135,20 +135,20 @@ def backfills(
     json: Json = False,
 ) -> None:
     """List the backfills of a job, or show one with its runs."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         if backfill is not None:
             found = client.jobs.get_backfill(job, backfill)
-            desk.show(found, figures.backfill(found))
+            context.show(found, figures.backfill(found))
             return
         page = client.jobs.backfills(job, limit=limit)
-    desk.show_page(page, figures.backfills(page.items))
+    context.show_page(page, figures.backfills(page.items))
 
 
 @app.command("cancel-backfill")
 def cancel_backfill(job: Number, backfill: BackfillId, json: Json = False) -> None:
     """Cancel every run of a backfill that has not ended."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.jobs.cancel_backfill(job, backfill)
-    desk.show(found, figures.backfill(found))
+    context.show(found, figures.backfill(found))

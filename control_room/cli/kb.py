@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from control_room.cli.desk import Desk, Json, Limit
+from control_room.cli.context import Context, Json, Limit
 from control_room.view import entries
 
 app = typer.Typer(no_args_is_help=True)
@@ -23,16 +23,16 @@ def find(
     json: Json = False,
 ) -> None:
     """Find entries of knowledge bases by their words."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.entries.find(words, collection=collection, language=language, limit=limit)
-    desk.show_page(page, entries.found(page.items))
+    context.show_page(page, entries.found(page.items))
 
 
 @app.command()
 def show(entry_id: Annotated[int, typer.Argument(metavar="ENTRY")], json: Json = False) -> None:
     """Show an entry with its text."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.entries.get(entry_id)
-    desk.show(found, entries.whole(found))
+    context.show(found, entries.whole(found))

@@ -9,12 +9,12 @@ from typing import Annotated, cast, get_args
 import typer
 
 from control_room import picture
-from control_room.cli.desk import Desk, Json, Usage
+from control_room.cli.context import Context, Json, Usage
 from control_room.client import Client
 from control_room.flow import Flow
 from control_room.model import Direction, Graph
-from control_room.view import ink
 from control_room.view import lineage as lineage_view
+from control_room.view import theme
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -46,13 +46,13 @@ def tree(
     json: Json = False,
 ) -> None:
     """Show as a tree what something comes from."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         graph, flow, root = _asked(
             client, node, run, depth=depth, direction=direction, as_of=as_of, columns=columns
         )
     shown = root if direction == "upstream" and root in flow.datasets else None
-    desk.show(graph, lineage_view.tree(flow, shown, columns=columns))
+    context.show(graph, lineage_view.tree(flow, shown, columns=columns))
 
 
 @app.command()
@@ -70,10 +70,10 @@ def svg(
     columns: Columns = True,
 ) -> None:
     """Draw a picture (lineage.svg, unless --output says otherwise)."""
-    desk = Desk()
+    context = Context()
     if form not in get_args(picture.Form):
         raise Usage(f"--format {form}: there is no such form", "use svg, dot or mermaid")
-    with desk.client() as client:
+    with context.client() as client:
         _, flow, _ = _asked(client, node, run, depth=depth, direction=direction, as_of=as_of, columns=columns)
     drawn = picture.draw(flow, cast(picture.Form, form), columns=columns)
     target = output or Path(
@@ -84,9 +84,8 @@ def svg(
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(drawn, encoding="utf-8")
-    desk.say(
-        f"{target}: {ink.count(len(flow.datasets), 'dataset')}, {ink.count(len(flow.columns), 'column edge')}"
-    )
+    datasets, columns = len(flow.datasets), len(flow.columns)
+    context.say(f"{target}: {theme.count(datasets, 'dataset')}, {theme.count(columns, 'column edge')}")
 
 
 @app.command()
@@ -97,25 +96,25 @@ def columns(
     json: Json = False,
 ) -> None:
     """Show where each column of a dataset comes from."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.lineage.find(node)
         fields = client.lineage.columns(found, depth=depth, as_of=as_of)
-        if desk.json:
-            ink.print_json(desk.out, fields.raw())
+        if context.json:
+            theme.print_json(context.out, fields.raw())
             return
         graph = client.lineage.graph(found, direction="upstream", depth=depth, as_of=as_of)
     flow = Flow.of(graph, fields)
-    desk.out.print(lineage_view.columns(flow, found))
+    context.out.print(lineage_view.columns(flow, found))
 
 
 @app.command()
 def path(source: Source, target: Target, *, as_of: AsOf = None, json: Json = False) -> None:
     """Show a shortest way from one dataset to another; the exit code is 1 where there is none."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         way = client.lineage.path(source, target, as_of=as_of)
-    desk.show(way, lineage_view.path(way))
+    context.show(way, lineage_view.path(way))
     if not way.found:
         raise typer.Exit(1)
 
@@ -129,10 +128,10 @@ def impact(
     json: Json = False,
 ) -> None:
     """Show what a change of a dataset, or of one of its columns, reaches."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         reached = client.lineage.impact(node, column=column, as_of=as_of)
-    desk.show(reached, lineage_view.impact(reached))
+    context.show(reached, lineage_view.impact(reached))
 
 
 @app.command()
@@ -144,10 +143,10 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show which flows round a dataset came and went between two times."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         change = client.lineage.diff(node, since=since, until=until)
-    desk.show(change, lineage_view.diff(change))
+    context.show(change, lineage_view.diff(change))
 
 
 @app.command()
@@ -159,10 +158,10 @@ def coverage(
     json: Json = False,
 ) -> None:
     """Show which declared and observed flows the graph lacks; the exit code is 1 where it lacks one."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.lineage.coverage(window_hours=hours)
-    desk.show(found, lineage_view.coverage(found))
+    context.show(found, lineage_view.coverage(found))
     if found.covered < found.flows:
         raise typer.Exit(1)
 
@@ -178,28 +177,28 @@ def events(
     json: Json = False,
 ) -> None:
     """Show OpenLineage events as they came, newest first, with what is wrong with their facets."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.lineage.events(run_id=run, faulty=faulty or None, limit=limit)
-    desk.show_page(page, lineage_view.events(page.items))
+    context.show_page(page, lineage_view.events(page.items))
 
 
 @app.command()
 def orphans(*, limit: Limit = 100, json: Json = False) -> None:
     """Show datasets that no live edge touches."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.lineage.orphans(limit=limit)
-    desk.show_page(page, lineage_view.orphans(page.items))
+    context.show_page(page, lineage_view.orphans(page.items))
 
 
 @app.command()
 def violations(*, limit: Limit = 100, json: Json = False) -> None:
     """Show flows that break a layer rule; the exit code is 1 where one does."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.lineage.violations(limit=limit)
-    desk.show_page(page, lineage_view.violations(page.items))
+    context.show_page(page, lineage_view.violations(page.items))
     if page.items:
         raise typer.Exit(1)
 

@@ -26,7 +26,14 @@ from control_room.cli import (
     tokens,
     trusts,
 )
-from control_room.cli.desk import CHOSEN, EXIT_INTERRUPTED, EXIT_UNREACHABLE, EXIT_USAGE, Desk, exit_code
+from control_room.cli.context import (
+    CHOSEN,
+    EXIT_INTERRUPTED,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    Context,
+    exit_code,
+)
 from control_room.errors import ControlRoomError
 
 HELP = """Submit runs, watch them, and see what came of them.
@@ -107,7 +114,7 @@ def main() -> None:
     try:
         app(prog_name="control-room")
     except ControlRoomError as error:
-        Desk().complain(error)
+        Context().complain(error)
         sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from control_room.cli.desk import Desk, Json, Limit, Yes
+from control_room.cli.context import Context, Json, Limit, Yes
 from control_room.view import identity as identity_view
 
 app = typer.Typer(no_args_is_help=True)
@@ -20,10 +20,10 @@ Role = Annotated[str, typer.Option(help="viewer, operator or admin.")]
 @app.command("ls")
 def list_(limit: Limit = 100, json: Json = False) -> None:
     """List the members; oidc:… are workflows that are trusted."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.members.list(limit=limit)
-    desk.show_page(page, identity_view.members(page.items))
+    context.show_page(page, identity_view.members(page.items))
 
 
 @app.command()
@@ -37,13 +37,13 @@ def invite(
     json: Json = False,
 ) -> None:
     """Invite a person (admins). Prints what opens the invitation, this once."""
-    desk = Desk(json)
+    context = Context(json)
     named = {"email": who} if "@" in who else {"user_id": who}
-    with desk.client() as client:
+    with context.client() as client:
         made = client.invitations.create(role, **named, expires_in_hours=hours)
-    desk.show(made, Text(made.token or ""))
+    context.show(made, Text(made.token or ""))
     if not json:
-        desk.say(f"for {who} alone, once: control-room invitations accept; it is not shown again")
+        context.say(f"for {who} alone, once: control-room invitations accept; it is not shown again")
 
 
 @app.command("role")
@@ -53,29 +53,29 @@ def set_role(
     json: Json = False,
 ) -> None:
     """Change a member's role (admins); it counts with his next request."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         changed = client.members.set_role(user, role)
-    desk.show(changed, identity_view.members([changed]))
+    context.show(changed, identity_view.members([changed]))
 
 
 @app.command("rm")
 def remove(user: User, yes: Yes = False, json: Json = False) -> None:
     """Remove a member (admins), with his tokens and open invitations."""
-    desk = Desk(json)
-    desk.confirm(f"Remove {user} and all tokens of his?", yes)
-    with desk.client() as client:
+    context = Context(json)
+    context.confirm(f"Remove {user} and all tokens of his?", yes)
+    with context.client() as client:
         client.members.remove(user)
-    desk.done("removed", user)
+    context.done("removed", user)
 
 
 @invitations.command("ls")
 def list_invitations(limit: Limit = 100, json: Json = False) -> None:
     """List invitations and what became of them (admins)."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.invitations.list(limit=limit)
-    desk.show_page(page, identity_view.invitations(page.items))
+    context.show_page(page, identity_view.invitations(page.items))
 
 
 @invitations.command("rm")
@@ -85,11 +85,11 @@ def revoke(
     json: Json = False,
 ) -> None:
     """Revoke an invitation that is open (admins)."""
-    desk = Desk(json)
-    desk.confirm(f"Revoke the invitation {invitation}?", yes)
-    with desk.client() as client:
+    context = Context(json)
+    context.confirm(f"Revoke the invitation {invitation}?", yes)
+    with context.client() as client:
         client.invitations.revoke(invitation)
-    desk.done("revoked", invitation)
+    context.done("revoked", invitation)
 
 
 @invitations.command()
@@ -100,10 +100,10 @@ def accept(
     json: Json = False,
 ) -> None:
     """Become the member that one was invited to be, by one's own JWT (CONTROL_ROOM_TOKEN)."""
-    desk = Desk(json)
+    context = Context(json)
     said = token or typer.prompt("invitation", hide_input=True, err=True)
-    with desk.client() as client:
+    with context.client() as client:
         member = client.invitations.accept(said)
-    desk.show(member, identity_view.members([member]))
+    context.show(member, identity_view.members([member]))
     if not json:
-        desk.say("sign in again: the next JWT names the tenant")
+        context.say("sign in again: the next JWT names the tenant")

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from control_room.cli.apply import find
-from control_room.cli.desk import EXIT_INTERRUPTED, EXIT_NOT_SUCCEEDED, Desk, Json, pairs, value
+from control_room.cli.context import EXIT_INTERRUPTED, EXIT_NOT_SUCCEEDED, Context, Json, pairs, value
 from control_room.cli.submission import code_of, input_of, inputs_of_files, output_of, spec_of, takes_code
 from control_room.client import Client
 from control_room.model import Run
@@ -80,16 +80,16 @@ def run(
     json: Json = False,
 ) -> None:
     """Submit a run of FILE…, and with --wait see it through."""
-    desk = Desk(json)
+    context = Context(json)
     if (type_ is None) == (job is None):
         raise typer.BadParameter("give either --type with files, or --job", param_hint="--type")
-    with desk.client() as client:
+    with context.client() as client:
         submission: dict[str, Any]
         if job is not None:
             submission = {"job_id": int(job) if job.isdecimal() else find(client, job).job_id}
         else:
             assert type_ is not None
-            submission = {"job_type": type_, **_what(desk, client, type_, files or [], input_ or [])}
+            submission = {"job_type": type_, **_what(context, client, type_, files or [], input_ or [])}
             submission["spec"] = spec_of(spec, type_, files or [])
         submission |= _present(
             name=name,
@@ -107,34 +107,36 @@ def run(
         )
         submitted = client.runs.submit(submission)
     if not wait and not follow:
-        desk.show(submitted, Text.assemble((f"run {submitted.run_id}", "name"), f"  {submitted.state}"))
-        desk.say(f"follow it: control-room runs show {submitted.run_id} --follow")
+        context.show(submitted, Text.assemble((f"run {submitted.run_id}", "name"), f"  {submitted.state}"))
+        context.say(f"follow it: control-room runs show {submitted.run_id} --follow")
         return
-    desk.say(f"run {submitted.run_id}")
-    finish(desk, submitted.run_id, follow=follow, wait_seconds=wait_seconds)
+    context.say(f"run {submitted.run_id}")
+    finish(context, submitted.run_id, follow=follow, wait_seconds=wait_seconds)
 
 
-def finish(desk: Desk, run_id: int, *, follow: bool, wait_seconds: float | None = None) -> None:
+def finish(context: Context, run_id: int, *, follow: bool, wait_seconds: float | None = None) -> None:
     """Watches a run to its end, shows what came of it, and exits 1 unless it SUCCEEDED."""
     try:
-        ended = asyncio.run(_watched(desk, run_id, follow=follow, wait_seconds=wait_seconds))
+        ended = asyncio.run(_watched(context, run_id, follow=follow, wait_seconds=wait_seconds))
     except KeyboardInterrupt:
-        desk.say(f"run {run_id} goes on; come back: control-room runs show {run_id} --follow", "warn")
-        desk.say(f"or stop it: control-room runs cancel {run_id}")
+        context.say(f"run {run_id} goes on; come back: control-room runs show {run_id} --follow", "warn")
+        context.say(f"or stop it: control-room runs cancel {run_id}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    if desk.err.is_terminal:
-        desk.err.print()
-    desk.show(ended, run_view.detail(ended))
+    if context.err.is_terminal:
+        context.err.print()
+    context.show(ended, run_view.detail(ended))
     if not ended.succeeded:
         raise typer.Exit(EXIT_NOT_SUCCEEDED)
 
 
-async def _watched(desk: Desk, run_id: int, *, follow: bool, wait_seconds: float | None) -> Run:
-    async with desk.async_client() as client:
-        return await Watch(desk.err, follow=follow).wait(client, run_id, wait_seconds)
+async def _watched(context: Context, run_id: int, *, follow: bool, wait_seconds: float | None) -> Run:
+    async with context.async_client() as client:
+        return await Watch(context.err, follow=follow).wait(client, run_id, wait_seconds)
 
 
-def _what(desk: Desk, client: Client, type_: str, files: list[Path], inputs: list[str]) -> dict[str, Any]:
+def _what(
+    context: Context, client: Client, type_: str, files: list[Path], inputs: list[str]
+) -> dict[str, Any]:
     """Code and inputs; local files go up as artifacts first."""
     asked = [input_of(name, what) for name, what in pairs("--input", inputs, "NAME=WHAT")]
     code = None
@@ -146,7 +148,7 @@ def _what(desk: Desk, client: Client, type_: str, files: list[Path], inputs: lis
     for it in asked:
         if it.path is not None:
             uploaded = client.artifacts.put(it.path, reuse=True)
-            desk.say(f"{it.path} is artifact {uploaded.artifact_id} version {uploaded.version}")
+            context.say(f"{it.path} is artifact {uploaded.artifact_id} version {uploaded.version}")
             made.append({"name": it.name, "artifact_id": uploaded.artifact_id, "version": uploaded.version})
         else:
             made.append({"name": it.name, **it.reference})

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from control_room.cli.desk import Desk, Json, Limit, RunId, pairs, value
+from control_room.cli.context import Context, Json, Limit, RunId, pairs, value
 from control_room.cli.run import finish
 from control_room.model import LogLine, State
 from control_room.view import run as run_view
@@ -27,11 +27,11 @@ def list_(
     json: Json = False,
 ) -> None:
     """List runs, newest first."""
-    desk = Desk(json)
+    context = Context(json)
     wanted = cast(State, state.upper()) if state else None  # the server says which states there are
-    with desk.client() as client:
+    with context.client() as client:
         page = client.runs.list(state=wanted, job_type=type_, job_id=job, limit=limit)
-    desk.show_page(page, run_view.summaries(page.items))
+    context.show_page(page, run_view.summaries(page.items))
 
 
 @app.command()
@@ -43,13 +43,13 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a run with its tasks, tables and artifacts."""
-    desk = Desk(json)
+    context = Context(json)
     if follow:
-        finish(desk, run, follow=True)
+        finish(context, run, follow=True)
         return
-    with desk.client() as client:
+    with context.client() as client:
         found = client.runs.get(run)
-    desk.show(found, run_view.detail(found))
+    context.show(found, run_view.detail(found))
 
 
 @app.command()
@@ -61,22 +61,22 @@ def logs(
     json: Json = False,
 ) -> None:
     """Print a run's log: its lines on standard output as they are."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         if follow:
             for line in client.runs.follow(run, after=after, task_key=task):
-                _print(desk, line)
+                _print(context, line)
         else:
             for line in client.runs.logs(run, after=after, task_key=task):
-                _print(desk, line)
+                _print(context, line)
 
 
-def _print(desk: Desk, line: LogLine) -> None:
-    if desk.json:
+def _print(context: Context, line: LogLine) -> None:
+    if context.json:
         sys.stdout.write(line.model_dump_json(exclude_unset=True) + "\n")
-    elif desk.out.is_terminal:
+    elif context.out.is_terminal:
         style = {"stdout": "none", "stderr": "warn", "system": "quiet"}[line.stream]
-        desk.out.print(Text(line.line, style=style), soft_wrap=True)
+        context.out.print(Text(line.line, style=style), soft_wrap=True)
     else:
         sys.stdout.write(line.line + "\n")
     sys.stdout.flush()
@@ -85,10 +85,10 @@ def _print(desk: Desk, line: LogLine) -> None:
 @app.command()
 def cancel(run: RunId, json: Json = False) -> None:
     """Stop a run: what waits ends at once, what runs is stopped."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found = client.runs.cancel(run)
-    desk.show(found, run_view.headline(found))
+    context.show(found, run_view.headline(found))
 
 
 @app.command()
@@ -105,8 +105,8 @@ def repair(  # noqa: PLR0917  options of a command, given by name
     json: Json = False,
 ) -> None:
     """Do again, in the same run, what did not succeed, and what comes after it."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         made = client.runs.repair(
             run,
             tasks=task,
@@ -114,10 +114,10 @@ def repair(  # noqa: PLR0917  options of a command, given by name
             params={key: value(text) for key, text in pairs("--param", param or [], "KEY=VALUE")} or None,
         )
     if wait:
-        desk.say(f"repair {made.number}: {', '.join(made.tasks)}")
-        finish(desk, run, follow=False)
+        context.say(f"repair {made.number}: {', '.join(made.tasks)}")
+        finish(context, run, follow=False)
         return
-    desk.show(made, Text.assemble((f"repair {made.number}", "name"), f"  {', '.join(made.tasks)}"))
+    context.show(made, Text.assemble((f"repair {made.number}", "name"), f"  {', '.join(made.tasks)}"))
 
 
 @app.command()
@@ -132,20 +132,20 @@ def rerun(
     json: Json = False,
 ) -> None:
     """Run the same version with the same parameters again: a new run, whole or from a task on."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         made = client.runs.rerun(run, from_task=from_)
     if wait:
-        desk.say(f"run {made.run_id}")
-        finish(desk, made.run_id, follow=False)
+        context.say(f"run {made.run_id}")
+        finish(context, made.run_id, follow=False)
         return
-    desk.show(made, Text.assemble((f"run {made.run_id}", "name"), f"  {made.state}"))
+    context.show(made, Text.assemble((f"run {made.run_id}", "name"), f"  {made.state}"))
 
 
 @app.command()
 def events(run: RunId, after: int = 0, json: Json = False) -> None:
     """List what a run announced, by seq: what a receiver missed stands here."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.runs.events(run, after=after)
-    desk.show(page, run_view.events(page.items))
+    context.show(page, run_view.events(page.items))

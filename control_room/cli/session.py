@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from control_room import profiles
-from control_room.cli.desk import Desk, Json, Usage
+from control_room.cli.context import Context, Json, Usage
 from control_room.client import Client
 from control_room.model import Identity
 from control_room.profiles import Profile
@@ -42,9 +42,9 @@ def login(
     The token (`cr_…`, made by `control-room tokens create`, or a member's JWT) is tried before it is kept,
     in a file that only its owner reads.
     """
-    desk = Desk(json)
+    context = Context(json)
     book = profiles.read()
-    name = desk.profile() or book.default or "default"
+    name = context.profile() or book.default or "default"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise Usage(f"--profile {name}: a plain name of at most 64 characters")
     known = book.known.get(name)
@@ -62,7 +62,7 @@ def login(
         with Client(address, key, "") as client:
             token = client.tokens.of_workflow(workflow, address, role=role).access_token
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            desk.err.print(Text(f"::add-mask::{token}"), soft_wrap=True)
+            context.err.print(Text(f"::add-mask::{token}"), soft_wrap=True)
     else:
         token = _asked_for()
     with Client(address, key, token) as client:
@@ -71,13 +71,13 @@ def login(
     if default:
         kept = profiles.Profiles(kept.path, name, kept.known)
     kept.save()
-    desk.show(found, identity_view.whoami(found))
-    desk.say(f"kept as profile {name} in {kept.path}")
+    context.show(found, identity_view.whoami(found))
+    context.say(f"kept as profile {name} in {kept.path}")
     if name != kept.default:
-        desk.say(f"use it: control-room --profile {name} …, or CONTROL_ROOM_PROFILE={name}")
+        context.say(f"use it: control-room --profile {name} …, or CONTROL_ROOM_PROFILE={name}")
     hiding = [it for it in ("SUPABASE_URL", "CONTROL_ROOM_TOKEN") if os.environ.get(it)]
     if hiding:
-        desk.say(f"{' and '.join(hiding)} in the environment go first, unless you say --profile", "warn")
+        context.say(f"{' and '.join(hiding)} in the environment go first, unless you say --profile", "warn")
 
 
 def _asked_for() -> str:
@@ -93,18 +93,18 @@ def logout(
     json: Json = False,
 ) -> None:
     """Forget the token of a profile. It stays valid: `control-room tokens revoke` ends it."""
-    desk = Desk(json)
+    context = Context(json)
     book = profiles.read()
-    name = desk.profile() or book.default
+    name = context.profile() or book.default
     if name is None or name not in book.known:
         raise Usage(f"there is nothing to forget: {name or 'no profile'} is not in {book.path}")
     book.without(name).save()
-    desk.done("forgotten", name)
+    context.done("forgotten", name)
 
 
 def whoami(json: Json = False) -> None:
     """Show who one is, in which tenant, as what, and until when."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         found: Identity = client.whoami()
-    desk.show(found, identity_view.whoami(found))
+    context.show(found, identity_view.whoami(found))

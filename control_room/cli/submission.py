@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from os.path import commonpath
 from pathlib import Path
 
-from control_room.cli.desk import Usage
-from control_room.talks.artifacts import is_id
+from control_room.cli.context import Usage
+from control_room.operations.artifacts import is_id
 
 #: Job types that are given files to work on rather than code.
 _WITHOUT_CODE = frozenset({"diagram_export", "kb_catalog"})

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from control_room.cli.desk import Desk, Json, Limit, Yes
+from control_room.cli.context import Context, Json, Limit, Yes
 from control_room.client import Client
 from control_room.view import identity as identity_view
-from control_room.view import ink
+from control_room.view import theme
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -20,10 +20,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("ls")
 def list_(limit: Limit = 100, json: Json = False) -> None:
     """List access tokens, never their text: one's own; admins see all."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.tokens.list(limit=limit)
-    desk.show_page(page, identity_view.tokens(page.items))
+    context.show_page(page, identity_view.tokens(page.items))
 
 
 @app.command()
@@ -37,14 +37,14 @@ def create(
     json: Json = False,
 ) -> None:
     """Make an access token for a machine. Prints it, this once."""
-    desk = Desk(json)
+    context = Context(json)
     until = datetime.now(UTC) + timedelta(days=days) if days else None
-    with desk.client() as client:
+    with context.client() as client:
         made = client.tokens.create(name, role=role, expires_at=until)
-    desk.show(made, Text(made.token or ""))
+    context.show(made, Text(made.token or ""))
     if not json:
-        until_when = ink.when(made.expires_at) or "it is revoked"
-        desk.say(f"{made.token_id}  {made.role} until {until_when}; its text is not shown again")
+        until_when = theme.when(made.expires_at) or "it is revoked"
+        context.say(f"{made.token_id}  {made.role} until {until_when}; its text is not shown again")
 
 
 @app.command()
@@ -54,11 +54,11 @@ def revoke(
     json: Json = False,
 ) -> None:
     """Revoke an access token: dead with the next request. One's own; admins any."""
-    desk = Desk(json)
-    desk.confirm(f"Revoke the access token {token}?", yes)
-    with desk.client() as client:
+    context = Context(json)
+    context.confirm(f"Revoke the access token {token}?", yes)
+    with context.client() as client:
         client.tokens.revoke(token)
-    desk.done("revoked", token)
+    context.done("revoked", token)
 
 
 @app.command()
@@ -72,11 +72,11 @@ def workflow(
     json: Json = False,
 ) -> None:
     """In GitHub Actions: print a short token for CONTROL_ROOM_TOKEN, without a stored secret."""
-    desk = Desk(json)
-    found = desk.envelope(nobody=True)
+    context = Context(json)
+    found = context.envelope(nobody=True)
     with Client(found.url, found.anon_key, found.token) as client:
         short = client.tokens.of_workflow(tenant, audience or found.url.rstrip("/"), role=role)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # on standard error, which GitHub reads as well: standard output may be on its way into a variable
-        desk.err.print(Text(f"::add-mask::{short.access_token}"), soft_wrap=True)
-    desk.show(short, Text(short.access_token, no_wrap=True, overflow="ignore"))
+        context.err.print(Text(f"::add-mask::{short.access_token}"), soft_wrap=True)
+    context.show(short, Text(short.access_token, no_wrap=True, overflow="ignore"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from control_room.cli.desk import Desk, Json, Limit, Yes
+from control_room.cli.context import Context, Json, Limit, Yes
 from control_room.view import identity as identity_view
 
 app = typer.Typer(no_args_is_help=True)
@@ -15,10 +15,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("ls")
 def list_(limit: Limit = 100, json: Json = False) -> None:
     """List the workflows that are trusted (admins)."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         page = client.trusts.list(limit=limit)
-    desk.show_page(page, identity_view.trusts(page.items))
+    context.show_page(page, identity_view.trusts(page.items))
 
 
 @app.command()
@@ -44,8 +44,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Let the workflows of a repository in, without a stored secret (admins)."""
-    desk = Desk(json)
-    with desk.client() as client:
+    context = Context(json)
+    with context.client() as client:
         made = client.trusts.create(
             name,
             repository=repository,
@@ -57,7 +57,7 @@ def add(
             token_seconds=seconds,
             issuer=issuer,
         )
-    desk.show(made, identity_view.trusts([made]))
+    context.show(made, identity_view.trusts([made]))
 
 
 @app.command("rm")
@@ -67,8 +67,8 @@ def delete(
     json: Json = False,
 ) -> None:
     """Take a trust away (admins), and every token that it gave."""
-    desk = Desk(json)
-    desk.confirm(f"Take the trust {trust} and its tokens away?", yes)
-    with desk.client() as client:
+    context = Context(json)
+    context.confirm(f"Take the trust {trust} and its tokens away?", yes)
+    with context.client() as client:
         client.trusts.delete(trust)
-    desk.done("removed", trust)
+    context.done("removed", trust)

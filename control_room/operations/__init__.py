@@ -1,1 +1,1 @@
-"""One module per noun of the API; each function is a talk (see control_room.talk)."""
+"""One module per noun of the API; each function is an operation (see control_room.operation)."""

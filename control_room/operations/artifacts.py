@@ -19,9 +19,9 @@ from control_room.errors import (
     TransferDamaged,
 )
 from control_room.model import Artifact, ArtifactSummary, ArtifactUsage, ArtifactVersion, Page, Upload
+from control_room.operation import Operation, Pause, Request, exchange, fetch, query
+from control_room.operations import resumable
 from control_room.preview import Preview
-from control_room.talk import Ask, Pause, Talk, ask_word, exchange, query
-from control_room.talks import resumable
 
 CHECK_SECONDS = 60.0
 
@@ -37,7 +37,7 @@ def put(
     made_from: Sequence[Mapping[str, Any]] = (),
     reuse: bool = False,
     wait_seconds: float = CHECK_SECONDS,
-) -> Talk[ArtifactSummary]:
+) -> Operation[ArtifactSummary]:
     """Uploads a new version and waits until the runner has checked it.
 
     Bytes that the tenant has are not sent again. `made_from` are {artifact_id, version?}, for the lineage.
@@ -60,12 +60,12 @@ def put(
         **({"classification": classification} if classification else {}),
         **({"inputs": list(made_from)} if made_from else {}),
     }
-    upload = yield from ask_word(Upload, Ask("POST", "/artifacts", body=described))
+    upload = yield from fetch(Upload, Request("POST", "/artifacts", body=described))
     if upload.resumable is not None and len(content) > resumable.THRESHOLD:
         yield from resumable.send(upload.resumable, content, media_type)
     elif upload.upload_url:
         yield from exchange(
-            Ask(
+            Request(
                 "PUT",
                 upload.upload_url,
                 content=content,
@@ -74,14 +74,14 @@ def put(
                 repeatable=True,
             )
         )
-    completed = Ask(
+    completed = Request(
         "POST", f"/artifacts/{upload.artifact_id}/complete", body={"version": upload.version}, repeatable=True
     )
     yield from exchange(completed)
     return (yield from _checked(upload, name, kind, wait_seconds))
 
 
-def _checked(upload: Upload, name: str, kind: str, wait_seconds: float) -> Talk[ArtifactSummary]:
+def _checked(upload: Upload, name: str, kind: str, wait_seconds: float) -> Operation[ArtifactSummary]:
     began = time.monotonic()
     pause = 0.05
     while True:
@@ -110,8 +110,8 @@ def _checked(upload: Upload, name: str, kind: str, wait_seconds: float) -> Talk[
         pause = min(pause * 1.5, 1.0)
 
 
-def get(artifact_id: str) -> Talk[Artifact]:
-    return (yield from ask_word(Artifact, Ask("GET", f"/artifacts/{artifact_id}", repeatable=True)))
+def get(artifact_id: str) -> Operation[Artifact]:
+    return (yield from fetch(Artifact, Request("GET", f"/artifacts/{artifact_id}", repeatable=True)))
 
 
 def list_(
@@ -123,14 +123,14 @@ def list_(
     *,
     sha256: str | None = None,
     tag: str | None = None,
-) -> Talk[Page[ArtifactSummary]]:
+) -> Operation[Page[ArtifactSummary]]:
     asked = query(name=name, kind=kind, run_id=run_id, sha256=sha256, tag=tag, limit=limit, cursor=cursor)
     return (
-        yield from ask_word(Page[ArtifactSummary], Ask("GET", "/artifacts", query=asked, repeatable=True))
+        yield from fetch(Page[ArtifactSummary], Request("GET", "/artifacts", query=asked, repeatable=True))
     )
 
 
-def find(name_or_id: str) -> Talk[Artifact]:
+def find(name_or_id: str) -> Operation[Artifact]:
     """An artifact by its UUID or by its exact name. Raises ApiError ARTIFACT_NOT_FOUND."""
     if is_id(name_or_id):
         return (yield from get(name_or_id))
@@ -139,25 +139,27 @@ def find(name_or_id: str) -> Talk[Artifact]:
     return (yield from get(found[0].artifact_id if found else "00000000-0000-0000-0000-000000000000"))
 
 
-def download_url(artifact_id: str, version: int | None = None) -> Talk[str]:
+def download_url(artifact_id: str, version: int | None = None) -> Operation[str]:
     """A signed URL of the bytes, good for five minutes."""
-    asked = Ask("GET", f"/artifacts/{artifact_id}/download", query=query(version=version), repeatable=True)
+    asked = Request(
+        "GET", f"/artifacts/{artifact_id}/download", query=query(version=version), repeatable=True
+    )
     response = yield from exchange(asked)
     return str(response.headers["location"])
 
 
-def read(artifact: Artifact, named: int | str | None = None) -> Talk[tuple[ArtifactVersion, bytes]]:
+def read(artifact: Artifact, named: int | str | None = None) -> Operation[tuple[ArtifactVersion, bytes]]:
     """The bytes of one version, checked. Raises TransferDamaged, ApiError."""
     version = wanted_version(artifact, named)
     url = yield from download_url(artifact.artifact_id, version.version)
-    asked = Ask("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
+    asked = Request("GET", url, headers={"accept": "*/*"}, door="signed", repeatable=True)
     response = yield from exchange(asked)
     if version.sha256 is not None and hashlib.sha256(response.content).hexdigest() != version.sha256:
         raise TransferDamaged(f"{artifact.name} arrived damaged", "try again")
     return version, response.content
 
 
-def diff(name_or_id: str, old: int | str, new: int | str | None = None) -> Talk[Difference]:
+def diff(name_or_id: str, old: int | str, new: int | str | None = None) -> Operation[Difference]:
     """What changed between two versions (numbers or aliases) of a text; `new` is the newest READY one."""
     artifact = yield from find(name_or_id)
     before, former = yield from read(artifact, old)
@@ -166,24 +168,24 @@ def diff(name_or_id: str, old: int | str, new: int | str | None = None) -> Talk[
     return difference.between(former, latter, f"{name} v{before.version}", f"{name} v{after.version}")
 
 
-def show(name_or_id: str, named: int | str | None = None) -> Talk[Preview]:
+def show(name_or_id: str, named: int | str | None = None) -> Operation[Preview]:
     """A version as a page that can do nothing. Raises ControlRoomError for what has none."""
     artifact = yield from find(name_or_id)
     _, content = yield from read(artifact, named)
     return preview.of(content, Path(artifact.name).name)
 
 
-def update(artifact_id: str, changes: Mapping[str, Any]) -> Talk[Artifact]:
+def update(artifact_id: str, changes: Mapping[str, Any]) -> Operation[Artifact]:
     """Description, classification, tags, aliases: all at once or not at all. Raises ApiError ALIAS_MOVED."""
-    return (yield from ask_word(Artifact, Ask("PATCH", f"/artifacts/{artifact_id}", body=dict(changes))))
+    return (yield from fetch(Artifact, Request("PATCH", f"/artifacts/{artifact_id}", body=dict(changes))))
 
 
-def usage() -> Talk[ArtifactUsage]:
-    return (yield from ask_word(ArtifactUsage, Ask("GET", "/artifacts/usage", repeatable=True)))
+def usage() -> Operation[ArtifactUsage]:
+    return (yield from fetch(ArtifactUsage, Request("GET", "/artifacts/usage", repeatable=True)))
 
 
-def delete(artifact_id: str) -> Talk[None]:
-    yield from exchange(Ask("DELETE", f"/artifacts/{artifact_id}"))
+def delete(artifact_id: str) -> Operation[None]:
+    yield from exchange(Request("DELETE", f"/artifacts/{artifact_id}"))
 
 
 def is_id(text: str) -> bool:

@@ -7,65 +7,67 @@ from typing import Any
 from urllib.parse import quote
 
 from control_room.model import CatalogObject, Expectation, Fresh, Page, Refresh, Rollup, Taken, Verdict
-from control_room.talk import Ask, Talk, ask_word, query
+from control_room.operation import Operation, Request, fetch, query
 
 
-def find(narrowed: Mapping[str, Any]) -> Talk[Page[CatalogObject]]:
+def find(narrowed: Mapping[str, Any]) -> Operation[Page[CatalogObject]]:
     """With words best first, else by their place."""
     asked = query(**narrowed)
     return (
-        yield from ask_word(Page[CatalogObject], Ask("GET", "/catalog/objects", query=asked, repeatable=True))
+        yield from fetch(
+            Page[CatalogObject], Request("GET", "/catalog/objects", query=asked, repeatable=True)
+        )
     )
 
 
-def get(name: str, kind: str | None = None) -> Talk[CatalogObject]:
+def get(name: str, kind: str | None = None) -> Operation[CatalogObject]:
     """All that is known of an object. Raises ApiError OBJECT_NOT_FOUND."""
-    asked = Ask("GET", _path(name), query=query(kind=kind), repeatable=True)
-    return (yield from ask_word(CatalogObject, asked))
+    asked = Request("GET", _path(name), query=query(kind=kind), repeatable=True)
+    return (yield from fetch(CatalogObject, asked))
 
 
-def describe(name: str, words: Mapping[str, Any]) -> Talk[CatalogObject]:
+def describe(name: str, words: Mapping[str, Any]) -> Operation[CatalogObject]:
     """Operators say comment and tags, admins owner and classification too; None takes a word back."""
-    return (yield from ask_word(CatalogObject, Ask("PATCH", _path(name), body=dict(words), repeatable=True)))
+    return (yield from fetch(CatalogObject, Request("PATCH", _path(name), body=dict(words), repeatable=True)))
 
 
-def sync() -> Talk[Taken]:
-    return (yield from ask_word(Taken, Ask("POST", "/catalog/sync", body={}, repeatable=True)))
+def sync() -> Operation[Taken]:
+    return (yield from fetch(Taken, Request("POST", "/catalog/sync", body={}, repeatable=True)))
 
 
-def ingest(document: Mapping[str, Any]) -> Talk[Taken]:
+def ingest(document: Mapping[str, Any]) -> Operation[Taken]:
     """One whole catalog, as another system tells of itself. Raises ApiError FIELD_INVALID with the place."""
-    return (yield from ask_word(Taken, Ask("POST", "/catalog/ingest", body=dict(document), repeatable=True)))
+    return (yield from fetch(Taken, Request("POST", "/catalog/ingest", body=dict(document), repeatable=True)))
 
 
-def freshness(narrowed: Mapping[str, Any]) -> Talk[Page[Fresh]]:
+def freshness(narrowed: Mapping[str, Any]) -> Operation[Page[Fresh]]:
     """Tables that have to be fresh, and whether they are."""
-    asked = Ask("GET", "/catalog/freshness", query=query(**narrowed), repeatable=True)
-    return (yield from ask_word(Page[Fresh], asked))
+    asked = Request("GET", "/catalog/freshness", query=query(**narrowed), repeatable=True)
+    return (yield from fetch(Page[Fresh], asked))
 
 
-def expect(expectation: Mapping[str, Any]) -> Talk[Expectation]:
+def expect(expectation: Mapping[str, Any]) -> Operation[Expectation]:
     """One of that name on that table is replaced. Raises ApiError EXPECTATION_INVALID."""
-    asked = Ask("POST", "/catalog/expectations", body=dict(expectation), repeatable=True)
-    return (yield from ask_word(Expectation, asked))
+    asked = Request("POST", "/catalog/expectations", body=dict(expectation), repeatable=True)
+    return (yield from fetch(Expectation, asked))
 
 
-def verdicts(narrowed: Mapping[str, Any]) -> Talk[Page[Verdict]]:
+def verdicts(narrowed: Mapping[str, Any]) -> Operation[Page[Verdict]]:
     """What publications were found to be, newest first."""
-    asked = Ask("GET", "/catalog/verdicts", query=query(**narrowed), repeatable=True)
-    return (yield from ask_word(Page[Verdict], asked))
+    asked = Request("GET", "/catalog/verdicts", query=query(**narrowed), repeatable=True)
+    return (yield from fetch(Page[Verdict], asked))
 
 
-def refresh(target: str, *, force: bool, dry_run: bool) -> Talk[Refresh]:
+def refresh(target: str, *, force: bool, dry_run: bool) -> Operation[Refresh]:
     """The table and all that it is made of, as far as it has changed. Raises ApiError TABLE_HAS_NO_MAKER."""
     body = {"target": target, "force": force, "dry_run": dry_run}
-    return (yield from ask_word(Refresh, Ask("POST", "/catalog/refresh", body=body)))
+    return (yield from fetch(Refresh, Request("POST", "/catalog/refresh", body=body)))
 
 
-def roll_up(rollup: Mapping[str, Any]) -> Talk[Rollup]:
+def roll_up(rollup: Mapping[str, Any]) -> Operation[Rollup]:
     """A table of gold that is the sums of another. Raises ApiError ROLLUP_INVALID."""
-    asked = Ask("POST", "/catalog/rollups", body=dict(rollup), repeatable=True)
-    return (yield from ask_word(Rollup, asked))
+    asked = Request("POST", "/catalog/rollups", body=dict(rollup), repeatable=True)
+    return (yield from fetch(Rollup, asked))
 
 
 def _path(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_room.model import Entry, EntryFound, Page
-from control_room.talk import Ask, Talk, ask_word, query
+from control_room.operation import Operation, Request, fetch, query
 
 
 def find(
@@ -12,14 +12,14 @@ def find(
     language: str | None = None,
     limit: int | None = None,
     cursor: str | int | None = None,
-) -> Talk[Page[EntryFound]]:
+) -> Operation[Page[EntryFound]]:
     """Best first; without words the newest first."""
     asked = query(q=words, collection=collection, language=language, limit=limit, cursor=cursor)
     return (
-        yield from ask_word(Page[EntryFound], Ask("GET", "/catalog/entries", query=asked, repeatable=True))
+        yield from fetch(Page[EntryFound], Request("GET", "/catalog/entries", query=asked, repeatable=True))
     )
 
 
-def get(entry_id: int) -> Talk[Entry]:
+def get(entry_id: int) -> Operation[Entry]:
     """The whole entry. Raises ApiError ENTRY_NOT_FOUND."""
-    return (yield from ask_word(Entry, Ask("GET", f"/catalog/entries/{entry_id}", repeatable=True)))
+    return (yield from fetch(Entry, Request("GET", f"/catalog/entries/{entry_id}", repeatable=True)))

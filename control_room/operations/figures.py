@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from control_room.model import Health, Slo
-from control_room.talk import Ask, Talk, ask_word, query
+from control_room.operation import Operation, Request, fetch, query
 
 
-def slo(window_hours: int | None = None) -> Talk[Slo]:
+def slo(window_hours: int | None = None) -> Operation[Slo]:
     asked = query(window_hours=window_hours)
-    return (yield from ask_word(Slo, Ask("GET", "/slo", query=asked, repeatable=True)))
+    return (yield from fetch(Slo, Request("GET", "/slo", query=asked, repeatable=True)))
 
 
-def health() -> Talk[Health]:
+def health() -> Operation[Health]:
     """Public: needs no token."""
-    return (yield from ask_word(Health, Ask("GET", "/health", repeatable=True)))
+    return (yield from fetch(Health, Request("GET", "/health", repeatable=True)))

@@ -9,7 +9,7 @@ import httpx
 
 from control_room.errors import ApiError
 from control_room.model import Resumable
-from control_room.talk import TRIES, Ask, Pause, Talk, exchange, pause_before, unreachable
+from control_room.operation import TRIES, Operation, Pause, Request, exchange, pause_before, unreachable
 
 #: Storage advises parts above this size, and of this size.
 THRESHOLD = PART = 6 * 1024**2
@@ -17,7 +17,7 @@ THRESHOLD = PART = 6 * 1024**2
 _AGAIN = frozenset({404, 409, 410, 423, 429, 502, 503, 504})
 
 
-def send(right: Resumable, content: bytes, content_type: str) -> Talk[None]:
+def send(right: Resumable, content: bytes, content_type: str) -> Operation[None]:
     """Sends all of it. Raises ApiError, Unreachable where several tries in a row brought nothing further."""
     place = yield from _begin(right, content, content_type)
     offset = 0
@@ -50,7 +50,7 @@ def send(right: Resumable, content: bytes, content_type: str) -> Talk[None]:
         offset = reached
 
 
-def _begin(right: Resumable, content: bytes, content_type: str) -> Talk[str]:
+def _begin(right: Resumable, content: bytes, content_type: str) -> Operation[str]:
     said = {**right.metadata, "contentType": content_type}
     pairs = (f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in said.items())
     headers = {"upload-length": str(len(content)), "upload-metadata": ",".join(pairs)}
@@ -58,7 +58,7 @@ def _begin(right: Resumable, content: bytes, content_type: str) -> Talk[str]:
     return urljoin(right.url, response.headers["location"])
 
 
-def _reached(right: Resumable, place: str) -> Talk[int | None]:
+def _reached(right: Resumable, place: str) -> Operation[int | None]:
     """How far it came; None where Storage knows nothing of it any more."""
     try:
         response = yield from exchange(_ask(right, "HEAD", place, {}))
@@ -71,6 +71,6 @@ def _reached(right: Resumable, place: str) -> Talk[int | None]:
 
 def _ask(
     right: Resumable, method: str, url: str, headers: dict[str, str], content: bytes | None = None
-) -> Ask:
+) -> Request:
     lines = {"tus-resumable": "1.0.0", **right.headers, **headers}
-    return Ask(method, url, headers=lines, content=content, door="signed", repeatable=method != "PATCH")
+    return Request(method, url, headers=lines, content=content, door="signed", repeatable=method != "PATCH")

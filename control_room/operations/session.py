@@ -9,13 +9,13 @@ from typing import Any
 
 from control_room.errors import ControlRoomError
 from control_room.model import Identity
-from control_room.talk import Talk
-from control_room.talks import members, tokens
+from control_room.operation import Operation
+from control_room.operations import members, tokens
 
 _ROLES = ("viewer", "operator", "admin")
 
 
-def whoami(token: str) -> Talk[Identity]:
+def whoami(token: str) -> Operation[Identity]:
     """The membership is the authority, so it is asked; the token's role only lowers it. Raises ApiError."""
     claims = claims_of((yield from tokens.data_bearer(token)))
     user = str(claims.get("user_id") or claims.get("sub") or "")

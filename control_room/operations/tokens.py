@@ -10,38 +10,40 @@ from urllib.parse import quote
 
 from control_room.errors import ControlRoomError
 from control_room.model import AccessToken, Page, ShortToken
-from control_room.talk import Ask, Talk, ask_json, ask_word, exchange, query
+from control_room.operation import Operation, Request, exchange, fetch, fetch_json, query
 
 
-def create(name: str, role: str | None = None, expires_at: datetime | str | None = None) -> Talk[AccessToken]:
+def create(
+    name: str, role: str | None = None, expires_at: datetime | str | None = None
+) -> Operation[AccessToken]:
     """`token` of the answer is said this once. No more than its maker's role; machines make none."""
     until = expires_at.isoformat() if isinstance(expires_at, datetime) else expires_at
     body: dict[str, Any] = {"name": name, **query(role=role, expires_at=until)}
-    return (yield from ask_word(AccessToken, Ask("POST", "/tokens", body=body)))
+    return (yield from fetch(AccessToken, Request("POST", "/tokens", body=body)))
 
 
-def list_(limit: int | None = None, cursor: str | None = None) -> Talk[Page[AccessToken]]:
+def list_(limit: int | None = None, cursor: str | None = None) -> Operation[Page[AccessToken]]:
     """One's own; admins see all."""
     asked = query(limit=limit, cursor=cursor)
-    return (yield from ask_word(Page[AccessToken], Ask("GET", "/tokens", query=asked, repeatable=True)))
+    return (yield from fetch(Page[AccessToken], Request("GET", "/tokens", query=asked, repeatable=True)))
 
 
-def revoke(token_id: str) -> Talk[None]:
+def revoke(token_id: str) -> Operation[None]:
     """Dead with the next request, and the JWTs made of it. Raises ApiError ACCESS_TOKEN_NOT_FOUND."""
-    yield from exchange(Ask("DELETE", f"/tokens/{quote(token_id, safe='')}"))
+    yield from exchange(Request("DELETE", f"/tokens/{quote(token_id, safe='')}"))
 
 
-def data_bearer(token: str) -> Talk[str]:
+def data_bearer(token: str) -> Operation[str]:
     """The bearer for /rest/v1: JWTs as they are, access tokens exchanged for a JWT of ten minutes."""
     if not token.startswith("cr_"):
         return token
-    answer = yield from ask_json(Ask("POST", "/tokens", repeatable=True))
+    answer = yield from fetch_json(Request("POST", "/tokens", repeatable=True))
     return str(answer["access_token"])
 
 
 def of_workflow(
     tenant: str, audience: str, role: str | None = None, environment: Mapping[str, str] = os.environ
-) -> Talk[ShortToken]:
+) -> Operation[ShortToken]:
     """What this workflow is given: GitHub's OIDC token, made out for `audience`, and exchanged.
 
     GitHub makes the token for this one exchange, so nothing is asked twice.
@@ -49,10 +51,10 @@ def of_workflow(
     """
     vouched = yield from _vouched(audience, environment)
     body = {"token": vouched, "tenant": tenant, **query(role=role)}
-    return (yield from ask_word(ShortToken, Ask("POST", "/tokens/oidc", body=body, door="open")))
+    return (yield from fetch(ShortToken, Request("POST", "/tokens/oidc", body=body, door="open")))
 
 
-def _vouched(audience: str, environment: Mapping[str, str]) -> Talk[str]:
+def _vouched(audience: str, environment: Mapping[str, str]) -> Operation[str]:
     """The environment is what GitHub sets for jobs with `permissions: id-token: write`, and for no others."""
     url = environment.get("ACTIONS_ID_TOKEN_REQUEST_URL")
     key = environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
@@ -64,7 +66,7 @@ def _vouched(audience: str, environment: Mapping[str, str]) -> Talk[str]:
     # by hand: the address has a query already, which httpx would replace
     address = f"{url}{'&' if '?' in url else '?'}audience={quote(audience, safe='')}"
     headers = {"authorization": f"Bearer {key}"}
-    answer = yield from ask_json(Ask("GET", address, headers=headers, door="signed", repeatable=True))
+    answer = yield from fetch_json(Request("GET", address, headers=headers, door="signed", repeatable=True))
     if not isinstance(answer, dict) or not isinstance(answer.get("value"), str):
         raise ControlRoomError(
             "GitHub's answer has no OIDC token", "is ACTIONS_ID_TOKEN_REQUEST_URL GitHub's?"

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from control_room.difference import Difference
 from control_room.model import Artifact, ArtifactUsage
-from control_room.view import ink
+from control_room.view import theme
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -24,7 +24,7 @@ def artifact(it: Artifact) -> RenderableType:
         lines.append(
             Text("  ".join(f"{key}={value}" for key, value in sorted(it.tags.items())), style="quiet")
         )
-    table = ink.table("no.", "state", "aliases", "size", "sha256", "from", right=("no.", "size"))
+    table = theme.table("no.", "state", "aliases", "size", "sha256", "from", right=("no.", "size"))
     for version in it.versions:
         origins = (version.provenance or {}).get("inputs") or []
         made_from = [f"{each.get('name')} v{each.get('version')}" for each in origins if each.get("name")]
@@ -33,9 +33,9 @@ def artifact(it: Artifact) -> RenderableType:
         gone = f" (bytes gone: {version.gone.get('reason')})" if version.gone else ""
         table.add_row(
             str(version.version),
-            Text.assemble(ink.state(version.state), gone),
+            Text.assemble(theme.state(version.state), gone),
             Text(", ".join(sorted(aliases.get(version.version, []))), style="name"),
-            ink.size(version.size),
+            theme.size(version.size),
             Text((version.sha256 or "")[:10], style="quiet"),
             Text(", ".join(made_from), style="quiet"),
         )
@@ -57,7 +57,7 @@ def usage(it: ArtifactUsage) -> RenderableType:
     share = 100 * it.used_bytes / it.max_stored_bytes if it.max_stored_bytes else 100.0
     kept = "until deleted" if it.artifact_retention_days is None else f"for {it.artifact_retention_days} days"
     return Text(
-        f"{ink.size(it.used_bytes)} of {ink.size(it.max_stored_bytes)} used ({share:.1f} %), "
+        f"{theme.size(it.used_bytes)} of {theme.size(it.max_stored_bytes)} used ({share:.1f} %), "
         f"{it.contents} contents, kept {kept}"
     )
 

@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from control_room.model import CatalogObject, Fresh, Refresh, Taken, Verdict
-from control_room.view import ink
+from control_room.view import theme
 
 
 def found(objects: Sequence[CatalogObject]) -> RenderableType:
     if not objects:
         return Text("nothing of that kind", style="quiet")
-    table = ink.table("name", "kind", "type", "class", "comment")
+    table = theme.table("name", "kind", "type", "class", "comment")
     for it in objects:
         closed = it.classification == "confidential"
         table.add_row(
@@ -40,7 +40,7 @@ def whole(it: CatalogObject) -> RenderableType:
     if it.comment:
         lines.append(Text(it.comment))
     if it.columns:
-        table = ink.table("column", "type", "null", "class", "comment")
+        table = theme.table("column", "type", "null", "class", "comment")
         for column in it.columns:
             table.add_row(
                 Text(str(column["name"]), style="name"),
@@ -56,7 +56,7 @@ def whole(it: CatalogObject) -> RenderableType:
 def fresh(tables: Sequence[Fresh]) -> RenderableType:
     if not tables:
         return Text("nothing of that kind", style="quiet")
-    table = ink.table("table", "status", "age", "loaded")
+    table = theme.table("table", "status", "age", "loaded")
     for it in tables:
         style = {"pass": "good", "warn": "warn"}.get(it.status, "bad")
         age = (
@@ -74,7 +74,7 @@ def fresh(tables: Sequence[Fresh]) -> RenderableType:
 def verdicts(found: Sequence[Verdict]) -> RenderableType:
     if not found:
         return Text("no verdicts", style="quiet")
-    table = ink.table("run", "table", "expectation", "action", "verdict", right=("run",))
+    table = theme.table("run", "table", "expectation", "action", "verdict", right=("run",))
     for it in found:
         said = "as expected" if it.success else it.message or f"{it.failed} of {it.loaded} not"
         style = "good" if it.success else "warn" if it.action == "warn" else "bad"
@@ -84,7 +84,7 @@ def verdicts(found: Sequence[Verdict]) -> RenderableType:
 
 
 def plan(it: Refresh) -> RenderableType:
-    table = ink.table("job", "tables", "", "why")
+    table = theme.table("job", "tables", "", "why")
     for step in it.plan:
         runs = Text("runs", style="busy") if step["stale"] else Text("as it is", style="quiet")
         table.add_row(Text(str(step["job"]), style="name"), ", ".join(step["tables"]), runs, str(step["why"]))
@@ -92,7 +92,7 @@ def plan(it: Refresh) -> RenderableType:
 
 
 def taken(it: Taken) -> RenderableType:
-    table = ink.table("catalog", "seen", "changed", "gone", right=("seen", "changed", "gone"))
+    table = theme.table("catalog", "seen", "changed", "gone", right=("seen", "changed", "gone"))
     for name, one in (it.catalogs or {it.catalog or "": it.raw()}).items():
         table.add_row(
             Text(name, style="name"), *(str(one.get(key, "")) for key in ("seen", "changed", "gone"))

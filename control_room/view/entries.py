@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from control_room.model import Entry, EntryFound
-from control_room.view import ink
+from control_room.view import theme
 
 _MARK = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 
@@ -17,7 +17,7 @@ _MARK = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 def found(entries: Sequence[EntryFound]) -> RenderableType:
     if not entries:
         return Text("no entries", style="quiet")
-    table = ink.table("entry", "title", "where it stands", "collection", right=("entry",))
+    table = theme.table("entry", "title", "where it stands", "collection", right=("entry",))
     for it in entries:
         table.add_row(
             str(it.entry_id),

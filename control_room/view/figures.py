@@ -22,7 +22,7 @@ from control_room.model import (
     Slo,
     Table,
 )
-from control_room.view import ink
+from control_room.view import theme
 
 #: figure, what it says, unit, whether more is better
 _FIGURES = (
@@ -34,19 +34,19 @@ _FIGURES = (
 
 
 def slo(found: Slo) -> RenderableType:
-    table = ink.table("figure", "measured", "target", "", right=("measured", "target"))
+    table = theme.table("figure", "measured", "target", "", right=("measured", "target"))
     for name, words, unit, more in _FIGURES:
         measured = getattr(found, name)
         target = found.targets.get(name)
         table.add_row(
             words,
-            Text(ink.figure(measured, unit), style="name"),
+            Text(theme.figure(measured, unit), style="name"),
             Text(_target(target, unit, more=more), style="quiet"),
             _verdict(meets(measured, target, more=more), more=more),
         )
     runs = found.runs
     told = (
-        f"{ink.count(runs.get('finished', 0), 'run')} in {found.window_hours} h: "
+        f"{theme.count(runs.get('finished', 0), 'run')} in {found.window_hours} h: "
         f"{runs.get('succeeded', 0)} succeeded, "
         f"{runs.get('failed', 0)} failed, {runs.get('failed_by_platform', 0)} of these by the platform"
     )
@@ -60,7 +60,7 @@ def meets(measured: float | None, target: float | None, *, more: bool) -> bool |
 
 
 def _target(target: float | None, unit: str, *, more: bool) -> str:
-    return "" if target is None else f"{'≥' if more else '≤'} {ink.figure(target, unit)}"
+    return "" if target is None else f"{'≥' if more else '≤'} {theme.figure(target, unit)}"
 
 
 def _verdict(good: bool | None, *, more: bool) -> Text:
@@ -74,7 +74,7 @@ def health(found: Health) -> RenderableType:
     head = Text.assemble(("✓ " if good else "✗ ", "good" if good else "bad"), found.status.replace("_", " "))
     if not found.runners:
         return Group(head, Text("no runner is there: submitted runs wait", style="warn"))
-    table = ink.table("runner", "offers", "sandbox", "seen")
+    table = theme.table("runner", "offers", "sandbox", "seen")
     for runner in found.runners:
         table.add_row(
             str(runner.get("name") or runner.get("version") or ""),
@@ -87,7 +87,7 @@ def health(found: Health) -> RenderableType:
 
 def _seen(told: object) -> str:
     try:
-        return ink.when(datetime.fromisoformat(str(told)))
+        return theme.when(datetime.fromisoformat(str(told)))
     except ValueError:
         return ""
 
@@ -102,16 +102,16 @@ def _sandbox(told: object) -> str:
 def deliveries(found: Sequence[Delivery]) -> RenderableType:
     if not found:
         return Text("no deliveries", style="quiet")
-    table = ink.table(
+    table = theme.table(
         "delivery", "state", "event", "run", "seq", "tries", "to", "", right=("run", "seq", "tries")
     )
     for it in found:
         trouble = it.last_error or (str(it.last_status) if it.last_status and it.state != "DELIVERED" else "")
         if it.state == "PENDING" and it.tries and it.next_at:
-            trouble += f"; again at {ink.when(it.next_at)}"
+            trouble += f"; again at {theme.when(it.next_at)}"
         table.add_row(
             str(it.delivery_id),
-            ink.state(it.state),
+            theme.state(it.state),
             it.type or "",
             str(it.run_id or ""),
             str(it.seq or ""),
@@ -125,10 +125,10 @@ def deliveries(found: Sequence[Delivery]) -> RenderableType:
 def jobs(found: Sequence[Job]) -> RenderableType:
     if not found:
         return Text("no jobs", style="quiet")
-    table = ink.table("job", "name", "version", "changed", right=("job", "version"))
+    table = theme.table("job", "name", "version", "changed", right=("job", "version"))
     for it in found:
         table.add_row(
-            str(it.job_id), Text(it.name, style="name"), str(it.version or ""), ink.when(it.updated_at)
+            str(it.job_id), Text(it.name, style="name"), str(it.version or ""), theme.when(it.updated_at)
         )
     return table
 
@@ -137,7 +137,7 @@ def job(found: Job) -> RenderableType:
     head = Text.assemble(
         (f"job {found.job_id}", "name"), f"  {found.name}", (f"  version {found.version}", "quiet")
     )
-    table = ink.table("task", "type", "after", "spec")
+    table = theme.table("task", "type", "after", "spec")
     for task in found.tasks:
         after = ", ".join(
             str(it.get("task_key") if isinstance(it, dict) else it) for it in task.get("depends_on") or []
@@ -206,32 +206,32 @@ def _standing(found: Backfill) -> str:
 def backfills(found: Sequence[Backfill]) -> RenderableType:
     if not found:
         return Text("no backfills", style="quiet")
-    table = ink.table("backfill", "parameter", "runs", "", "made", right=("backfill", "runs"))
+    table = theme.table("backfill", "parameter", "runs", "", "made", right=("backfill", "runs"))
     for it in found:
         table.add_row(
-            str(it.backfill_id), it.parameter or "", str(it.total), _standing(it), ink.when(it.created_at)
+            str(it.backfill_id), it.parameter or "", str(it.total), _standing(it), theme.when(it.created_at)
         )
     return table
 
 
 def backfill(found: Backfill) -> RenderableType:
     head = Text.assemble(
-        (f"backfill {found.backfill_id}", "name"), f"  {ink.count(found.total, 'run')}: {_standing(found)}"
+        (f"backfill {found.backfill_id}", "name"), f"  {theme.count(found.total, 'run')}: {_standing(found)}"
     )
     if not found.runs:
         return head
-    table = ink.table("value", "run", "state", right=("run",))
+    table = theme.table("value", "run", "state", right=("run",))
     for it in found.runs:
         said = "" if it.value is None else it.value if isinstance(it.value, str) else json.dumps(it.value)
-        table.add_row(said, str(it.run_id), ink.state(it.state))
+        table.add_row(said, str(it.run_id), theme.state(it.state))
     return Group(head, table)
 
 
 def rows(found: Table) -> RenderableType:
     """The rows of a table of a layer."""
     names = [str(it["name"]) for it in found.columns]
-    made = ink.table()
-    cells = {name: ink.cells([row.get(name) for row in found.rows]) for name in names}
+    made = theme.table()
+    cells = {name: theme.cells([row.get(name) for row in found.rows]) for name in names}
     for name in names:
         numeric = any(isinstance(row.get(name), int | float) for row in found.rows)
         # words of a name may stand below each other, those of a value stay together
@@ -249,7 +249,7 @@ def rows(found: Table) -> RenderableType:
 def endpoints(found: Sequence[Endpoint]) -> RenderableType:
     if not found:
         return Text("no endpoints", style="quiet")
-    table = ink.table("endpoint", "url", "events", "")
+    table = theme.table("endpoint", "url", "events", "")
     for it in found:
         events = ", ".join(it.events) or "runs that name it"
         trouble = f"disabled: {it.disabled_reason}" if it.disabled_at else ""
@@ -260,7 +260,7 @@ def endpoints(found: Sequence[Endpoint]) -> RenderableType:
 def networks(found: Sequence[Network]) -> RenderableType:
     if not found:
         return Text("no networks", style="quiet")
-    table = ink.table("network", "cidr", "ports", "by", right=("network",))
+    table = theme.table("network", "cidr", "ports", "by", right=("network",))
     for it in found:
         ports = "the ordinary ones" if it.ports is None else ", ".join(map(str, it.ports))
         table.add_row(

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from control_room.model import AccessToken, Identity, Invitation, Member, Trust
-from control_room.view import ink
+from control_room.view import theme
 
 
 def whoami(it: Identity) -> RenderableType:
-    until = f"until {ink.when(it.expires_at)}" if it.expires_at else "an access token"
+    until = f"until {theme.when(it.expires_at)}" if it.expires_at else "an access token"
     return Text.assemble(
         (it.user_id, "name"), f"  {it.role or 'no member'}  ", (f"tenant {it.tenant_id}  {until}", "quiet")
     )
@@ -23,9 +23,9 @@ def whoami(it: Identity) -> RenderableType:
 def members(found: Sequence[Member]) -> RenderableType:
     if not found:
         return Text("no members", style="quiet")
-    table = ink.table("member", "role", "since")
+    table = theme.table("member", "role", "since")
     for it in found:
-        table.add_row(Text(it.user_id, style="name"), it.role, Text(ink.when(it.created_at), style="quiet"))
+        table.add_row(Text(it.user_id, style="name"), it.role, Text(theme.when(it.created_at), style="quiet"))
     return table
 
 
@@ -42,7 +42,7 @@ def invitations(found: Sequence[Invitation]) -> RenderableType:
 
 def _became(it: Invitation) -> Text:
     if it.accepted_at is not None:
-        return Text(f"accepted {ink.when(it.accepted_at)}", style="good")
+        return Text(f"accepted {theme.when(it.accepted_at)}", style="good")
     return _ends(it.revoked_at, it.expires_at, "open")
 
 
@@ -62,7 +62,7 @@ def trusts(found: Sequence[Trust]) -> RenderableType:
             it.repository,
             ", ".join(word for word in where if word),
             it.role,
-            Text(ink.when(it.last_used_at) or "never", style="quiet"),
+            Text(theme.when(it.last_used_at) or "never", style="quiet"),
         )
     return table
 
@@ -76,7 +76,7 @@ def tokens(found: Sequence[AccessToken]) -> RenderableType:
             Text(it.token_id, style="quiet"),
             Text(it.name, style="name"),
             it.role,
-            Text(ink.when(it.last_used_at) or "never", style="quiet"),
+            Text(theme.when(it.last_used_at) or "never", style="quiet"),
             _ends(it.revoked_at, it.expires_at, "good"),
             Text(it.user_id or "", style="quiet"),
         )
@@ -85,16 +85,16 @@ def tokens(found: Sequence[AccessToken]) -> RenderableType:
 
 def _by_id(*columns: str) -> Table:
     """The id in one piece: it is what the next command wants."""
-    table = ink.table(*columns)
+    table = theme.table(*columns)
     table.columns[0].no_wrap = True
     return table
 
 
 def _ends(revoked_at: datetime | None, expires_at: datetime | None, while_it_stands: str) -> Text:
     if revoked_at is not None:
-        return Text(f"revoked {ink.when(revoked_at)}", style="quiet")
+        return Text(f"revoked {theme.when(revoked_at)}", style="quiet")
     if expires_at is None:
         return Text(f"{while_it_stands}, without end", style="warn")
     if expires_at <= datetime.now(UTC):
-        return Text(f"expired {ink.when(expires_at)}", style="quiet")
-    return Text(f"{while_it_stands} until {ink.when(expires_at)}")
+        return Text(f"expired {theme.when(expires_at)}", style="quiet")
+    return Text(f"{while_it_stands} until {theme.when(expires_at)}")

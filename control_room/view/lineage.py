@@ -18,7 +18,7 @@ from control_room.model import (
     Orphan,
     Violation,
 )
-from control_room.view import ink
+from control_room.view import theme
 
 SHOWN_COLUMNS = 12
 
@@ -57,7 +57,7 @@ def _grow(branch: Tree, flow: Flow, name: str, seen: set[str], *, columns: bool)
 
 def _title(dataset: Dataset) -> Text:
     return Text.assemble(
-        (dataset.name, f"bold {ink.layer(dataset.layer)}"),
+        (dataset.name, f"bold {theme.layer(dataset.layer)}"),
         ("  file" if dataset.layer == "file" else "", "quiet"),
     )
 
@@ -88,7 +88,7 @@ def _origins(flow: Flow, origins: tuple[ColumnFlow, ...]) -> Text:
     for number, it in enumerate(shown):
         source = flow.datasets[it.source]
         line.append(", " if number else "")
-        line.append(f"{source.name}.{it.source_field}", style=ink.layer(source.layer))
+        line.append(f"{source.name}.{it.source_field}", style=theme.layer(source.layer))
     how = sorted({it.how for it in shown} - {"", "identity"})
     if how:
         line.append(f"  {', '.join(how)}", style="quiet")
@@ -97,7 +97,7 @@ def _origins(flow: Flow, origins: tuple[ColumnFlow, ...]) -> Text:
 
 def columns(flow: Flow, node: str) -> RenderableType:
     """Every column of a dataset with what it comes from directly, and the first columns behind it."""
-    table = ink.table("column", "from", "how", "first of all")
+    table = theme.table("column", "from", "how", "first of all")
     for column in flow.datasets[node].columns:
         origins = flow.origins_of(node, column.name)
         roots = sorted(flow.roots_of(node, column.name))
@@ -115,7 +115,7 @@ def _lines(flow: Flow, fields: list[tuple[str, str]]) -> Text:
     for number, (name, field) in enumerate(fields):
         dataset = flow.datasets[name]
         parts.append(("\n" if number else "", ""))
-        parts.append((f"{dataset.name}.{field}", ink.layer(dataset.layer)))
+        parts.append((f"{dataset.name}.{field}", theme.layer(dataset.layer)))
     return Text.assemble(*parts)
 
 
@@ -127,7 +127,7 @@ def path(way: LineagePath) -> RenderableType:
         Text.assemble(("→ " if n else "  ", "quiet"), (_bare(node), "bold"))
         for n, node in enumerate(way.path)
     ]
-    return Group(*lines, Text(ink.count(way.hops or 0, "hop"), style="quiet"))
+    return Group(*lines, Text(theme.count(way.hops or 0, "hop"), style="quiet"))
 
 
 def impact(reached: Impact) -> RenderableType:
@@ -136,13 +136,13 @@ def impact(reached: Impact) -> RenderableType:
     for title, lines in (
         (
             "column",
-            [f"{_bare(it.dataset)}.{it.field}  {ink.count(it.hops, 'hop')}" for it in reached.columns],
+            [f"{_bare(it.dataset)}.{it.field}  {theme.count(it.hops, 'hop')}" for it in reached.columns],
         ),
         ("dataset", [_bare(it) for it in reached.datasets]),
         ("job", [_bare(it) for it in reached.jobs]),
     ):
         if lines:
-            branch = made.add(Text(ink.count(len(lines), title), style="quiet"))
+            branch = made.add(Text(theme.count(len(lines), title), style="quiet"))
             for line in lines:
                 branch.add(line)
     if not (reached.columns or reached.datasets or reached.jobs):
@@ -169,7 +169,7 @@ def diff(change: LineageDiff) -> RenderableType:
 
 def coverage(found: Coverage) -> RenderableType:
     """The figure, witness by witness; then what the graph lacks."""
-    table = ink.table("witness", "flows", "covered", right=("flows", "covered"))
+    table = theme.table("witness", "flows", "covered", right=("flows", "covered"))
     for name, said in sorted(found.witnesses.items()):
         table.add_row(Text(name, style="name"), str(said.get("flows")), str(said.get("covered")))
     table.add_row(Text("all", style="bold"), str(found.flows), str(found.covered))
@@ -186,7 +186,7 @@ def coverage(found: Coverage) -> RenderableType:
 
 
 def events(found: Sequence[LineageEvent]) -> RenderableType:
-    table = ink.table("event", "received", "said", "of", "faults", right=("event",))
+    table = theme.table("event", "received", "said", "of", "faults", right=("event",))
     for it in found:
         of = it.event.get("job") or it.event.get("dataset") or {}
         table.add_row(
@@ -202,7 +202,7 @@ def events(found: Sequence[LineageEvent]) -> RenderableType:
 
 
 def orphans(found: Sequence[Orphan]) -> RenderableType:
-    table = ink.table("dataset", "since", "was once connected", "written", "read")
+    table = theme.table("dataset", "since", "was once connected", "written", "read")
     for it in found:
         marks = ("yes" if it else "" for it in (it.was_connected, it.written, it.read))
         table.add_row(Text(_bare(it.node), style="name"), f"{it.created_at:%Y-%m-%d %H:%M}", *marks)
@@ -210,7 +210,7 @@ def orphans(found: Sequence[Orphan]) -> RenderableType:
 
 
 def violations(found: Sequence[Violation]) -> RenderableType:
-    table = ink.table("rule", "flow", "job", "since")
+    table = theme.table("rule", "flow", "job", "since")
     for it in found:
         table.add_row(
             Text(it.rule, style="bad"),

@@ -11,7 +11,7 @@ from control_room.difference import between
 from control_room.document import Fault, Spot, write
 from control_room.model import Applied, AppliedJob
 from control_room.source import SOURCE_TAG, written
-from control_room.view import ink
+from control_room.view import theme
 
 _SIGNS = {"create": ("+", "good"), "update": ("~", "warn"), "delete": ("-", "bad")}
 _STYLES = {"+": "good", "-": "bad", "@": "busy"}
@@ -40,7 +40,7 @@ def summary(found: Applied) -> Text:
     line.append(
         f"{same} unchanged"
         if found.changes
-        else f"no changes: {ink.count(same, 'job is', 'jobs are')} as they shall be"
+        else f"no changes: {theme.count(same, 'job is', 'jobs are')} as they shall be"
     )
     return line
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from control_room.model import ArtifactSummary, Attempt, Event, Run, RunArtifact, RunSummary, TaskRun
-from control_room.view import ink
+from control_room.view import theme
 
 _GANTT = 28
 #: Up to so many iterations all are shown; of more, those that are not dull.
@@ -21,15 +21,15 @@ _DULL = frozenset({"SUCCEEDED", "BLOCKED", "QUEUED"})
 def summaries(found: Sequence[RunSummary]) -> RenderableType:
     if not found:
         return Text("no runs", style="quiet")
-    table = ink.table("run", "state", "name", "type", "started", "took", right=("run", "took"))
+    table = theme.table("run", "state", "name", "type", "started", "took", right=("run", "took"))
     for run in found:
         table.add_row(
             str(run.run_id),
-            ink.state(run.state),
+            theme.state(run.state),
             run.name or "",
             Text(run.job_type or "several", style="quiet"),
-            ink.when(run.started_at or run.created_at),
-            ink.between(run.started_at, run.finished_at),
+            theme.when(run.started_at or run.created_at),
+            theme.between(run.started_at, run.finished_at),
         )
     return table
 
@@ -42,14 +42,14 @@ def detail(run: Run) -> RenderableType:
         parts.append(Text(run.queue_reason, style="warn"))
     parts += [Text(), tasks(run)]
     if run.tables:
-        table = ink.table("table", "rows", right=("rows",))
+        table = theme.table("table", "rows", right=("rows",))
         for it in run.tables:
-            table.add_row(Text(f"{it.layer}.{it.table}", style=f"layer.{it.layer}"), ink.cell(it.rows))
+            table.add_row(Text(f"{it.layer}.{it.table}", style=f"layer.{it.layer}"), theme.cell(it.rows))
         parts += [Text(), table]
     if run.artifacts:
         parts += [Text(), artifacts(run.artifacts)]
     if run.callbacks:
-        table = ink.table("callback", "to")
+        table = theme.table("callback", "to")
         for name, url in sorted(run.callbacks.items()):
             table.add_row(name, url)
         parts += [Text(), table]
@@ -57,14 +57,14 @@ def detail(run: Run) -> RenderableType:
 
 
 def headline(run: Run) -> Text:
-    line = Text.assemble((f"run {run.run_id}", "name"), "  ", ink.state(run.state))
+    line = Text.assemble((f"run {run.run_id}", "name"), "  ", theme.state(run.state))
     if run.name:
         line.append(f"  {run.name}")
     if run.termination_code and run.termination_code != "SUCCESS":
         line.append(f"  {run.termination_code}", style="bad")
     times = [
-        f"waited {ink.duration(run.times.queue_ms)}" if run.times.queue_ms is not None else "",
-        f"ran {ink.duration(run.times.run_ms)}" if run.times.run_ms is not None else "",
+        f"waited {theme.duration(run.times.queue_ms)}" if run.times.queue_ms is not None else "",
+        f"ran {theme.duration(run.times.run_ms)}" if run.times.run_ms is not None else "",
     ]
     line.append("  " + ", ".join(it for it in times if it), style="quiet")
     return line
@@ -74,16 +74,16 @@ def tasks(run: Run) -> Table:
     """One line per task and, where there was more than one, per attempt; the bars share one time line."""
     start = run.times.created_at
     end = run.times.finished_at
-    table = ink.table("task", "state", "", "took", "memory", "", right=("took", "memory"))
+    table = theme.table("task", "state", "", "took", "memory", "", right=("took", "memory"))
     for task in _in_order(run.tasks):
         attempt = task.attempts[-1] if task.attempts else None
         inside = task.parent_task_run_id is not None
         table.add_row(
             Text(f"  [{task.iteration}]", style="quiet") if inside else task.task_key,
-            ink.state(task.state),
+            theme.state(task.state),
             _bar(start, end, task.started_at, task.finished_at, task.state),
-            ink.between(task.started_at, task.finished_at),
-            ink.size(attempt.peak_memory_bytes) if attempt else "",
+            theme.between(task.started_at, task.finished_at),
+            theme.size(attempt.peak_memory_bytes) if attempt else "",
             Text(_told(task), style="quiet"),
         )
         if len(task.attempts) > 1:
@@ -112,10 +112,10 @@ def _attempt(it: Attempt, start: datetime | None, end: datetime | None) -> tuple
     told = " ".join(x for x in (it.termination_code, it.message) if x and x != "SUCCESS")
     return (
         Text(f"  try {it.number}", style="quiet"),
-        ink.state(it.state),
+        theme.state(it.state),
         _bar(start, end, it.started_at, it.finished_at, it.state),
-        ink.between(it.started_at, it.finished_at),
-        ink.size(it.peak_memory_bytes),
+        theme.between(it.started_at, it.finished_at),
+        theme.size(it.peak_memory_bytes),
         Text(told.splitlines()[0][:80] if told else "", style="quiet"),
     )
 
@@ -146,7 +146,7 @@ def _bar(
 ) -> Text:
     if start is None or begun is None:
         return Text("·" * _GANTT, style="quiet")
-    style = "bad" if ink.SIGNS.get(state, ("", ""))[1] == "bad" else "busy"
+    style = "bad" if theme.SIGNS.get(state, ("", ""))[1] == "bad" else "busy"
     now = end or datetime.now(start.tzinfo)
     whole = max((now - start).total_seconds(), 0.001)
     first = round((begun - start).total_seconds() / whole * _GANTT)
@@ -161,15 +161,15 @@ def _bar(
 def artifacts(found: Sequence[RunArtifact | ArtifactSummary]) -> RenderableType:
     if not found:
         return Text("no artifacts", style="quiet")
-    table = ink.table("artifact", "kind", "no.", "state", "size", "sha256", right=("no.", "size"))
+    table = theme.table("artifact", "kind", "no.", "state", "size", "sha256", right=("no.", "size"))
     table.add_column("id", no_wrap=True)
     for it in found:
         table.add_row(
             Text(it.name, style="name"),
             it.kind,
             str(it.version),
-            ink.state(it.state),
-            ink.size(it.size),
+            theme.state(it.state),
+            theme.size(it.size),
             Text((it.sha256 or "")[:10], style="quiet"),
             Text(it.artifact_id, style="quiet"),
         )
@@ -179,10 +179,10 @@ def artifacts(found: Sequence[RunArtifact | ArtifactSummary]) -> RenderableType:
 def events(found: Sequence[Event]) -> RenderableType:
     if not found:
         return Text("no events", style="quiet")
-    table = ink.table("seq", "event", "at", "", "id", right=("seq",))
+    table = theme.table("seq", "event", "at", "", "id", right=("seq",))
     for it in found:
         told = it.data.get("message") or it.data.get("termination_code") or it.data.get("state") or ""
         percent = it.data.get("percent")
         shown = f"{percent} %  {told}" if percent is not None else str(told)
-        table.add_row(str(it.seq), it.type, ink.when(it.timestamp), shown, Text(it.event_id, style="quiet"))
+        table.add_row(str(it.seq), it.type, theme.when(it.timestamp), shown, Text(it.event_id, style="quiet"))
     return table

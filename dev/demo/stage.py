@@ -17,7 +17,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from control_room.errors import ControlRoomError
-from control_room.view import ink
+from control_room.view import theme
 
 INDENT = "   "
 
@@ -33,7 +33,7 @@ class Check:
 
 class Stage:
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or ink.console()
+        self.console = console or theme.console()
         self.checks: list[Check] = []
         # scripts/demo tells when it began, so that what it had to install counts
         self._began = float(os.environ.get("CONTROL_ROOM_DEMO_BEGAN") or time.time())

@@ -17,7 +17,7 @@ from control_room.client import Client
 from control_room.errors import ControlRoomError
 from control_room.flow import Flow
 from control_room.model import ArtifactSummary, Event, Run
-from control_room.view import figures, ink
+from control_room.view import figures, theme
 from control_room.view import lineage as lineage_view
 from control_room.view import run as run_view
 from control_room.watch import Watch
@@ -145,7 +145,7 @@ class Story:
     def _loop(self, run: Run) -> None:
         """What was written, judged, mended and judged again before it ran."""
         tried = {it.task_key: [attempt.state for attempt in it.attempts] for it in run.tasks}
-        table = ink.table("task", "attempts", "says")
+        table = theme.table("task", "attempts", "says")
         for it in run.tasks:
             said = it.values.get("tokens") or it.values.get("verdict") or it.values.get("rows") or ""
             table.add_row(it.task_key, " → ".join(tried[it.task_key]), str(said))
@@ -243,7 +243,7 @@ class Story:
 
     def _list(self, events: list[Event], messages: list[Message]) -> None:
         verified = {it.event_id for it in messages if it.verified}
-        table = ink.table("seq", "event", "says", "webhook-id", "signature", right=("seq",))
+        table = theme.table("seq", "event", "says", "webhook-id", "signature", right=("seq",))
         for it in events:
             percent = it.data.get("percent")
             told = (

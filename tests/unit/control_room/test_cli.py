@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from control_room.cli.desk import Usage
+from control_room.cli.context import Usage
 from control_room.cli.submission import code_of, input_of, output_of, spec_of
 
 ID = "11111111-2222-3333-4444-555555555555"

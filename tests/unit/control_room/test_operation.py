@@ -7,7 +7,7 @@ import pytest
 
 from control_room import ApiError, Client, Unreachable
 from control_room.model import AccessToken
-from control_room.talk import Ask, Pause, ask_word, exchange
+from control_room.operation import Pause, Request, exchange, fetch
 
 RUN = {"run_id": 7, "state": "RUNNING"}
 
@@ -84,12 +84,12 @@ def test_a_given_key_is_kept() -> None:
 
 
 def test_the_server_s_wish_to_wait_is_kept_within_bounds() -> None:
-    talk = exchange(Ask("GET", "/runs", repeatable=True))
-    next(talk)
+    operation = exchange(Request("GET", "/runs", repeatable=True))
+    next(operation)
 
-    assert talk.send(httpx.Response(429, headers={"retry-after": "3"})) == Pause(3.0)
-    talk.send(None)
-    assert talk.send(httpx.Response(429, headers={"retry-after": "86400"})) == Pause(10.0)
+    assert operation.send(httpx.Response(429, headers={"retry-after": "3"})) == Pause(3.0)
+    operation.send(None)
+    assert operation.send(httpx.Response(429, headers={"retry-after": "86400"})) == Pause(10.0)
 
 
 def test_it_gives_up_in_the_end(no_pauses: list[float]) -> None:
@@ -135,9 +135,9 @@ def test_an_answer_of_somebody_else_is_an_error_with_a_mend(body: bytes) -> None
 
 
 def test_an_answer_in_another_form_is_not_shown_since_it_may_hold_a_token() -> None:
-    talk = ask_word(AccessToken, Ask("POST", "/tokens"))
-    next(talk)
+    operation = fetch(AccessToken, Request("POST", "/tokens"))
+    next(operation)
     with pytest.raises(ApiError, match="ANSWER_INVALID: The answer is no AccessToken") as caught:
-        talk.send(httpx.Response(200, json={"access_token": "a.short.jwt"}))
+        operation.send(httpx.Response(200, json={"access_token": "a.short.jwt"}))
 
     assert "jwt" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from control_room import AsyncClient
-from control_room.view import ink
+from control_room.view import theme
 from control_room.watch import Watch
 
 
@@ -35,7 +35,7 @@ def answer(stub: Any) -> None:
 async def test_without_a_terminal_each_change_is_a_plain_line(stub: Any) -> None:
     answer(stub)
 
-    told = await watched(stub, ink.console(io.StringIO()), follow=True)
+    told = await watched(stub, theme.console(io.StringIO()), follow=True)
 
     words = [line.split(maxsplit=1)[1] for line in told.splitlines() if "execute" in line]
     assert [" ".join(it.split()) for it in words] == [
@@ -49,7 +49,9 @@ async def test_without_a_terminal_each_change_is_a_plain_line(stub: Any) -> None
 
 async def test_with_a_terminal_there_is_a_bar(stub: Any) -> None:
     answer(stub)
-    console = Console(file=io.StringIO(), theme=ink.THEME, force_terminal=True, width=100, color_system=None)
+    console = Console(
+        file=io.StringIO(), theme=theme.THEME, force_terminal=True, width=100, color_system=None
+    )
 
     told = await watched(stub, console, follow=False)
 
@@ -62,7 +64,7 @@ async def test_a_log_that_one_may_not_read_does_not_end_the_watching(stub: Any) 
     stub.on("GET", "/runs/7", run_of("RUNNING")).on("GET", "/runs/7", run_of("SUCCEEDED"))
     stub.on("GET", "/runs/7/logs", {"code": "ROLE_INSUFFICIENT", "message": "no"}, 403)
 
-    told = await watched(stub, ink.console(io.StringIO()), follow=True)
+    told = await watched(stub, theme.console(io.StringIO()), follow=True)
 
     assert "the log cannot be followed: ROLE_INSUFFICIENT" in told
     assert "SUCCEEDED" in told
