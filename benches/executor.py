@@ -15,11 +15,10 @@ from pathlib import Path
 from benches import yardstick
 from dev import podman
 from dev.stack import state
-from runner.executor import cgroup, sandbox
-from runner.executor import dock as docks
+from runner.executor import cgroup, container_host, sandbox
 from runner.executor.base import Executor
 from runner.executor.container import ContainerExecutor
-from runner.executor.dock import Dock
+from runner.executor.container_host import ContainerHost
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import Sandbox
 from runner.model.attempt import Attempt
@@ -114,22 +113,22 @@ async def measure(
     settings["process"] = made.description
     if isinstance(made, Sandbox):
         ways["process"] = bench.within(ProcessExecutor(made))
-    dock = await docks.probe(socket, groups, folder, network="none")
-    if isinstance(dock, Dock):
-        fault = await dock.try_image(podman.BASE)
-        settings["container"] = fault or dock.description
+    host = await container_host.probe(socket, groups, folder, network="none")
+    if isinstance(host, ContainerHost):
+        fault = await host.try_image(podman.BASE)
+        settings["container"] = fault or host.description
         if not fault:
-            ways["container"] = bench.within(ContainerExecutor(dock, {OFFER: podman.BASE}))
+            ways["container"] = bench.within(ContainerExecutor(host, {OFFER: podman.BASE}))
     else:
-        settings["container"] = dock.reason
+        settings["container"] = host.reason
     took: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 2):  # the first two warm up
         for name, run in ways.items():
             taken = await run()
             if turn >= 2:
                 took[name].append(taken)
-    if isinstance(dock, Dock):
-        await dock.daemon.close()
+    if isinstance(host, ContainerHost):
+        await host.daemon.close()
     groups.close()
     figures: dict[str, float] = {}
     for name, times in took.items():

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
+from runner.dispatch.lifecycle import Capability
 from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.migration import Migrations
-from runner.dispatch.second_look import SecondLook
+from runner.dispatch.shadow_validation import ShadowValidation
 from runner.dispatch.validation import Validation
-from runner.dispatch.workshop import Bench
 from runner.dispatch.workspaces import Workspaces
 from runner.executor import models
 from runner.executor.base import Executor
@@ -36,7 +36,7 @@ from runner.target.directory import Directory
 from runner.transfer.door import Door
 
 if TYPE_CHECKING:
-    from runner.executor.dock import Dock
+    from runner.executor.container_host import ContainerHost
     from runner.executor.kubernetes.executor import KubernetesExecutor
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ OWN_IMAGE = "+image"
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Pipeline:
     """Where attempts are laid out and where their results go."""
 
     workspaces: Workspaces
@@ -54,16 +54,16 @@ class Desk:
     handover: Handover
 
 
-def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
+def in_processes(chosen: Settings, made: Sandbox | NoSandbox, pipeline: Pipeline) -> dict[str, Capability]:
     """What is carried out in sandboxes of this machine, by `job_type/engine`; what is played, too."""
-    benches: dict[str, Bench] = {}
+    capabilities: dict[str, Capability] = {}
     written_by = models.read(chosen.continue_config, chosen.environment)
     place = Place(chosen.engines, models=written_by.names)
     for job_type, executor in chosen.executors.items():
         if executor == "scripted":
-            benches.update(
+            capabilities.update(
                 {
-                    f"{job_type}/{engine}": Bench(ScriptedExecutor())
+                    f"{job_type}/{engine}": Capability(ScriptedExecutor())
                     for engine in registry.ENGINES[job_type] or place.models
                 }
             )
@@ -71,7 +71,7 @@ def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dic
         if executor in ("container", "kubernetes", "n8n"):
             continue
         if job_type == SchemaMigration.name:
-            benches.update(_migrations(chosen, made, desk))
+            capabilities.update(_migrations(chosen, made, pipeline))
             continue
         try:
             loaded = registry.load(job_type, place)
@@ -88,37 +88,37 @@ def in_processes(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dic
             process = ContinueExecutor(process, written_by)
         for each in loaded.readiness():
             if each.ready:
-                benches[f"{job_type}/{each.engine}"] = Bench(process, loaded)
+                capabilities[f"{job_type}/{each.engine}"] = Capability(process, loaded)
             else:
                 log.info(
                     "not_offered", extra={"job_type": job_type, "engine": each.engine, "reason": each.reason}
                 )
-    return benches
+    return capabilities
 
 
-async def find_dock(chosen: Settings, groups: Groups) -> Dock | None:
+async def find_container_host(chosen: Settings, groups: Groups) -> ContainerHost | None:
     """The daemon of containers, where one is asked for and works."""
     if "container" not in chosen.executors.values():
         return None
-    from runner.executor import dock as docks  # noqa: PLC0415 - others have no use for httpx
+    from runner.executor import container_host  # noqa: PLC0415 - others have no use for httpx
 
-    made = await docks.probe(
+    made = await container_host.probe(
         chosen.container_socket, groups, chosen.work_dir, network=chosen.container_network
     )
-    if isinstance(made, docks.Dock):
+    if isinstance(made, container_host.ContainerHost):
         return made
     job_types = [name for name, executor in chosen.executors.items() if executor == "container"]
     log.warning("not_offered", extra={"job_types": job_types, "reason": made.reason})
     return None
 
 
-async def in_containers(chosen: Settings, dock: Dock | None) -> dict[str, Bench]:
+async def in_containers(chosen: Settings, host: ContainerHost | None) -> dict[str, Capability]:
     """What is carried out in containers: each job type and engine that has an image which works here."""
-    if dock is None:
+    if host is None:
         return {}
     from runner.executor.container import ContainerExecutor  # noqa: PLC0415 - as above
 
-    benches: dict[str, Bench] = {}
+    capabilities: dict[str, Capability] = {}
     for job_type in (name for name, executor in chosen.executors.items() if executor == "container"):
         loaded = registry.load(job_type, Place(None, image=True))
         for readiness in loaded.readiness() if loaded else ():
@@ -126,17 +126,20 @@ async def in_containers(chosen: Settings, dock: Dock | None) -> dict[str, Bench]
             image = chosen.images.get(name) or chosen.images.get(job_type) or ""
             if not reason and not image:
                 reason = f"{IMAGE_PREFIX}{name.replace('/', '_').upper()} is not set (deploy/images)"
-            reason = reason or await dock.try_image(image)
+            reason = reason or await host.try_image(image)
             if reason:
                 extra = {"job_type": job_type, "engine": readiness.engine, "reason": reason}
                 log.warning("not_offered", extra=extra)
             else:
-                executor = ContainerExecutor(dock, {name: image})
-                benches |= {name: Bench(executor, loaded), name + OWN_IMAGE: Bench(executor, loaded)}
-    return benches
+                executor = ContainerExecutor(host, {name: image})
+                capabilities |= {
+                    name: Capability(executor, loaded),
+                    name + OWN_IMAGE: Capability(executor, loaded),
+                }
+    return capabilities
 
 
-async def in_n8n(chosen: Settings, mailbox: Mailbox) -> dict[str, Bench]:
+async def in_n8n(chosen: Settings, mailbox: Mailbox) -> dict[str, Capability]:
     """What workflows of n8n carry out for this runner."""
     if chosen.n8n is None:
         return {}
@@ -162,7 +165,7 @@ async def in_n8n(chosen: Settings, mailbox: Mailbox) -> dict[str, Bench]:
                 "and one that crashes is found by its deadline"
             },
         )
-    return {f"{KbCatalog.name}/default": Bench(executor, KbCatalog(Place(chosen.engines), outside=True))}
+    return {f"{KbCatalog.name}/default": Capability(executor, KbCatalog(Place(chosen.engines), outside=True))}
 
 
 async def find_cluster(chosen: Settings, door: Door) -> KubernetesExecutor | str:
@@ -192,10 +195,10 @@ def about_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str,
     return {"jobs": jobs.description}
 
 
-def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Bench]:
+def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Capability]:
     """What is carried out as Jobs: each job type and engine that has an image. Nodes pull it, and a pod that
     cannot says so."""
-    benches: dict[str, Bench] = {}
+    capabilities: dict[str, Capability] = {}
     for job_type in (name for name, executor in chosen.executors.items() if executor == "kubernetes"):
         loaded = registry.load(job_type, Place(None, image=True))
         engines = [each.engine for each in loaded.readiness() if each.ready] if loaded else []
@@ -207,12 +210,12 @@ def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Be
             if reason or isinstance(jobs, str):
                 log.warning("not_offered", extra={"job_type": job_type, "engine": engine, "reason": reason})
             else:
-                bench = Bench(jobs, loaded, grants=("namespace",), secrets_elsewhere=True)
-                benches |= {name: bench, name + OWN_IMAGE: bench}
-    return benches
+                capability = Capability(jobs, loaded, grants=("namespace",), secrets_elsewhere=True)
+                capabilities |= {name: capability, name + OWN_IMAGE: capability}
+    return capabilities
 
 
-def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict[str, Bench]:
+def _migrations(chosen: Settings, made: Sandbox | NoSandbox, pipeline: Pipeline) -> dict[str, Capability]:
     """Migrations are carried out here, in the runner: only their files are read in the sandbox."""
     place = Place(chosen.engines)
     job_type = SchemaMigration(place)
@@ -225,25 +228,27 @@ def _migrations(chosen: Settings, made: Sandbox | NoSandbox, desk: Desk) -> dict
         log.info("not_offered", extra={"job_type": job_type.name, "reason": readiness.reason})
         return {}
     process = ProcessExecutor(made)
-    validation = Validation(process, CodeValidation(place), desk.workspaces, desk.intake)
+    validation = Validation(process, CodeValidation(place), pipeline.workspaces, pipeline.intake)
     executor = Migrations(
         sandboxed=process,
         job_type=job_type,
         validation=validation,
-        workspaces=desk.workspaces,
-        intake=desk.intake,
-        handover=desk.handover,
+        workspaces=pipeline.workspaces,
+        intake=pipeline.intake,
+        handover=pipeline.handover,
         targets=Directory(chosen.targets),
     )
-    return {f"{job_type.name}/{readiness.engine}": Bench(executor)}
+    return {f"{job_type.name}/{readiness.engine}": Capability(executor)}
 
 
-def second_look(benches: dict[str, Bench], desk: Desk, door: Door) -> SecondLook | None:
+def shadow_validation(
+    capabilities: dict[str, Capability], pipeline: Pipeline, door: Door
+) -> ShadowValidation | None:
     """How code of tenants who are warned is looked at beside its run: in sandboxes of this machine, where the
     tools are there."""
-    bench = benches.get(f"{CodeValidation.name}/default")
-    if bench is None or not isinstance(bench.executor, ProcessExecutor):
+    capability = capabilities.get(f"{CodeValidation.name}/default")
+    if capability is None or not isinstance(capability.executor, ProcessExecutor):
         return None
-    assert isinstance(bench.job_type, CodeValidation)
-    validation = Validation(bench.executor, bench.job_type, desk.workspaces, desk.intake)
-    return SecondLook(validation, desk.workspaces, door)
+    assert isinstance(capability.job_type, CodeValidation)
+    validation = Validation(capability.executor, capability.job_type, pipeline.workspaces, pipeline.intake)
+    return ShadowValidation(validation, pipeline.workspaces, door)

@@ -17,18 +17,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner import benches as workbenches
+from runner import capabilities as offered
 from runner import journal, settings
-from runner.benches import Desk, second_look
 from runner.callback.address import Guard
 from runner.callback.courier import Courier
 from runner.callback.outbox import Outbox
-from runner.dispatch.chronicle import Chronicle
+from runner.capabilities import Pipeline, shadow_validation
 from runner.dispatch.custody import Custody
 from runner.dispatch.handover import Handover
 from runner.dispatch.inspection import Inspection
 from runner.dispatch.intake import Intake
 from runner.dispatch.ledger import Ledger
+from runner.dispatch.lifecycle import Capability, Lifecycle
+from runner.dispatch.log_buffer import LogBuffer
 from runner.dispatch.loop import Dispatcher
 from runner.dispatch.mailbox import Mailbox
 from runner.dispatch.shutdown import Shutdown
@@ -36,9 +37,8 @@ from runner.dispatch.ticker import Ticker
 from runner.dispatch.upkeep import Broom, Notary, Sealer, Sweeper, Tidier
 from runner.dispatch.vault import Vault
 from runner.dispatch.verification import Verification
-from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import berth, cgroup, sandbox, stragglers
+from runner.executor import adoption, cgroup, orphans, sandbox
 from runner.executor.group import Groups
 from runner.executor.sandbox import NOBODY
 from runner.health import Health
@@ -59,7 +59,7 @@ from runner.watch.meter import Meter, Now
 from runner.watch.tracer import Silent, Tracer
 
 if TYPE_CHECKING:
-    from runner.executor.dock import Dock
+    from runner.executor.container_host import ContainerHost
     from runner.executor.kubernetes.executor import KubernetesExecutor
 
 log = logging.getLogger(__name__)
@@ -101,14 +101,14 @@ async def _run(chosen: Settings) -> int:
     groups = cgroup.detect()
     swept = await asyncio.to_thread(groups.sweep)
     made = await sandbox.probe(groups, chosen.work_dir, network=chosen.sandbox_network)
-    dock = await workbenches.find_dock(chosen, groups)
+    host = await offered.find_container_host(chosen, groups)
     workspaces = Workspaces(chosen.work_dir, (NOBODY, NOBODY) if os.getuid() == 0 else None)
     # what works on in a container may be adopted
-    spare = berth.is_taken if dock else _nothing
-    swept += await asyncio.to_thread(stragglers.end)
+    spare = adoption.is_taken if host else _nothing
+    swept += await asyncio.to_thread(orphans.end)
     swept += await asyncio.to_thread(workspaces.sweep, spare)
-    if dock:
-        swept += await dock.sweep()
+    if host:
+        swept += await host.sweep()
     if swept:
         log.info("swept", extra={"left_behind": swept})
     instance = str(uuid.uuid4())
@@ -118,23 +118,23 @@ async def _run(chosen: Settings) -> int:
     door = Door(chosen.functions_url, chosen.anon_key)
     loader = Loader(chosen.database_url)
     sources = Sources(Directory(chosen.targets))
-    desk = Desk(workspaces, Intake(store, loader, door, sources), Handover(store, loader, door))
+    pipeline = Pipeline(workspaces, Intake(store, loader, door, sources), Handover(store, loader, door))
     mailbox = Mailbox(store, poll_seconds=REPORTS_POLL_SECONDS)
-    benches = workbenches.in_processes(chosen, made, desk)
-    benches.update(await workbenches.in_containers(chosen, dock))
-    benches.update(await workbenches.in_n8n(chosen, mailbox))
-    jobs = await workbenches.find_cluster(chosen, door)
-    benches.update(workbenches.in_cluster(chosen, jobs))
+    capabilities = offered.in_processes(chosen, made, pipeline)
+    capabilities.update(await offered.in_containers(chosen, host))
+    capabilities.update(await offered.in_n8n(chosen, mailbox))
+    jobs = await offered.find_cluster(chosen, door)
+    capabilities.update(offered.in_cluster(chosen, jobs))
     registration = Registration(
         instance=instance,
         name=chosen.name,
-        offers=tuple(sorted(benches)),
+        offers=tuple(sorted(capabilities)),
         capacity=chosen.capacity,
         version=_version(),
         sandbox={
             **made.description,
-            **({"containers": dock.description} if dock else {}),
-            **workbenches.about_cluster(chosen, jobs),
+            **({"containers": host.description} if host else {}),
+            **offered.about_cluster(chosen, jobs),
         },
     )
     try:
@@ -150,10 +150,10 @@ async def _run(chosen: Settings) -> int:
                 shutdown,
                 registration=registration,
                 terms=terms,
-                benches=benches,
-                desk=desk,
+                capabilities=capabilities,
+                pipeline=pipeline,
                 door=door,
-                dock=dock,
+                host=host,
                 mailbox=mailbox,
                 jobs=None if isinstance(jobs, str) else jobs,
                 meter=meter,
@@ -162,8 +162,8 @@ async def _run(chosen: Settings) -> int:
     finally:
         if not isinstance(jobs, str):
             await jobs.close()
-        if dock:
-            await dock.daemon.close()
+        if host:
+            await host.daemon.close()
         await door.close()
         await store.close()
         await tracer.close()
@@ -227,22 +227,22 @@ async def _work(
     *,
     registration: Registration,
     terms: Terms,
-    benches: dict[str, Bench],
-    desk: Desk,
+    capabilities: dict[str, Capability],
+    pipeline: Pipeline,
     door: Door,
-    dock: Dock | None,
+    host: ContainerHost | None,
     mailbox: Mailbox,
     jobs: KubernetesExecutor | None,
     meter: Meter,
     tracer: Tracer,
 ) -> None:
-    workshop = Workshop(
-        benches,
-        desk.workspaces,
+    lifecycle = Lifecycle(
+        capabilities,
+        pipeline.workspaces,
         Vault(chosen.environment),
-        desk.intake,
-        desk.handover,
-        look=second_look(benches, desk, door),
+        pipeline.intake,
+        pipeline.handover,
+        look=shadow_validation(capabilities, pipeline, door),
         meter=meter,
     )
 
@@ -255,8 +255,8 @@ async def _work(
 
     sealer = Sealer(store)
     ticker = Ticker(store, terms.heartbeat_seconds, due, sealer.wake, meter)
-    chronicle = Chronicle(store, meter)
-    custody = Custody(store, terms, chronicle.note)
+    log_buffer = LogBuffer(store, meter)
+    custody = Custody(store, terms, log_buffer.note)
     ledger = Ledger(store, custody, settled=room, retried=ticker.nudge, meter=meter)
     outbox = Outbox(
         store,
@@ -270,9 +270,9 @@ async def _work(
     inspection = Inspection(store, poll_seconds=terms.poll_seconds)
     dispatcher = Dispatcher(
         store,
-        workshop,
+        lifecycle,
         custody,
-        chronicle,
+        log_buffer,
         ledger,
         capacity=chosen.capacity,
         poll_seconds=terms.poll_seconds,
@@ -329,7 +329,7 @@ async def _work(
             "listener": listener.run,
             "dispatcher": dispatcher.run,
             "custody": custody.run,
-            "chronicle": chronicle.run,
+            "log_buffer": log_buffer.run,
             "ledger": ledger.run,
             "ticker": ticker.run,
             "sealer": sealer.run,
@@ -342,7 +342,7 @@ async def _work(
             "mailbox": mailbox.run,
             "health": health.run,
             "monitor": monitor.run,
-            **({"dock": dock.run} if dock else {}),
+            **({"container_host": host.run} if host else {}),
             **({"sweeper": Sweeper(store, jobs).run} if jobs else {}),
         }.items()
     ]

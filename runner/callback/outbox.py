@@ -19,8 +19,8 @@ from runner.callback.courier import Courier
 from runner.model.errors import StoreRefused, StoreUnavailable
 from runner.model.wire import Delivery
 from runner.store.base import DeliveryResult, Store
+from runner.store.poller import Poller
 from runner.store.session import Backoff
-from runner.store.vigil import Vigil
 from runner.watch.meter import Meter
 from runner.watch.tracer import Silent, Tracer, Value
 
@@ -49,7 +49,7 @@ class Outbox:
         self._tracer = tracer or Silent()
         self._courier = courier
         self._put_off = put_off
-        self._vigil = Vigil(lambda: poll_seconds)
+        self._poller = Poller(lambda: poll_seconds)
         self._settle_wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: deque[DeliveryResult] = deque()
@@ -59,16 +59,16 @@ class Outbox:
 
     def wake(self, _payload: str = "") -> None:
         """The database says that there may be something to send."""
-        self._vigil.wake()
+        self._poller.wake()
 
     def nudge(self) -> None:
         """Something may have come due."""
-        self._vigil.nudge()
+        self._poller.nudge()
 
     def stop(self) -> None:
         """Claim no more; what is under way is sent and settled."""
         self._stopping = True
-        self._vigil.nudge()
+        self._poller.nudge()
         self._settle_wake.set()
 
     @property
@@ -95,7 +95,7 @@ class Outbox:
     async def _claim(self) -> None:
         backoff = Backoff()
         while not self._stopping:
-            self._vigil.look()
+            self._poller.look()
             room = AT_ONCE - self.outstanding
             claimed: list[Delivery] = []
             if room > 0:
@@ -115,10 +115,10 @@ class Outbox:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if claimed:
-                self._vigil.found()
+                self._poller.found()
             if len(claimed) == room > 0:
                 continue
-            await self._vigil.rest()
+            await self._poller.rest()
         while self._tasks:
             await asyncio.wait(self._tasks)
         self._settle_wake.set()
@@ -166,7 +166,7 @@ class Outbox:
                 try:
                     await self._store.settle_deliveries(batch)
                     backoff.reset()
-                    self._vigil.nudge()  # an endpoint has room again
+                    self._poller.nudge()  # an endpoint has room again
                     if any(each.result == "failed" for each in batch):
                         self._put_off()
                 except StoreUnavailable as error:

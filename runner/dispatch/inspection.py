@@ -13,7 +13,7 @@ from runner.lineage import facets, view
 from runner.lineage.view import ViewColumns
 from runner.model.wire import CapturedView, EventBatch
 from runner.store.base import Findings, Store
-from runner.store.vigil import Vigil
+from runner.store.poller import Poller
 
 #: Batches (of up to 200 events each) that are looked at before the next are claimed.
 AT_ONCE = 5
@@ -24,15 +24,15 @@ class Inspection:
 
     def __init__(self, store: Store, *, poll_seconds: float) -> None:
         self._store = store
-        self._vigil = Vigil(lambda: poll_seconds)
+        self._poller = Poller(lambda: poll_seconds)
 
     def wake(self, _payload: str = "") -> None:
         """The database says that something was told."""
-        self._vigil.wake()
+        self._poller.wake()
 
     async def run(self) -> None:
         """Claim, look, report."""
-        await self._vigil.keep(self._step, "events_not_checked")
+        await self._poller.keep(self._step, "events_not_checked")
 
     async def _step(self) -> bool:
         batches = await self._store.claim_events(AT_ONCE)

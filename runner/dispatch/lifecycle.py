@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
-from runner.dispatch.second_look import Look, SecondLook
+from runner.dispatch.shadow_validation import Look, ShadowValidation
 from runner.dispatch.vault import Vault
 from runner.dispatch.workspaces import Workspaces
 from runner.executor.base import Executor, Heir, Inheritance, Reporter
@@ -32,7 +32,7 @@ _NOWHERE = Workspace(root=Path("/nonexistent"), kept=Path("/nonexistent"))
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Capability:
     """How one kind of attempt is carried out. Without a job type there is nothing to lay out and nothing to
     collect: that is how scripted attempts run.
 
@@ -46,21 +46,21 @@ class Bench:
     secrets_elsewhere: bool = False
 
 
-class Workshop:
-    """Knows a bench for everything this runner offers."""
+class Lifecycle:
+    """Carries out everything this runner offers."""
 
     def __init__(
         self,
-        benches: Mapping[str, Bench],
+        capabilities: Mapping[str, Capability],
         workspaces: Workspaces,
         vault: Vault,
         intake: Intake,
         handover: Handover,
         *,
-        look: SecondLook | None = None,
+        look: ShadowValidation | None = None,
         meter: Meter | None = None,
     ) -> None:
-        self._benches = benches
+        self._capabilities = capabilities
         self._workspaces = workspaces
         self._vault = vault
         self._intake = intake
@@ -71,14 +71,14 @@ class Workshop:
     @property
     def offers(self) -> tuple[str, ...]:
         """What the database may give us."""
-        return tuple(sorted(self._benches))
+        return tuple(sorted(self._capabilities))
 
     async def work(self, attempt: Attempt, reporter: Reporter) -> Outcome:
         """Carry one attempt out. Raises Failure, StaleLease, or anything a bug may raise."""
         began = time.monotonic()
         span = CURRENT.get()
-        bench = self._benches.get(attempt.requires)
-        if bench is None:
+        capability = self._capabilities.get(attempt.requires)
+        if capability is None:
             raise Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"this runner does not offer {attempt.requires}"
             )
@@ -87,17 +87,17 @@ class Workshop:
                 TerminationCode.NOT_GRANTED,
                 f"the tenant was not, or is no longer, granted the image {attempt.image.name[:256]}",
             )
-        secrets = self._vault.values(attempt.secrets, elsewhere=bench.secrets_elsewhere)
-        if bench.grants:
-            attempt = replace(attempt, granted=await self._intake.granted(attempt, bench.grants))
-        job_type = bench.job_type
+        secrets = self._vault.values(attempt.secrets, elsewhere=capability.secrets_elsewhere)
+        if capability.grants:
+            attempt = replace(attempt, granted=await self._intake.granted(attempt, capability.grants))
+        job_type = capability.job_type
         if job_type is None:
             self._meter.started(attempt.job_type, time.monotonic() - began)
-            with span.child("execute", executor=type(bench.executor).__name__) as work:
+            with span.child("execute", executor=type(capability.executor).__name__) as work:
                 attempt = _within(work, attempt)
-                return await bench.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
+                return await capability.executor.run(attempt, replace(_NOWHERE, secrets=secrets), reporter)
         attempt = self._intake.named(attempt)
-        left = await _left(bench.executor, attempt)
+        left = await _left(capability.executor, attempt)
         async with self._workspaces.open(attempt.key, left.place if left else None) as workspace:
             if left is None:
                 with span.child("prepare"):
@@ -105,16 +105,16 @@ class Workshop:
             else:
                 command = left.command
             prepared = replace(workspace, command=command, secrets=secrets)
-            async with self._second_look(attempt, reporter) as look:
+            async with self._shadow(attempt, reporter) as look:
                 self._meter.started(attempt.job_type, time.monotonic() - began)
-                with span.child("execute", executor=type(bench.executor).__name__) as work:
-                    outcome = await bench.executor.run(_within(work, attempt), prepared, reporter)
+                with span.child("execute", executor=type(capability.executor).__name__) as work:
+                    outcome = await capability.executor.run(_within(work, attempt), prepared, reporter)
                 with span.child("deliver"):
                     outcome = await self._handover.complete(attempt, job_type, prepared, outcome)
                 return outcome if look is None else await look.added_to(outcome)
 
     @contextlib.asynccontextmanager
-    async def _second_look(self, attempt: Attempt, reporter: Reporter) -> AsyncIterator[Look | None]:
+    async def _shadow(self, attempt: Attempt, reporter: Reporter) -> AsyncIterator[Look | None]:
         if self._look is None:
             yield None
             return

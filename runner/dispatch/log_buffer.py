@@ -21,7 +21,7 @@ GATHER_SECONDS = 0.25
 LINES_AT_ONCE = 2000
 
 
-class Chronicle:
+class LogBuffer:
     """Sends what attempts have to say."""
 
     def __init__(self, store: Store, meter: Meter | None = None) -> None:

@@ -11,11 +11,11 @@ import logging
 import time
 from collections.abc import Callable
 
-from runner.dispatch.chronicle import Chronicle
 from runner.dispatch.custody import Custody
 from runner.dispatch.held import Held, Stopped
 from runner.dispatch.ledger import Ledger
-from runner.dispatch.workshop import Workshop
+from runner.dispatch.lifecycle import Lifecycle
+from runner.dispatch.log_buffer import LogBuffer
 from runner.model.attempt import Attempt
 from runner.model.errors import Failure, StaleLease, StoreRefused, StoreUnavailable
 from runner.model.outcome import Canceled, Outcome, PermanentFailure, RetryableFailure, TimedOut, failed
@@ -23,8 +23,8 @@ from runner.model.stop import Stop
 from runner.model.termination import TerminationCode
 from runner.model.wire import Unreadable
 from runner.store.base import Store
+from runner.store.poller import GLANCE_SECONDS, Poller
 from runner.store.session import Backoff
-from runner.store.vigil import GLANCE_SECONDS, Vigil
 from runner.watch import tracer
 from runner.watch.meter import Meter
 from runner.watch.scope import SCOPE
@@ -43,9 +43,9 @@ class Dispatcher:
     def __init__(
         self,
         store: Store,
-        workshop: Workshop,
+        lifecycle: Lifecycle,
         custody: Custody,
-        chronicle: Chronicle,
+        log_buffer: LogBuffer,
         ledger: Ledger,
         *,
         capacity: int,
@@ -57,12 +57,12 @@ class Dispatcher:
         self._store = store
         self._meter = meter or Meter()
         self._tracer = tracer or Silent()
-        self._workshop = workshop
+        self._lifecycle = lifecycle
         self._custody = custody
-        self._chronicle = chronicle
+        self._log_buffer = log_buffer
         self._ledger = ledger
         self._capacity = capacity
-        self._vigil = Vigil(
+        self._poller = Poller(
             lambda: poll_seconds if listening() else min(poll_seconds, POLL_WITHOUT_LISTEN_SECONDS),
             GLANCE_SECONDS,
         )
@@ -84,20 +84,20 @@ class Dispatcher:
 
     def wake(self, _payload: str = "") -> None:
         """The database says that there may be something to claim."""
-        self._vigil.wake()
+        self._poller.wake()
 
     def nudge(self) -> None:
         """What could not be claimed a moment ago may be claimed now."""
-        self._vigil.nudge()
+        self._poller.nudge()
 
     async def run(self) -> None:
         """Claim and start attempts until drained."""
-        if not self._workshop.offers:
+        if not self._lifecycle.offers:
             return
         backoff = Backoff()
         glanced = False
         while not self._draining:
-            self._vigil.look()
+            self._poller.look()
             free = min(self._capacity - self.running, CLAIM_AT_MOST)
             self._full = free <= 0
             claimed = 0
@@ -111,18 +111,18 @@ class Dispatcher:
                     await backoff.pause()
                     continue
             if claimed:
-                self._vigil.found()
+                self._poller.found()
             elif glanced:
-                self._vigil.give_up()  # a limit is reached, or it is for others
+                self._poller.give_up()  # a limit is reached, or it is for others
             glanced = False
             if free <= 0 or claimed < free:
-                while not glanced and await self._vigil.rest():
+                while not glanced and await self._poller.rest():
                     glanced = await self._glance()
 
     async def drain(self, patience: float) -> None:
         """Stop claiming, let what runs come to its end for a while, give the rest back."""
         self._draining = True
-        self._vigil.nudge()
+        self._poller.nudge()
         try:
             async with asyncio.timeout(patience):
                 await self._empty.wait()
@@ -145,7 +145,7 @@ class Dispatcher:
 
     async def _claim(self, limit: int) -> int:
         began = time.monotonic()
-        attempts, unreadable = await self._store.claim_attempts(self._workshop.offers, limit)
+        attempts, unreadable = await self._store.claim_attempts(self._lifecycle.offers, limit)
         self._meter.claimed([(each.job_type, each.waited_ms) for each in attempts])
         for attempt in attempts:
             self._begin(attempt, began)
@@ -184,7 +184,7 @@ class Dispatcher:
         if not self._tasks:
             self._empty.set()
         if self._full:
-            self._vigil.nudge()
+            self._poller.nudge()
         if not task.cancelled() and task.exception() is not None:
             log.critical("attempt_dropped", exc_info=task.exception())
 
@@ -199,8 +199,8 @@ class Dispatcher:
             time.monotonic() - held.claimed_at,
             f"{trace.trace_id:032x}" if trace is not None else None,
         )
-        if held.pending is not None or self._chronicle.busy:
-            await self._chronicle.flush(held)
+        if held.pending is not None or self._log_buffer.busy:
+            await self._log_buffer.flush(held)
         if outcome is not None:
             self._ledger.enter(held, outcome)
 
@@ -208,7 +208,7 @@ class Dispatcher:
         """What became of the work; None when there is nothing to write because it is not ours any more."""
         attempt = held.attempt
         try:
-            return await held.attend(self._workshop.work(attempt, held))
+            return await held.attend(self._lifecycle.work(attempt, held))
         except Stopped as stopped:
             return await self._stopped(held, stopped.stop)
         except StaleLease:
@@ -242,7 +242,7 @@ class Dispatcher:
 
     async def _give_back(self, held: Held) -> None:
         if held.pending is not None:
-            await self._chronicle.flush(held)
+            await self._log_buffer.flush(held)
         held.settling = True
         try:
             await self._store.release_attempts([held.key])

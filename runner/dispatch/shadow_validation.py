@@ -37,7 +37,7 @@ JUDGED_BY_THEMSELVES = ("code_validation", "schema_migration")
 _LATER_ITERATION = re.compile(r"\[[1-9]\d*\]$")
 
 
-class SecondLook:
+class ShadowValidation:
     """Looks at code beside its run."""
 
     def __init__(self, validation: Validation, workspaces: Workspaces, door: Door) -> None:
@@ -98,7 +98,8 @@ class Look:
         await asyncio.wait([self._task])
         if self._task.cancelled() or self._task.exception() is not None:
             log.error(
-                "second_look_failed", exc_info=None if self._task.cancelled() else self._task.exception()
+                "shadow_validation_failed",
+                exc_info=None if self._task.cancelled() else self._task.exception(),
             )
             return outcome
         return replace(outcome, artifacts=(*outcome.artifacts, *self._task.result()))

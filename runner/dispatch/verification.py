@@ -13,7 +13,7 @@ from pathlib import Path
 from runner.model.errors import Failure, Permanent, StaleLease
 from runner.model.wire import Upload
 from runner.store.base import Store, Verdict
-from runner.store.vigil import Vigil
+from runner.store.poller import Poller
 from runner.transfer import scanner
 from runner.transfer.door import Door, Measured
 
@@ -29,15 +29,15 @@ class Verification:
         self._store = store
         self._door = door
         self._folder = folder
-        self._vigil = Vigil(lambda: poll_seconds)
+        self._poller = Poller(lambda: poll_seconds)
 
     def wake(self, _payload: str = "") -> None:
         """The database says that there may be an upload to look at."""
-        self._vigil.wake()
+        self._poller.wake()
 
     async def run(self) -> None:
         """Claim and judge."""
-        await self._vigil.keep(self._step, "uploads_not_judged")
+        await self._poller.keep(self._step, "uploads_not_judged")
 
     async def _step(self) -> bool:
         uploads = await self._store.claim_uploads(AT_ONCE)

@@ -1,9 +1,9 @@
 """Where a container's workspace lies, said in a file beside it: what another runner needs to adopt the work.
 
-    <work dir>/runner-<pid>-<start time>/a<attempt>-l<lease>/kept/berth.json
+    <work dir>/runner-<pid>-<start time>/a<attempt>-l<lease>/kept/adoption.json
 
-The folder's name says whose it is; that its owner is gone is what makes a berth free. Adopting is renaming
-the place into one's own folder: a container holds its workspace by the inode, and is not disturbed.
+The folder's name says whose it is; that its owner is gone is what makes the work free to adopt. Adopting is
+renaming the place into one's own folder: a container holds its workspace by the inode, and is not disturbed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from runner.executor import ownership
 from runner.model.attempt import Attempt
 from runner.model.command import Limits
 
-FILE = "berth.json"
+FILE = "adoption.json"
 TOLD = "told"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 _COUNT = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Berth:
+class AdoptionRecord:
     """A container and whose work it does. One that does not run is believed only within one boot: what its
     daemon says of an end that it has not seen is a guess."""
 
@@ -54,18 +54,18 @@ def boot() -> str:
         return ""
 
 
-def write(kept: Path, berth: Berth) -> None:
+def write(kept: Path, adoption: AdoptionRecord) -> None:
     """Whole or not at all."""
     fresh = kept / f".{FILE}"
-    fresh.write_text(json.dumps(asdict(berth)))
+    fresh.write_text(json.dumps(asdict(adoption)))
     fresh.replace(kept / FILE)
 
 
-def read(kept: Path) -> Berth | None:
+def read(kept: Path) -> AdoptionRecord | None:
     """What is written there, or None."""
     try:
         said = json.loads((kept / FILE).read_text())
-        return Berth(**{**said, "limits": Limits(**said["limits"])})
+        return AdoptionRecord(**{**said, "limits": Limits(**said["limits"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -81,13 +81,13 @@ def clear(kept: Path) -> None:
         (kept / name).unlink(missing_ok=True)
 
 
-def found(folder: Path, *, orphans: bool) -> Iterator[tuple[Path, Berth]]:
-    """Every place with a berth below the work directory; `orphans`: of runners that are gone alone."""
+def found(folder: Path, *, orphans: bool) -> Iterator[tuple[Path, AdoptionRecord]]:
+    """Every place with a record below the work directory; `orphans`: of runners that are gone alone."""
     for owner in _entries(folder):
         if owner.name.startswith("runner-") and (not orphans or ownership.is_orphan(owner.name)):
             for place in _entries(owner):
-                if (berth := read(place / "kept")) is not None:
-                    yield place, berth
+                if (adoption := read(place / "kept")) is not None:
+                    yield place, adoption
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,9 +1,9 @@
 """Attempts as containers of Docker or Podman.
 
-    clear what older leases left → image → control group → create → berth → attach → start
+    clear what older leases left → image → control group → create → adoption record → attach → start
     → lines as they are written → exit → remove
 
-What goes on when the runner is killed is adopted by who claims the attempt on this machine: see `berth`.
+What goes on when the runner is killed is adopted by who claims the attempt on this machine: see `adoption`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from runner.executor import berth, container_form, disk, verdict, view
+from runner.executor import adoption, container_form, disk, verdict, view
+from runner.executor.adoption import AdoptionRecord, Told
 from runner.executor.base import Inheritance, Reporter
-from runner.executor.berth import Berth, Told
+from runner.executor.container_host import ContainerHost
 from runner.executor.daemon import DaemonRefused, DaemonUnavailable, Image, State
-from runner.executor.dock import Dock
 from runner.executor.group import Measured, Nest
 from runner.executor.process import LOG_FILE
 from runner.executor.transcript import Redactor, Transcript
@@ -56,15 +56,17 @@ class ContainerExecutor:
     another one that its tenant was granted.
     """
 
-    def __init__(self, dock: Dock, images: Mapping[str, str], grace_seconds: float = GRACE_SECONDS) -> None:
-        self._dock = dock
+    def __init__(
+        self, host: ContainerHost, images: Mapping[str, str], grace_seconds: float = GRACE_SECONDS
+    ) -> None:
+        self._host = host
         self._images = images
         self._grace = grace_seconds
 
     async def inherit(self, attempt: Attempt) -> Inheritance | None:
         """See `executor.base.Heir`."""
         try:
-            found = await self._dock.inherit(attempt)
+            found = await self._host.inherit(attempt)
         except (DaemonUnavailable, DaemonRefused) as error:
             raise Retryable(TerminationCode.EXECUTOR_UNAVAILABLE, str(error)) from error
         if found is None:
@@ -77,13 +79,13 @@ class ContainerExecutor:
         command = workspace.command
         if command is None:
             raise TypeError("a container needs a command")
-        if attempt.network and self._dock.frame.network == "none":
+        if attempt.network and self._host.frame.network == "none":
             raise Permanent(
                 TerminationCode.NOT_GRANTED,
                 "the job asks for network access and this runner's containers have none: submit it without",
             )
-        work = _Work(self._dock, attempt, workspace, command, reporter, self._grace)
-        left = berth.read(workspace.kept)
+        work = _Work(self._host, attempt, workspace, command, reporter, self._grace)
+        left = adoption.read(workspace.kept)
         try:
             if left is not None:
                 end = await work.adopt(left)
@@ -104,20 +106,20 @@ class ContainerExecutor:
 
     async def _image(self, attempt: Attempt) -> Image:
         if attempt.image is not None:
-            return await self._dock.image(attempt.image.name, of_task=True)
+            return await self._host.image(attempt.image.name, of_task=True)
         reference = self._images.get(attempt.requires)
         if reference is None:
             raise Permanent(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"this runner has no image for {attempt.requires}"
             )
-        return await self._dock.image(reference, of_task=False)
+        return await self._host.image(reference, of_task=False)
 
 
 @dataclass
 class _Work:
     """One container from its creation to its removal."""
 
-    dock: Dock
+    host: ContainerHost
     attempt: Attempt
     workspace: Workspace
     command: Command
@@ -141,17 +143,17 @@ class _Work:
         # attempts of two databases have the same numbers
         mark = secrets.token_hex(3)
         self.container = f"control-room-a{self.attempt.attempt_id}-l{self.attempt.lease}-{mark}"
-        with self.dock.hold(self.container):
+        with self.host.hold(self.container):
             try:
                 await _whole(self._create(image))
                 self.reporter.external_id(f"container:{self.container}")
-                async with self.dock.daemon.attach(self.container) as output:
-                    await _whole(self.dock.daemon.start(self.container))
+                async with self.host.daemon.attach(self.container) as output:
+                    await _whole(self.host.daemon.start(self.container))
                     return await self._attend(output)
             finally:
                 await _whole(self._clear())
 
-    async def adopt(self, left: Berth) -> verdict.End:
+    async def adopt(self, left: AdoptionRecord) -> verdict.End:
         """See one through that runs already, or has ended while nobody looked."""
         self.container = left.container
         self.skip = self.told.before()
@@ -159,32 +161,32 @@ class _Work:
         try:
             if left.nest:
                 with contextlib.suppress(OSError):
-                    self.nest = self.dock.nest(left.nest, left.limits)
-            return await self._attend(self.dock.daemon.log(self.container, follow=True))
+                    self.nest = self.host.nest(left.nest, left.limits)
+            return await self._attend(self.host.daemon.log(self.container, follow=True))
         finally:
             await _whole(self._clear())
 
     async def _create(self, image: Image) -> None:
         attempt, command = self.attempt, self.command
         try:
-            nest = self.dock.nest_name(self.container)
-            self.nest = await asyncio.to_thread(self.dock.nest, nest, command.limits)
+            nest = self.host.nest_name(self.container)
+            self.nest = await asyncio.to_thread(self.host.nest, nest, command.limits)
         except OSError as error:
             raise Retryable(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"no control group could be made: {error.strerror}"
             ) from error
         form = container_form.form(
-            self.dock.frame,
+            self.host.frame,
             image=image,
             command=command,
             environment=view.environment(attempt, self.workspace, command),
             root=self.workspace.root,
-            labels=self.dock.labels(attempt, self.container),
+            labels=self.host.labels(attempt, self.container),
             network=attempt.network,
             parent=self.nest.place if self.nest else None,
         )
-        made = await self.dock.daemon.create(self.container, form)
-        left = Berth(
+        made = await self.host.daemon.create(self.container, form)
+        left = AdoptionRecord(
             container=made,
             nest=nest if self.nest else "",
             tenant_id=attempt.tenant_id,
@@ -193,9 +195,9 @@ class _Work:
             job_type=attempt.job_type,
             engine=attempt.engine,
             limits=command.limits,
-            boot=berth.boot(),
+            boot=adoption.boot(),
         )
-        berth.write(self.workspace.kept, left)
+        adoption.write(self.workspace.kept, left)
 
     async def _attend(self, output: AsyncIterator[tuple[str, bytes]]) -> verdict.End:
         """Until it has ended and everything it said is told; whatever happens, nothing runs afterwards."""
@@ -242,11 +244,11 @@ class _Work:
         await self._remove()
         if self.nest is not None:
             await asyncio.to_thread(self.nest.remove)
-        berth.clear(self.workspace.kept)
+        adoption.clear(self.workspace.kept)
 
     async def _remove(self) -> None:
         try:
-            await self.dock.daemon.remove(self.container)
+            await self.host.daemon.remove(self.container)
         except (DaemonUnavailable, DaemonRefused) as error:  # a sweep will find it
             log.warning("container_left", extra={"container": self.container, "reason": str(error)})
 
@@ -265,7 +267,7 @@ class _Work:
         self.skip = self.told.count
         self.told = Told(self.workspace.kept)
         self.transcript = self._open_transcript()
-        await self._listen(self.dock.daemon.log(self.container, follow=False))
+        await self._listen(self.host.daemon.log(self.container, follow=False))
 
     async def _ended(self) -> State:
         """How it ended. Raises DaemonUnavailable when the daemon stays away, DaemonRefused when it knows of
@@ -273,7 +275,7 @@ class _Work:
         pause, away = FIRST_LOOK_SECONDS, 0.0
         while True:
             try:
-                state = await self.dock.daemon.inspect(self.container)
+                state = await self.host.daemon.inspect(self.container)
                 if state is None or not (state.running or state.ended):
                     raise DaemonRefused(404, "the container is not there any more")
                 if state.ended:
@@ -288,7 +290,7 @@ class _Work:
 
     async def _ask_to_end(self) -> None:
         with contextlib.suppress(DaemonUnavailable, DaemonRefused):
-            await self.dock.daemon.kill(self.container, "SIGTERM")
+            await self.host.daemon.kill(self.container, "SIGTERM")
             # Not asyncio.timeout: before Python 3.11.3 it cannot expire in a task that is being cancelled.
             ended = asyncio.create_task(self._ended())
             try:
@@ -301,7 +303,7 @@ class _Work:
         await disk.overflow(self.workspace.root, self.command.limits.disk_bytes)
         self.overflowed = True
         with contextlib.suppress(DaemonUnavailable, DaemonRefused):
-            await self.dock.daemon.kill(self.container, "SIGKILL")
+            await self.host.daemon.kill(self.container, "SIGKILL")
 
     async def _keep_told(self) -> None:
         while True:

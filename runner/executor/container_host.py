@@ -1,7 +1,7 @@
 """The daemon of this machine, tried before it is relied on: what containers here are made of, and what dead
 runners left.
 
-    Dock = a daemon that bounds what it runs and shares our folders | NoDock with the reason
+    ContainerHost = a daemon that bounds what it runs and shares our folders | NoContainerHost with the reason
 
 A container of a runner that was killed goes on. Whoever claims its attempt on this machine adopts it; where
 nobody comes within two minutes, or the work is claimed elsewhere and lives twice, it is removed.
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.executor import berth, container_form, ownership, seccomp
+from runner.executor import adoption, container_form, ownership, seccomp
 from runner.executor.container_form import Frame
 from runner.executor.daemon import Daemon, DaemonRefused, DaemonUnavailable, Image, State
 from runner.executor.group import Groups, Nest
@@ -44,7 +44,7 @@ BESIDE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class NoDock:
+class NoContainerHost:
     """No containers here; job types that need one are not offered."""
 
     reason: str
@@ -55,7 +55,7 @@ class NoDock:
         return {"mechanism": "none", "reason": self.reason}
 
 
-class Dock:
+class ContainerHost:
     """A daemon that works."""
 
     def __init__(
@@ -212,10 +212,10 @@ class Dock:
             await asyncio.sleep(0.02)
         return None
 
-    async def inherit(self, attempt: Attempt) -> tuple[Path, berth.Berth] | None:
+    async def inherit(self, attempt: Attempt) -> tuple[Path, adoption.AdoptionRecord] | None:
         """The place and the container of this attempt that a dead runner left; others' containers of it are
         removed, for theirs is an older lease."""
-        for place, found in await asyncio.to_thread(list, berth.found(self._folder, orphans=True)):
+        for place, found in await asyncio.to_thread(list, adoption.found(self._folder, orphans=True)):
             if found.fits(attempt) and await self._is_sound(found):
                 return place, found
         await self.clear(attempt)
@@ -227,9 +227,9 @@ class Dock:
         for each in await self.daemon.list(labels):
             await self.daemon.remove(each.container)
 
-    async def _is_sound(self, found: berth.Berth) -> bool:
+    async def _is_sound(self, found: adoption.AdoptionRecord) -> bool:
         state = await self.daemon.inspect(found.container)
-        return state is not None and (state.running or (state.ended and found.boot == berth.boot()))
+        return state is not None and (state.running or (state.ended and found.boot == adoption.boot()))
 
     async def run(self) -> None:
         """Sweep now and then, until cancelled."""
@@ -249,7 +249,7 @@ class Dock:
         now, swept, seen = time.monotonic(), 0, {}
         kept: set[str] = set()
         nests: set[str] = set()
-        for place, found in await asyncio.to_thread(list, berth.found(self._folder, orphans=False)):
+        for place, found in await asyncio.to_thread(list, adoption.found(self._folder, orphans=False)):
             kept.add(found.container)
             nests.add(found.nest)
             if not ownership.is_orphan(place.parent.name):
@@ -268,7 +268,7 @@ class Dock:
         await asyncio.to_thread(self._groups.sweep_nests, nests)
         return swept
 
-    async def _remove(self, place: Path, found: berth.Berth) -> None:
+    async def _remove(self, place: Path, found: adoption.AdoptionRecord) -> None:
         await self.daemon.remove(found.container)
         if found.nest and (nest := self._groups.nest(found.nest, found.limits)) is not None:
             await asyncio.to_thread(nest.remove)
@@ -281,17 +281,21 @@ def _remove_place(place: Path) -> None:
         place.parent.rmdir()
 
 
-async def probe(socket: Path | None, groups: Groups, folder: Path, *, network: str) -> Dock | NoDock:
+async def probe(
+    socket: Path | None, groups: Groups, folder: Path, *, network: str
+) -> ContainerHost | NoContainerHost:
     """Ask the daemon what it can bound. `folder` is the work directory, which the daemon must see under the
     same name."""
     if socket is None:
-        return NoDock("no socket of Docker or Podman was found; name it in CONTROL_ROOM_CONTAINER_SOCKET")
+        return NoContainerHost(
+            "no socket of Docker or Podman was found; name it in CONTROL_ROOM_CONTAINER_SOCKET"
+        )
     daemon = Daemon(socket)
     try:
         info = await daemon.info()
     except (DaemonUnavailable, DaemonRefused, ValueError, KeyError) as error:
         await daemon.close()
-        return NoDock(f"the daemon at {socket} does not answer as one: {error}")
+        return NoContainerHost(f"the daemon at {socket} does not answer as one: {error}")
     missing = [
         what
         for what, name in (("memory", "MemoryLimit"), ("processes", "PidsLimit"), ("cpu", "CpuCfsQuota"))
@@ -299,11 +303,11 @@ async def probe(socket: Path | None, groups: Groups, folder: Path, *, network: s
     ]
     if missing:
         await daemon.close()
-        return NoDock(
+        return NoContainerHost(
             f"the daemon at {socket} cannot bound {', '.join(missing)} (rootless without cgroup v2?)"
         )
     facts = "containers of {OperatingSystem}, {ServerVersion}, control groups {CgroupVersion}"
-    return Dock(
+    return ContainerHost(
         daemon,
         Frame(
             user=_user(),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.executor.base import Executor, Reporter
+from runner.executor.model_proxy import ModelProxy
 from runner.executor.models import Models
-from runner.executor.relay import Relay
 from runner.model.attempt import Attempt
 from runner.model.errors import Permanent
 from runner.model.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded, failed
@@ -25,8 +25,8 @@ CONFIG = "continue.json"
 
 
 class ContinueExecutor:
-    """Runs `workspace.command` in the executor below, with a relay to the attempt's model beside it. The
-    values of the outcome are what the relay has counted, and nothing that was printed."""
+    """Runs `workspace.command` in the executor below, with a proxy to the attempt's model beside it. The
+    values of the outcome are what the proxy has counted, and nothing that was printed."""
 
     def __init__(
         self, below: Executor, models: Models, transport: httpx.AsyncBaseTransport | None = None
@@ -47,34 +47,34 @@ class ContinueExecutor:
                 TerminationCode.NOT_GRANTED, f"the tenant may not, or no longer, use the model {model.name!r}"
             )
         await asyncio.to_thread(_write_config, workspace.side_channel, model.inside(""))
-        relay = Relay(model, self._transport)
-        async with relay.serve(workspace.side_channel):
-            outcome = await self._carry(relay, attempt, workspace, reporter)
-        values = {**relay.account, "config_sha256": self._models.digest}
+        proxy = ModelProxy(model, self._transport)
+        async with proxy.serve(workspace.side_channel):
+            outcome = await self._carry(proxy, attempt, workspace, reporter)
+        values = {**proxy.account, "config_sha256": self._models.digest}
         match outcome:
             case Succeeded():
                 return replace(outcome, values=values)
             case PermanentFailure() | RetryableFailure():
-                if relay.failure is not None and outcome.code is TerminationCode.USER_CODE_FAILED:
-                    outcome = failed(relay.failure, outcome.usage)
+                if proxy.failure is not None and outcome.code is TerminationCode.USER_CODE_FAILED:
+                    outcome = failed(proxy.failure, outcome.usage)
                 return replace(outcome, values=values)
             case _:
                 return outcome
 
     async def _carry(
-        self, relay: Relay, attempt: Attempt, workspace: Workspace, reporter: Reporter
+        self, proxy: ModelProxy, attempt: Attempt, workspace: Workspace, reporter: Reporter
     ) -> Outcome:
-        """The work's outcome, or the relay's when it has given the model up."""
+        """The work's outcome, or the proxy's when it has given the model up."""
         work = asyncio.create_task(self._below.run(attempt, workspace, reporter))
-        given_up = asyncio.create_task(relay.given_up.wait())
+        given_up = asyncio.create_task(proxy.given_up.wait())
         try:
             await asyncio.wait((work, given_up), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
                 if work.cancelled():
-                    assert relay.failure is not None
-                    return failed(relay.failure)
+                    assert proxy.failure is not None
+                    return failed(proxy.failure)
             return work.result()
         finally:
             # nothing of the work lives when a cancellation leaves here

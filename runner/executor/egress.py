@@ -38,11 +38,11 @@ READY_SECONDS = 10.0
 _NAME = re.compile(r"(runner-\d+-\d+)-.+")
 
 
-class NoOutlet(Exception):
+class NoEgress(Exception):
     """It could not be made."""
 
 
-class Outlets:
+class EgressNetworks:
     """Makes them, and takes them away."""
 
     @asynccontextmanager
@@ -73,19 +73,19 @@ class Outlets:
         return 0
 
 
-async def probe() -> Outlets | str:
+async def probe() -> EgressNetworks | str:
     """Open one and see whether it works; else why not."""
     if os.getuid() != 0:
         return "only root may make a network namespace that leads to the internet alone"
     for program, package in {"ip": "iproute2", "slirp4netns": "slirp4netns", "nsenter": "util-linux"}.items():
         if shutil.which(program) is None:
             return f"{program} is not installed (apt-get install {package})"
-    outlets = Outlets()
-    await asyncio.to_thread(outlets.sweep)
+    egress_networks = EgressNetworks()
+    await asyncio.to_thread(egress_networks.sweep)
     try:
-        async with outlets.open("probe"):
-            return outlets
-    except NoOutlet as error:
+        async with egress_networks.open("probe"):
+            return egress_networks
+    except NoEgress as error:
         return str(error)
 
 
@@ -151,7 +151,7 @@ async def _connect(place: Path) -> asyncio.subprocess.Process:
         finally:
             transport.close()
     if not said:
-        raise NoOutlet(f"slirp4netns does not work here (exit {await process.wait()})")
+        raise NoEgress(f"slirp4netns does not work here (exit {await process.wait()})")
     return process
 
 
@@ -164,7 +164,7 @@ async def _ip(*words: str, said: str = "") -> bytes:
     )  # fmt: skip
     out, error = await process.communicate(said.encode())
     if process.returncode:
-        raise NoOutlet(f"ip {words[0]}: {error.decode('utf-8', 'replace').strip()[:200]}")
+        raise NoEgress(f"ip {words[0]}: {error.decode('utf-8', 'replace').strip()[:200]}")
     return out
 
 

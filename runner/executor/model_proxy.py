@@ -47,7 +47,7 @@ CHUNK = 65_536
 _PASSED = (b"content-type", b"accept")
 
 
-class Relay:
+class ModelProxy:
     """The way to one model, for one attempt. `failure` is why it does not answer, None while it does."""
 
     def __init__(self, model: Model, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -171,12 +171,12 @@ class _Talk:
 
     def __init__(
         self,
-        relay: Relay,
+        proxy: ModelProxy,
         client: httpx.AsyncClient,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._relay = relay
+        self._proxy = proxy
         self._client = client
         self._reader = reader
         self._writer = writer
@@ -190,30 +190,30 @@ class _Talk:
             if not isinstance(asked, h11.Request):
                 return
             body = await self._body()
-            target = self._relay.target(asked.target.decode("ascii", "replace"))
+            target = self._proxy.target(asked.target.decode("ascii", "replace"))
             if body is None:
                 await self._refuse(413, "too large")
             elif asked.method != b"POST" or target is None:
                 await self._refuse(403, "this way leads to one model and nowhere else")
-            elif not self._relay.admit():
+            elif not self._proxy.admit():
                 await self._refuse(403, "asked too often")
             else:
                 try:
                     await self._pass_on(target, asked, body)
                 except httpx.HTTPError as error:
-                    self._relay.unreachable(type(error).__name__)
+                    self._proxy.unreachable(type(error).__name__)
                     await self._refuse(502, "the model cannot be reached")
         except (h11.RemoteProtocolError, h11.LocalProtocolError, ConnectionError, TimeoutError):
             log.debug("relay_cut", exc_info=True)
 
     async def _pass_on(self, target: str, asked: h11.Request, body: bytes) -> None:
         headers = {name.decode(): value.decode("latin-1") for name, value in asked.headers if name in _PASSED}
-        headers |= self._relay.headers
+        headers |= self._proxy.headers
         async with self._client.stream("POST", target, content=body, headers=headers) as answer:
-            self._relay.answered(answer.status_code, answer.headers.get("retry-after"))
+            self._proxy.answered(answer.status_code, answer.headers.get("retry-after"))
             kind = answer.headers.get("content-type", "application/json")
             await self._send(h11.Response(status_code=answer.status_code, headers=_headers(kind)))
-            meter = _Meter(self._relay, streamed="event-stream" in kind)
+            meter = _Meter(self._proxy, streamed="event-stream" in kind)
             async for piece in answer.aiter_bytes(CHUNK):
                 meter.feed(piece)
                 await self._send(h11.Data(data=piece))
@@ -252,8 +252,8 @@ class _Talk:
 class _Meter:
     """Reads along for what an answer cost."""
 
-    def __init__(self, relay: Relay, *, streamed: bool) -> None:
-        self._relay = relay
+    def __init__(self, proxy: ModelProxy, *, streamed: bool) -> None:
+        self._proxy = proxy
         self._streamed = streamed
         self._rest = b""
 
@@ -274,7 +274,7 @@ class _Meter:
             with contextlib.suppress(ValueError, RecursionError):
                 said = json.loads(text)
                 if isinstance(said, dict):
-                    self._relay.count(said)
+                    self._proxy.count(said)
 
 
 def _headers(kind: str) -> list[tuple[str, str]]:

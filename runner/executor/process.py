@@ -15,8 +15,8 @@ from pathlib import Path
 
 from runner.executor import disk, verdict, view
 from runner.executor.base import Reporter
+from runner.executor.egress import NoEgress
 from runner.executor.group import Group
-from runner.executor.outlet import NoOutlet
 from runner.executor.sandbox import LAUNCH_ENVIRONMENT, Sandbox, memory_file, nul_separated
 from runner.executor.transcript import Redactor, Stream, Transcript
 from runner.model.attempt import Attempt
@@ -55,13 +55,13 @@ class ProcessExecutor:
                 TerminationCode.NOT_GRANTED,
                 "the job asks for network access and this runner's sandbox has none: submit it without",
             )
-        outlets = self._sandbox.outlets
-        if not attempt.network or outlets is None:
+        egress_networks = self._sandbox.egress_networks
+        if not attempt.network or egress_networks is None:
             return await self._run(attempt, workspace, command, reporter, None)
         try:
-            async with outlets.open(f"a{attempt.attempt_id}-l{attempt.lease}") as way_out:
+            async with egress_networks.open(f"a{attempt.attempt_id}-l{attempt.lease}") as way_out:
                 return await self._run(attempt, workspace, command, reporter, way_out)
-        except NoOutlet as error:
+        except NoEgress as error:
             raise Retryable(
                 TerminationCode.EXECUTOR_UNAVAILABLE, f"no way to the internet could be made: {error}"
             ) from error

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.executor import outlet, ownership, seccomp, stragglers
+from runner.executor import egress, orphans, ownership, seccomp
+from runner.executor.egress import EgressNetworks
 from runner.executor.group import Groups
-from runner.executor.outlet import Outlets
 from runner.model.command import Bind, Command
 from runner.model.workspace import JOB
 
@@ -43,7 +43,7 @@ class Sandbox:
     drops: bool
     filter: bytes | None
     network: str = "none"
-    outlets: Outlets | None = None
+    egress_networks: EgressNetworks | None = None
 
     @property
     def owner(self) -> tuple[int, int] | None:
@@ -52,8 +52,8 @@ class Sandbox:
 
     @property
     def share_network(self) -> bool:
-        """Attempts that were granted a network get one: the machine's own, or an outlet to the internet."""
-        return self.network == "host" or self.outlets is not None
+        """Attempts that were granted a network get one: the machine's own, or a way to the internet alone."""
+        return self.network == "host" or self.egress_networks is not None
 
     @property
     def description(self) -> dict[str, object]:
@@ -82,7 +82,7 @@ class Sandbox:
         if self.drops:
             argv += ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
         # bwrap sets PWD for itself; user code is promised an exact environment.
-        argv += ["bwrap", "--args", str(descriptor), *stragglers.mark(), "--"]
+        argv += ["bwrap", "--args", str(descriptor), *orphans.mark(), "--"]
         return [*argv, "/usr/bin/env", "-u", "PWD", *command.argv]
 
     def arguments(
@@ -133,7 +133,7 @@ class Sandbox:
         if network:
             for name in ("ssl", "ca-certificates"):
                 argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-            resolver = outlet.resolv_conf(self.etc) if self.outlets else Path("/etc/resolv.conf")
+            resolver = egress.resolv_conf(self.etc) if self.egress_networks else Path("/etc/resolv.conf")
             argv += ["--ro-bind-try", str(resolver), "/etc/resolv.conf"]
         return argv
 
@@ -152,21 +152,21 @@ class NoSandbox:
 
 async def probe(groups: Groups, folder: Path, *, network: str = "none") -> Sandbox | NoSandbox:
     """Make a sandbox around `true` and see whether it works. `folder` receives its few files of /etc.
-    `network`, for attempts that were granted one: none, internet (see `outlet`) or host."""
+    `network`, for attempts that were granted one: none, internet (see `egress`) or host."""
     for program in ("bwrap", "prlimit", "setpriv"):
         if shutil.which(program, path=LAUNCH_ENVIRONMENT["PATH"]) is None:
             package = "bubblewrap" if program == "bwrap" else "util-linux"
             return NoSandbox(f"{program} is not installed (apt-get install {package})")
-    outlets = await outlet.probe() if network == "internet" else None
-    if isinstance(outlets, str):
-        network, outlets = f"none ({outlets})", None
+    egress_networks = await egress.probe() if network == "internet" else None
+    if isinstance(egress_networks, str):
+        network, egress_networks = f"none ({egress_networks})", None
     sandbox = Sandbox(
         groups=groups,
         etc=_write_etc(folder / "etc"),
         drops=os.getuid() == 0,
         filter=seccomp.program(),
         network=network,
-        outlets=outlets,
+        egress_networks=egress_networks,
     )
     command = Command(argv=("/usr/bin/true",))
     mine = folder / ownership.own_name()  # where a sweep finds it if we are killed in the middle

@@ -21,7 +21,7 @@ from runner.store.session import Lane
 from runner.watch.meter import Meter
 
 
-class AttentiveLane(Lane):
+class ListeningLane(Lane):
     """Listens on `channel` from its first statement on; `waker` is called with the payload of each hint."""
 
     def __init__(self, conninfo: str, name: str, channel: str, meter: Meter | None = None) -> None:

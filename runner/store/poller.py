@@ -21,7 +21,7 @@ LOOK_AGAIN_SECONDS = (0.005, 0.02, 0.08, 0.32)
 GLANCE_SECONDS = (0.003, 0.005, 0.02, 0.08, 0.32)
 
 
-class Vigil:
+class Poller:
     """`poll_seconds` says how long to sleep when nothing happens; it is asked at every rest."""
 
     def __init__(

@@ -11,7 +11,6 @@ from runner.model import wire
 from runner.model.attempt import Attempt, Key
 from runner.model.collected import Column
 from runner.model.outcome import Outcome, Succeeded
-from runner.store.attentive import AttentiveLane
 from runner.store.base import (
     DeliveryResult,
     Findings,
@@ -22,6 +21,7 @@ from runner.store.base import (
     Verdict,
 )
 from runner.store.listener import Waker
+from runner.store.listening_lane import ListeningLane
 from runner.store.session import Lane
 from runner.watch.meter import Meter
 
@@ -39,7 +39,7 @@ class Verbs:
         self._meter = meter or Meter()
         #: How often the database discarded what came too late: renewals, reports, outcomes of lost leases.
         self.stale = 0
-        self._claims = AttentiveLane(conninfo, "claims", "control_room_attempts", meter=self._meter)
+        self._claims = ListeningLane(conninfo, "claims", "control_room_attempts", meter=self._meter)
         self._settles = Lane(conninfo, "settles", meter=self._meter)
         self._custody = Lane(conninfo, "custody", patience=CUSTODY_SECONDS, meter=self._meter)
         self._errands = Lane(conninfo, "errands", meter=self._meter)

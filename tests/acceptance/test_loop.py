@@ -70,7 +70,7 @@ def engines(request: pytest.FixtureRequest, stack_folder: Path) -> Iterator[Path
 
 
 @pytest.fixture(scope="module")
-def workshop(stack_folder: Path, model: ScriptedModel, engines: Path) -> Iterator[Room]:
+def lifecycle(stack_folder: Path, model: ScriptedModel, engines: Path) -> Iterator[Room]:
     """A runner that has the model, and a tenant that may use it."""
     with opened(stack_folder) as room:
         begin(room, model, engines)
@@ -123,7 +123,7 @@ def ends(run: Json) -> dict[str, tuple[str, str, int]]:
 
 
 def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
-    workshop: Room, model: ScriptedModel
+    lifecycle: Room, model: ScriptedModel
 ) -> None:
     model.script = Script.of(
         [
@@ -134,11 +134,11 @@ def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
             {"when": [SPEC], "turns": [{"write": {"job.py": BAD}}, DONE]},
         ]
     )
-    with listening(workshop) as receiver:
-        run = run_to_its_end(workshop, callbacks={"on_complete": receiver.url})
-        workshop.until("the callback arrived", lambda: receiver.messages)
+    with listening(lifecycle) as receiver:
+        run = run_to_its_end(lifecycle, callbacks={"on_complete": receiver.url})
+        lifecycle.until("the callback arrived", lambda: receiver.messages)
 
-    assert run["state"] == "SUCCEEDED", (run["termination_message"], workshop.log(0)[-2000:])
+    assert run["state"] == "SUCCEEDED", (run["termination_message"], lifecycle.log(0)[-2000:])
     assert ends(run) == {
         "generate": ("SUCCEEDED", "SUCCESS", 2),
         "validate": ("SUCCEEDED", "SUCCESS", 2),
@@ -149,10 +149,10 @@ def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
         "model": "writer", "requests": 2, "tokens": {"prompt": 200, "completion": 40}, "files": ["job.py"],
         "round": 2, "config_sha256": "", "prompt_sha256": "",
     }  # fmt: skip
-    config = (workshop.folder / "continue.yaml").read_bytes()
+    config = (lifecycle.folder / "continue.yaml").read_bytes()
     assert generated["values"]["config_sha256"] == hashlib.sha256(config).hexdigest()
     prompt = download(
-        workshop, "generate/prompt.md", run | {"artifacts": [newest(run, "generate/prompt.md")]}
+        lifecycle, "generate/prompt.md", run | {"artifacts": [newest(run, "generate/prompt.md")]}
     )
     assert generated["values"]["prompt_sha256"] == hashlib.sha256(prompt).hexdigest()
     assert (validated["values"]["verdict"], validated["round"]) == ("passed", 2)
@@ -169,14 +169,14 @@ def test_a_spec_becomes_code_that_is_mended_validated_executed_and_announced(
     assert [(each["table"], each["rows"]) for each in run["tables"]] == [("orders_by_country", 3)]
     # generate → its code → the run → the table
     table, written = "gold.orders_by_country", newest(run, "generate/code.py")["name"]
-    graph = workshop.ask("GET", f"/lineage?nodeId=dataset:control-room://{TENANT}:{table}&depth=1")
+    graph = lifecycle.ask("GET", f"/lineage?nodeId=dataset:control-room://{TENANT}:{table}&depth=1")
     arrows = {
         tuple(each[end].rpartition(":")[2] for end in ("origin", "destination"))
         for node in graph["graph"]
         for each in (*node["inEdges"], *node["outEdges"])
     }
     assert {("spark_etl.generate", written), (written, "spark_etl"), ("spark_etl", table)} <= arrows
-    assert workshop.untold(run["run_id"]) == []
+    assert lifecycle.untold(run["run_id"]) == []
     assert receiver.messages[0][1]["type"] == "run.completed"
     assert set(model.keys) == {f"Bearer {KEY}"}
 
@@ -188,13 +188,13 @@ def newest(run: Json, name: str) -> Json:
 
 
 def test_code_that_never_passes_is_never_executed_and_the_report_is_there(
-    workshop: Room, model: ScriptedModel
+    lifecycle: Room, model: ScriptedModel
 ) -> None:
     model.script = Script.of([{"turns": [{"write": {"job.py": BAD}}, DONE]}])
-    workshop.query("drop table if exists gold_rescue.orders_by_country")
-    with listening(workshop) as receiver:
-        run = run_to_its_end(workshop, callbacks={"on_fail": receiver.url})
-        workshop.until("the callback arrived", lambda: receiver.messages)
+    lifecycle.query("drop table if exists gold_rescue.orders_by_country")
+    with listening(lifecycle) as receiver:
+        run = run_to_its_end(lifecycle, callbacks={"on_fail": receiver.url})
+        lifecycle.until("the callback arrived", lambda: receiver.messages)
 
     assert (run["state"], run["termination_code"]) == ("FAILED", "VALIDATION_FAILED")
     assert "columns_that_nobody_defined" in run["termination_message"]
@@ -204,7 +204,7 @@ def test_code_that_never_passes_is_never_executed_and_the_report_is_there(
         "execute": ("SKIPPED", "UPSTREAM_FAILED", 0),
     }
     report = json.loads(
-        download(workshop, "report.sarif", run | {"artifacts": [newest(run, "report.sarif")]})
+        download(lifecycle, "report.sarif", run | {"artifacts": [newest(run, "report.sarif")]})
     )
     assert "F821" in {result["ruleId"] for each in report["runs"] for result in each["results"]}
     assert run["tables"] == []
@@ -212,9 +212,9 @@ def test_code_that_never_passes_is_never_executed_and_the_report_is_there(
 
 
 @pytest.mark.parametrize("engines", [REAL], indirect=True)
-def test_a_model_that_is_down_fails_the_run_by_its_name(workshop: Room, model: ScriptedModel) -> None:
+def test_a_model_that_is_down_fails_the_run_by_its_name(lifecycle: Room, model: ScriptedModel) -> None:
     model.script = Script.of([{"turns": [{"status": 503}]}])
-    run = run_to_its_end(workshop)
+    run = run_to_its_end(lifecycle)
 
     assert (run["state"], run["termination_code"]) == ("FAILED", "MODEL_UNAVAILABLE")
     assert "writer answered 503" in run["termination_message"]

@@ -20,12 +20,11 @@ from dev import podman as dev_podman
 from dev.podman import Podman
 from dev.stack import state
 from runner.dispatch.mailbox import Mailbox
-from runner.executor import cgroup, ownership, sandbox
-from runner.executor import dock as docks
+from runner.executor import cgroup, container_host, ownership, sandbox
 from runner.executor.base import Executor
 from runner.executor.container import ContainerExecutor
+from runner.executor.container_host import ContainerHost
 from runner.executor.continue_cli import ContinueExecutor
-from runner.executor.dock import Dock
 from runner.executor.models import Model, Models
 from runner.executor.n8n import N8nExecutor, Site
 from runner.executor.process import ProcessExecutor
@@ -400,17 +399,17 @@ def podman() -> Iterator[Podman]:
 
 
 @pytest.fixture
-async def dock(podman: Podman, folder: Path) -> AsyncIterator[Dock]:
-    made = await docks.probe(podman.socket, cgroup.detect(), folder, network="none")
-    assert isinstance(made, Dock), made.reason
+async def host(podman: Podman, folder: Path) -> AsyncIterator[ContainerHost]:
+    made = await container_host.probe(podman.socket, cgroup.detect(), folder, network="none")
+    assert isinstance(made, ContainerHost), made.reason
     assert await made.try_image(dev_podman.BASE) == ""
     yield made
     await made.daemon.close()
 
 
 @pytest.fixture
-def container(dock: Dock, folder: Path) -> PythonPieces:
-    executor = ContainerExecutor(dock, {"code_validation/default": dev_podman.BASE}, grace_seconds=1.0)
+def container(host: ContainerHost, folder: Path) -> PythonPieces:
+    executor = ContainerExecutor(host, {"code_validation/default": dev_podman.BASE}, grace_seconds=1.0)
     return PythonPieces(executor, folder / ownership.own_name(), (NOBODY, NOBODY))
 
 

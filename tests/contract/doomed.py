@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import cgroup, container
-from runner.executor import dock as docks
+from runner.executor import cgroup, container, container_host
 from runner.executor.container import ContainerExecutor
-from runner.executor.dock import Dock
+from runner.executor.container_host import ContainerHost
 from runner.executor.sandbox import NOBODY
 from runner.model.command import Command, Limits
 from tests.contract.conftest import MIB, Recorder, make_attempt
@@ -42,9 +41,9 @@ class Loud(Recorder):
 async def main(socket: str, folder: str, image: str) -> None:
     """Run until killed."""
     container.TOLD_SECONDS = 0.05
-    dock = await docks.probe(Path(socket), cgroup.detect(), Path(folder), network="none")
-    assert isinstance(dock, Dock)
-    executor = ContainerExecutor(dock, {"code_validation/default": image})
+    host = await container_host.probe(Path(socket), cgroup.detect(), Path(folder), network="none")
+    assert isinstance(host, ContainerHost)
+    executor = ContainerExecutor(host, {"code_validation/default": image})
     workspaces = Workspaces(Path(folder), (NOBODY, NOBODY))
     attempt = make_attempt()
     async with workspaces.open(attempt.key) as made:

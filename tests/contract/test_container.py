@@ -23,10 +23,9 @@ from dev import podman as dev_podman
 from dev.podman import Podman
 from dev.stack.testbed import Database
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import berth, cgroup
-from runner.executor import dock as docks
+from runner.executor import adoption, cgroup, container_host
 from runner.executor.container import ContainerExecutor
-from runner.executor.dock import PREFIX, Dock, NoDock
+from runner.executor.container_host import PREFIX, ContainerHost, NoContainerHost
 from runner.executor.group import NoGroups
 from runner.executor.sandbox import NOBODY
 from runner.model.attempt import TaskImage
@@ -42,9 +41,9 @@ pytestmark = pytest.mark.needs("container")
 OFFER = "code_validation/default"
 
 
-async def left_in(dock: Dock, folder: Path) -> list[str]:
+async def left_in(host: ContainerHost, folder: Path) -> list[str]:
     """Containers and control groups of runners that work in this folder."""
-    containers = [each.container for each in await dock.daemon.list({PREFIX + "work": str(folder)})]
+    containers = [each.container for each in await host.daemon.list({PREFIX + "work": str(folder)})]
     return [*containers, *groups_left()]
 
 
@@ -56,14 +55,16 @@ def groups_left() -> list[str]:
     ]
 
 
-async def test_nothing_is_left_of_an_attempt(container: PythonPieces, dock: Dock, folder: Path) -> None:
+async def test_nothing_is_left_of_an_attempt(
+    container: PythonPieces, host: ContainerHost, folder: Path
+) -> None:
     ended, hanging = container.play("succeed"), container.play("hang")
     await ended.end()
     await hanging.reporter.until("hanging")
-    assert len(await left_in(dock, folder)) > 0
+    assert len(await left_in(host, folder)) > 0
     await hanging.stop(Stop.LOST)
 
-    assert await left_in(dock, folder) == []
+    assert await left_in(host, folder) == []
     assert list(ended.workspace.kept.iterdir()) == []
     descriptors = len(os.listdir("/proc/self/fd"))
     await container.play("succeed").end()
@@ -73,7 +74,7 @@ async def test_nothing_is_left_of_an_attempt(container: PythonPieces, dock: Dock
 
 @pytest.mark.parametrize("milliseconds", [0, 5, 20, 50, 100, 200])
 async def test_a_stop_while_the_container_is_being_made_leaves_nobody(
-    container: PythonPieces, dock: Dock, folder: Path, milliseconds: int
+    container: PythonPieces, host: ContainerHost, folder: Path, milliseconds: int
 ) -> None:
     mark = f"/usr/bin/sleep 16181{milliseconds}"
     play = container.start(container.workspace(), make_attempt(), Command(argv=tuple(mark.split())))
@@ -81,7 +82,7 @@ async def test_a_stop_while_the_container_is_being_made_leaves_nobody(
     await play.stop(Stop.LOST)
 
     assert survivors(mark) == []
-    assert await left_in(dock, folder) == []
+    assert await left_in(host, folder) == []
 
 
 async def test_this_machine_is_out_of_sight(container: PythonPieces, folder: Path) -> None:
@@ -93,24 +94,28 @@ async def test_this_machine_is_out_of_sight(container: PythonPieces, folder: Pat
     assert lines == ["False []"]
 
 
-async def test_a_container_is_named_and_labelled_by_its_attempt(container: PythonPieces, dock: Dock) -> None:
+async def test_a_container_is_named_and_labelled_by_its_attempt(
+    container: PythonPieces, host: ContainerHost
+) -> None:
     play = container.play("hang")
     await play.reporter.until("hanging")
     attempt = make_attempt(attempt_id=1)
     wanted = {"tenant": attempt.tenant_id, "run": "9", "attempt": "1", "lease": "3"}
-    (found,) = await dock.daemon.list({PREFIX + name: value for name, value in wanted.items()})
+    (found,) = await host.daemon.list({PREFIX + name: value for name, value in wanted.items()})
     await play.stop(Stop.LOST)
 
     assert found.labels[PREFIX + "name"].startswith("control-room-a1-l3-")
     assert play.reporter.outside == f"container:{found.labels[PREFIX + 'name']}"
 
 
-async def test_an_image_that_is_not_here_is_not_fetched_without_a_digest(dock: Dock, folder: Path) -> None:
+async def test_an_image_that_is_not_here_is_not_fetched_without_a_digest(
+    host: ContainerHost, folder: Path
+) -> None:
     there = "127.0.0.1:1/some/image"
-    unpinned = PythonPieces(ContainerExecutor(dock, {OFFER: f"{there}:latest"}), folder, (NOBODY, NOBODY))
+    unpinned = PythonPieces(ContainerExecutor(host, {OFFER: f"{there}:latest"}), folder, (NOBODY, NOBODY))
     refused = await unpinned.play("succeed").end()
     pinned = PythonPieces(
-        ContainerExecutor(dock, {OFFER: f"{there}@sha256:{'0' * 64}"}), folder / "b", (NOBODY, NOBODY)
+        ContainerExecutor(host, {OFFER: f"{there}@sha256:{'0' * 64}"}), folder / "b", (NOBODY, NOBODY)
     )
     tried = await pinned.play("succeed").end()
 
@@ -120,11 +125,13 @@ async def test_an_image_that_is_not_here_is_not_fetched_without_a_digest(dock: D
     assert tried.code is TerminationCode.EXECUTOR_UNAVAILABLE
 
 
-async def test_a_digest_names_an_image_that_is_here(dock: Dock, podman: Podman, folder: Path) -> None:
+async def test_a_digest_names_an_image_that_is_here(
+    host: ContainerHost, podman: Podman, folder: Path
+) -> None:
     if isinstance(podman, dev_podman.Given):
         pytest.skip("an image that was loaded has no digest of a registry: needs a Podman of our own")
     name = podman.run("image", "inspect", "--format", "{{index .RepoDigests 0}}", dev_podman.BASE).strip()
-    pieces = PythonPieces(ContainerExecutor(dock, {OFFER: name}), folder, (NOBODY, NOBODY))
+    pieces = PythonPieces(ContainerExecutor(host, {OFFER: name}), folder, (NOBODY, NOBODY))
 
     assert "@sha256:" in name
     assert isinstance(await pieces.play("succeed").end(), Succeeded)
@@ -148,11 +155,13 @@ def made_image(podman: Podman, name: str, recipe: str) -> str:
     return name
 
 
-async def test_a_task_runs_in_the_image_that_it_names(dock: Dock, podman: Podman, folder: Path) -> None:
+async def test_a_task_runs_in_the_image_that_it_names(
+    host: ContainerHost, podman: Podman, folder: Path
+) -> None:
     name = made_image(
         podman, "own", f"FROM {dev_podman.BASE}\nCOPY Containerfile /mine\nENV MINE=1\nWORKDIR /usr\nUSER 0\n"
     )
-    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    pieces = PythonPieces(ContainerExecutor(host, {}), folder, (NOBODY, NOBODY))
     lines = await said(
         pieces,
         "import os; print(os.path.exists('/mine'), os.getcwd(), os.getuid(), 'MINE' in os.environ)",
@@ -162,8 +171,10 @@ async def test_a_task_runs_in_the_image_that_it_names(dock: Dock, podman: Podman
     assert lines == ["True /job 65534 False"], "of what the image says for itself only its files count"
 
 
-async def test_an_image_of_a_task_that_cannot_be_had_is_the_tenants_fault(dock: Dock, folder: Path) -> None:
-    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+async def test_an_image_of_a_task_that_cannot_be_had_is_the_tenants_fault(
+    host: ContainerHost, folder: Path
+) -> None:
+    pieces = PythonPieces(ContainerExecutor(host, {}), folder, (NOBODY, NOBODY))
     for name in ("127.0.0.1:1/some/image:latest", f"127.0.0.1:1/some/image@sha256:{'0' * 64}"):
         outcome = await pieces.python("pass", image=image_of(name)).end()
 
@@ -175,25 +186,25 @@ async def test_an_image_of_a_task_that_cannot_be_had_is_the_tenants_fault(dock: 
 
 
 async def test_an_image_without_a_system_is_the_tenants_fault(
-    dock: Dock, podman: Podman, folder: Path
+    host: ContainerHost, podman: Podman, folder: Path
 ) -> None:
     name = made_image(podman, "empty", "FROM scratch\nLABEL nothing=inside\n")
-    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    pieces = PythonPieces(ContainerExecutor(host, {}), folder, (NOBODY, NOBODY))
     outcome = await pieces.python("pass", image=image_of(name)).end()
 
     # said by the daemon, or where it has a first process of its own by that
     assert isinstance(outcome, PermanentFailure | RetryableFailure)
     assert outcome.code in (TerminationCode.IMAGE_UNAVAILABLE, TerminationCode.USER_CODE_FAILED)
     assert "no such file" in outcome.message.lower()
-    assert await left_in(dock, folder) == []
+    assert await left_in(host, folder) == []
 
 
 async def test_volumes_that_an_image_wants_are_no_way_to_the_disk(
-    dock: Dock, podman: Podman, folder: Path
+    host: ContainerHost, podman: Podman, folder: Path
 ) -> None:
     wanted = " ".join(f'"{each}",' for each in ("/data", "/var/lib/more/", "/job", "/tmp")).rstrip(",")
     name = made_image(podman, "volumes", f"FROM {dev_podman.BASE}\nVOLUME [{wanted}]\n")
-    pieces = PythonPieces(ContainerExecutor(dock, {}), folder, (NOBODY, NOBODY))
+    pieces = PythonPieces(ContainerExecutor(host, {}), folder, (NOBODY, NOBODY))
     lines = await said(
         pieces,
         """
@@ -216,8 +227,8 @@ async def test_volumes_that_an_image_wants_are_no_way_to_the_disk(
 
 
 async def test_without_a_group_around_it_the_daemons_word_counts(podman: Podman, folder: Path) -> None:
-    made = await docks.probe(podman.socket, NoGroups("for this test"), folder, network="none")
-    assert isinstance(made, Dock)
+    made = await container_host.probe(podman.socket, NoGroups("for this test"), folder, network="none")
+    assert isinstance(made, ContainerHost)
     assert await made.try_image(dev_podman.BASE) == ""
     pieces = PythonPieces(ContainerExecutor(made, {OFFER: dev_podman.BASE}), folder, (NOBODY, NOBODY))
     outcome = await pieces.play("run_out_of_memory").end()
@@ -228,20 +239,20 @@ async def test_without_a_group_around_it_the_daemons_word_counts(podman: Podman,
 
 
 async def test_a_daemon_that_is_none_is_told_with_the_mend(tmp_path: Path) -> None:
-    nobody = await docks.probe(tmp_path / "nobody.sock", cgroup.detect(), tmp_path, network="none")
-    nowhere = await docks.probe(None, cgroup.detect(), tmp_path, network="none")
+    nobody = await container_host.probe(tmp_path / "nobody.sock", cgroup.detect(), tmp_path, network="none")
+    nowhere = await container_host.probe(None, cgroup.detect(), tmp_path, network="none")
 
-    assert isinstance(nobody, NoDock)
+    assert isinstance(nobody, NoContainerHost)
     assert "nobody.sock" in nobody.reason
-    assert isinstance(nowhere, NoDock)
+    assert isinstance(nowhere, NoContainerHost)
     assert "CONTROL_ROOM_CONTAINER_SOCKET" in nowhere.reason
 
 
 async def test_a_granted_network_is_that_jobs_alone(podman: Podman, folder: Path) -> None:
     if isinstance(podman, dev_podman.Given):
         pytest.skip("needs a Podman of our own, whose network is called podman")
-    made = await docks.probe(podman.socket, cgroup.detect(), folder, network="podman")
-    assert isinstance(made, Dock)
+    made = await container_host.probe(podman.socket, cgroup.detect(), folder, network="podman")
+    assert isinstance(made, ContainerHost)
     assert await made.try_image(dev_podman.BASE) == ""
     pieces = PythonPieces(ContainerExecutor(made, {OFFER: dev_podman.BASE}), folder, (NOBODY, NOBODY))
     names = "import socket; print([name for _, name in socket.if_nameindex()])"
@@ -256,7 +267,7 @@ async def test_a_granted_network_is_that_jobs_alone(podman: Podman, folder: Path
 
 
 @pytest.fixture
-async def killed(podman: Podman, dock: Dock, folder: Path) -> AsyncIterator[Path]:
+async def killed(podman: Podman, host: ContainerHost, folder: Path) -> AsyncIterator[Path]:
     """A runner was killed with kill -9 in the middle; the workspace that it left."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -272,23 +283,23 @@ async def killed(podman: Podman, dock: Dock, folder: Path) -> AsyncIterator[Path
         async with asyncio.timeout(HANGS_SECONDS):
             while (line := await process.stdout.readline()) != b"two\n":
                 assert line, "the runner died by itself"
-            ((place, _),) = berth.found(folder, orphans=False)
-            while berth.Told(place / "kept").before() < 2:  # noqa: ASYNC110 - how far it has told is written later
+            ((place, _),) = adoption.found(folder, orphans=False)
+            while adoption.Told(place / "kept").before() < 2:  # noqa: ASYNC110 - how far it has told is written later
                 await asyncio.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
         await process.wait()
-    ((place, _),) = berth.found(folder, orphans=True)
+    ((place, _),) = adoption.found(folder, orphans=True)
     yield place
-    await dock.sweep(patience=0)
+    await host.sweep(patience=0)
 
 
 async def test_work_goes_on_when_its_runner_is_killed_and_is_adopted(
-    killed: Path, dock: Dock, folder: Path
+    killed: Path, host: ContainerHost, folder: Path
 ) -> None:
-    executor = ContainerExecutor(dock, {OFFER: dev_podman.BASE})
+    executor = ContainerExecutor(host, {OFFER: dev_podman.BASE})
     workspaces = Workspaces(folder, (NOBODY, NOBODY))
-    workspaces.sweep(berth.is_taken)
+    workspaces.sweep(adoption.is_taken)
     attempt, reporter = make_attempt(lease=4, adopted=True), Recorder()
     left = await executor.inherit(attempt)
     assert left is not None
@@ -301,19 +312,19 @@ async def test_work_goes_on_when_its_runner_is_killed_and_is_adopted(
     assert outcome.values == {"found": 7}
     assert reporter.text() == ["three"], "what the first had told is not told again"
     assert written == "text"
-    assert killed not in dict(berth.found(folder, orphans=False))
-    assert await left_in(dock, folder) == []
+    assert killed not in dict(adoption.found(folder, orphans=False))
+    assert await left_in(host, folder) == []
 
 
 async def test_work_that_ended_while_nobody_looked_is_adopted_as_well(
-    killed: Path, dock: Dock, folder: Path
+    killed: Path, host: ContainerHost, folder: Path
 ) -> None:
     (killed / "job" / "go").touch()
-    ((_, left),) = berth.found(folder, orphans=True)
+    ((_, left),) = adoption.found(folder, orphans=True)
     async with asyncio.timeout(HANGS_SECONDS):
-        while (state := await dock.daemon.inspect(left.container)) and state.running:  # noqa: ASYNC110
+        while (state := await host.daemon.inspect(left.container)) and state.running:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    executor, attempt, reporter = ContainerExecutor(dock, {}), make_attempt(lease=4), Recorder()
+    executor, attempt, reporter = ContainerExecutor(host, {}), make_attempt(lease=4), Recorder()
     found = await executor.inherit(attempt)
     assert found is not None
     async with Workspaces(folder, None).open(attempt.key, found.place) as workspace:
@@ -324,45 +335,45 @@ async def test_work_that_ended_while_nobody_looked_is_adopted_as_well(
 
 
 async def test_groups_of_a_runner_killed_before_its_container_was_made_are_removed(
-    dock: Dock, monkeypatch: pytest.MonkeyPatch
+    host: ContainerHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.executor.ownership.own_name", lambda: "runner-1-1")
-    if dock.nest(dock.nest_name("control-room-a1-l1-x"), Limits()) is None:
+    if host.nest(host.nest_name("control-room-a1-l1-x"), Limits()) is None:
         pytest.skip("needs control groups of version 1: those of version 2 are the daemon's")
     monkeypatch.undo()
     assert [each for each in groups_left() if "runner-1-1" in each] != []
-    await dock.sweep()
+    await host.sweep()
 
     assert [each for each in groups_left() if "runner-1-1" in each] == []
 
 
 async def test_what_nobody_adopts_is_removed_when_patience_ends(
-    killed: Path, dock: Dock, folder: Path
+    killed: Path, host: ContainerHost, folder: Path
 ) -> None:
-    assert await dock.sweep() == 0
-    assert len(await left_in(dock, folder)) > 0
+    assert await host.sweep() == 0
+    assert len(await left_in(host, folder)) > 0
 
-    assert await dock.sweep(patience=0) == 1
-    assert await left_in(dock, folder) == []
-    assert list(berth.found(folder, orphans=False)) == []
+    assert await host.sweep(patience=0) == 1
+    assert await left_in(host, folder) == []
+    assert list(adoption.found(folder, orphans=False)) == []
 
 
 async def test_other_work_of_the_attempt_is_not_adopted_but_ended(
-    killed: Path, dock: Dock, folder: Path
+    killed: Path, host: ContainerHost, folder: Path
 ) -> None:
-    executor = ContainerExecutor(dock, {})
+    executor = ContainerExecutor(host, {})
     left = await executor.inherit(make_attempt(lease=4, job_type="spark_etl"))
 
     assert left is None
-    assert [each for each in await left_in(dock, folder) if "/" not in each] == []
+    assert [each for each in await left_in(host, folder) if "/" not in each] == []
 
 
 async def test_work_of_a_runner_that_lives_is_not_adopted_but_ended(
-    container: PythonPieces, dock: Dock
+    container: PythonPieces, host: ContainerHost
 ) -> None:
     play = container.play("hang")
     await play.reporter.until("hanging")
-    left = await dock.inherit(make_attempt(attempt_id=1, lease=4))
+    left = await host.inherit(make_attempt(attempt_id=1, lease=4))
     outcome = await play.end()
 
     assert left is None

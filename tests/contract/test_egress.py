@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.executor import cgroup, outlet, ownership, sandbox
+from runner.executor import cgroup, egress, ownership, sandbox
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import Sandbox
 from tests.contract.conftest import PythonPieces, said
@@ -65,7 +65,7 @@ def world() -> Iterator[None]:
 async def connected(folder: Path) -> AsyncIterator[PythonPieces]:
     groups = cgroup.detect()
     made = await sandbox.probe(groups, folder, network="internet")
-    if not isinstance(made, Sandbox) or made.outlets is None:
+    if not isinstance(made, Sandbox) or made.egress_networks is None:
         pytest.skip(f"needs a sandbox with a way out ({made.description})")
     yield PythonPieces(ProcessExecutor(made, grace_seconds=1.0), folder, made.owner)
     groups.close()
@@ -73,7 +73,7 @@ async def connected(folder: Path) -> AsyncIterator[PythonPieces]:
 
 def left() -> list[str]:
     """Namespaces of this process."""
-    return [name for name in os.listdir(outlet.NAMESPACES) if name.startswith(ownership.own_name())]
+    return [name for name in os.listdir(egress.NAMESPACES) if name.startswith(ownership.own_name())]
 
 
 async def test_a_granted_network_leads_to_the_world_and_nowhere_else(
@@ -138,5 +138,5 @@ async def test_what_a_killed_runner_left_is_swept() -> None:
     name = "runner-1-1-a1-l1"
     await asyncio.to_thread(ip, "netns", "add", name)
 
-    assert await asyncio.to_thread(outlet.Outlets().sweep) == 1
-    assert name not in os.listdir(outlet.NAMESPACES)
+    assert await asyncio.to_thread(egress.EgressNetworks().sweep) == 1
+    assert name not in os.listdir(egress.NAMESPACES)

@@ -18,7 +18,7 @@ from dev import podman as dev_podman
 from dev.podman import Podman
 from runner.executor import ownership
 from runner.executor.container import ContainerExecutor
-from runner.executor.dock import Dock
+from runner.executor.container_host import ContainerHost
 from runner.executor.sandbox import NOBODY
 from runner.jobtype.base import Exit, JobType, Place
 from runner.jobtype.code_validation import CodeValidation
@@ -42,7 +42,7 @@ IMAGE = Place(None, image=True)
 
 
 async def carried(
-    dock: Dock, image: str, job_type: JobType, attempt: Attempt, workspace: Workspace
+    host: ContainerHost, image: str, job_type: JobType, attempt: Attempt, workspace: Workspace
 ) -> tuple[Collected, Recorder]:
     """What comes out of an attempt in a container of this image."""
     command = job_type.prepare(attempt, workspace)
@@ -50,22 +50,22 @@ async def carried(
         for name in (".", *folders, *files):
             os.chown(os.path.join(folder, name), NOBODY, NOBODY)
     recorder = Recorder()
-    assert await dock.try_image(image) == ""
-    executor = ContainerExecutor(dock, {attempt.requires: image})
+    assert await host.try_image(image) == ""
+    executor = ContainerExecutor(host, {attempt.requires: image})
     outcome = await executor.run(attempt, replace(workspace, command=command), recorder)
     assert isinstance(outcome, Succeeded), (outcome, recorder.lines)
     return job_type.collect(attempt, workspace, Exit(0)), recorder
 
 
 async def test_the_example_runs_in_an_image_of_its_recipe(
-    podman: Podman, dock: Dock, folder: Path, flights: Callable[[], dict[str, str]]
+    podman: Podman, host: ContainerHost, folder: Path, flights: Callable[[], dict[str, str]]
 ) -> None:
     image = await asyncio.to_thread(dev_podman.job_image, podman, "spark_etl", ENGINE="duckdb")
     bench = Bench(Path("/nonexistent"), "duckdb", folder / ownership.own_name())
     attempt, workspace = bench.lay_out(
         (FLIGHTS / "job.py").read_text(), files=flights(), outputs=FLIGHTS_OUTPUTS
     )
-    collected, recorder = await carried(dock, image, SparkEtl(IMAGE), attempt, workspace)
+    collected, recorder = await carried(host, image, SparkEtl(IMAGE), attempt, workspace)
 
     assert [(t.layer, t.table, t.rows) for t in collected.tables] == [
         ("bronze", "flights", 120),
@@ -77,12 +77,14 @@ async def test_the_example_runs_in_an_image_of_its_recipe(
     assert [percent for percent, _ in recorder.progressed] == [5, 35, 70, 90, 100]
 
 
-async def test_code_is_validated_in_an_image_of_its_recipe(podman: Podman, dock: Dock, folder: Path) -> None:
+async def test_code_is_validated_in_an_image_of_its_recipe(
+    podman: Podman, host: ContainerHost, folder: Path
+) -> None:
     image = await asyncio.to_thread(dev_podman.job_image, podman, "code_validation")
     bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name())
     _, workspace = bench.lay_out({})
     attempt = make_attempt(code=Code(files=dict(samples.BAD)), timeout_seconds=240)
-    collected, _ = await carried(dock, image, CodeValidation(IMAGE), attempt, workspace)
+    collected, _ = await carried(host, image, CodeValidation(IMAGE), attempt, workspace)
     report = json.loads((workspace.outputs / "report.sarif").read_text())
 
     assert collected.failure is not None
@@ -93,7 +95,7 @@ async def test_code_is_validated_in_an_image_of_its_recipe(podman: Podman, dock:
 
 @pytest.mark.needs("odoo")
 async def test_modules_are_installed_and_tested_in_an_image_with_an_odoo(
-    podman: Podman, dock: Dock, folder: Path
+    podman: Podman, host: ContainerHost, folder: Path
 ) -> None:
     image = await asyncio.to_thread(dev_podman.job_image, podman, "code_validation", ODOO="yes")
     told = {}
@@ -102,7 +104,7 @@ async def test_modules_are_installed_and_tested_in_an_image_with_an_odoo(
         _, workspace = bench.lay_out({})
         files = {**modules.GOOD, "shop/tests/test_thing.py": modules.TEST.replace("4.0", total)}
         attempt = make_attempt(code=Code(files=files), params={"odoo": "install"}, timeout_seconds=500)
-        collected, _ = await carried(dock, image, CodeValidation(IMAGE), attempt, workspace)
+        collected, _ = await carried(host, image, CodeValidation(IMAGE), attempt, workspace)
         summary = json.loads((workspace.outputs / "summary.json").read_text())
         told[total] = (summary["verdict"], summary["unchecked"], collected.failure is None)
 
@@ -110,7 +112,7 @@ async def test_modules_are_installed_and_tested_in_an_image_with_an_odoo(
 
 
 async def test_documents_are_catalogued_in_an_image_of_its_recipe(
-    podman: Podman, dock: Dock, folder: Path
+    podman: Podman, host: ContainerHost, folder: Path
 ) -> None:
     image = await asyncio.to_thread(dev_podman.job_image, podman, "kb_catalog")
     bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name())
@@ -125,7 +127,7 @@ async def test_documents_are_catalogued_in_an_image_of_its_recipe(
     attempt = make_attempt(
         job_type="kb_catalog", inputs=tuple(Input(name=name, artifact_id="0") for name in papers)
     )
-    collected, _ = await carried(dock, image, KbCatalog(IMAGE), attempt, workspace)
+    collected, _ = await carried(host, image, KbCatalog(IMAGE), attempt, workspace)
 
     assert collected.entries is not None
     assert {(each.key, each.title, each.problem) for each in collected.entries} == {
@@ -136,7 +138,7 @@ async def test_documents_are_catalogued_in_an_image_of_its_recipe(
 
 
 async def test_a_diagram_is_exported_in_an_image_of_its_recipe(
-    podman: Podman, dock: Dock, folder: Path
+    podman: Podman, host: ContainerHost, folder: Path
 ) -> None:
     image = await asyncio.to_thread(dev_podman.job_image, podman, "diagram_export")
     bench = Bench(Path("/nonexistent"), "default", folder / ownership.own_name())
@@ -148,7 +150,7 @@ async def test_a_diagram_is_exported_in_an_image_of_its_recipe(
         params={"reference": True},
         timeout_seconds=240,
     )
-    collected, _ = await carried(dock, image, DiagramExport(IMAGE), attempt, workspace)
+    collected, _ = await carried(host, image, DiagramExport(IMAGE), attempt, workspace)
 
     # draw.io drew it, and LibreOffice beside it
     drawn = {f"plan-{page}.{kind}" for page in (1, 2) for kind in ("svg", "png")}

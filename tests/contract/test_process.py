@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.dispatch.workspaces import Workspaces
-from runner.executor import ownership, sandbox, stragglers
+from runner.executor import orphans, ownership, sandbox
 from runner.executor.group import NoGroups
 from runner.executor.process import ProcessExecutor
 from runner.executor.sandbox import Sandbox
@@ -112,7 +112,7 @@ async def test_what_a_killed_runner_left_is_ended_without_control_groups_too(
         # another runner of this machine may start just now, and sweep before us
         while mark not in survivors(mark) and process.returncode is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
-    stragglers.end()
+    orphans.end()
 
     assert survivors(mark) == []
     await process.wait()
@@ -136,7 +136,7 @@ async def test_a_runner_killed_while_a_sandbox_is_being_made_leaves_nobody(
     await asyncio.sleep(milliseconds / 1000)
     process.kill()
     await process.wait()
-    stragglers.end()
+    orphans.end()
     Workspaces(folder, None).sweep()
     await asyncio.sleep(0.2)  # one that had not come to its workspace yet finds none
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from runner.dispatch.chronicle import Chronicle
 from runner.dispatch.custody import Custody
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
 from runner.dispatch.ledger import Ledger
+from runner.dispatch.lifecycle import Capability, Lifecycle
+from runner.dispatch.log_buffer import LogBuffer
 from runner.dispatch.loop import Dispatcher
 from runner.dispatch.vault import Vault
-from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces
 from runner.executor.scripted import ScriptedExecutor
 from runner.model.attempt import Attempt
@@ -98,16 +98,16 @@ async def running(
 ) -> AsyncIterator[Runner]:
     store = store or MemoryStore(Terms(lease_seconds=lease, heartbeat_seconds=heartbeat, poll_seconds=0.05))
     door, loader = Door("http://127.0.0.1:1"), Loader("")
-    workshop = Workshop(
-        {OFFER: Bench(ScriptedExecutor())},
+    lifecycle = Lifecycle(
+        {OFFER: Capability(ScriptedExecutor())},
         Workspaces(folder, None),
         Vault(environment or {}),
         Intake(store, loader, door),
         Handover(store, loader, door),
     )
     nudges: list[int] = []
-    chronicle = Chronicle(store)
-    custody = Custody(store, store.terms, chronicle.note)
+    log_buffer = LogBuffer(store)
+    custody = Custody(store, store.terms, log_buffer.note)
 
     def settled() -> None:
         dispatcher.nudge()
@@ -115,15 +115,15 @@ async def running(
     ledger = Ledger(store, custody, settled=settled, retried=lambda: nudges.append(1))
     dispatcher = Dispatcher(
         store,
-        workshop,
+        lifecycle,
         custody,
-        chronicle,
+        log_buffer,
         ledger,
         capacity=capacity,
         poll_seconds=store.terms.poll_seconds,
         listening=lambda: True,
     )
-    loops = [asyncio.create_task(each.run()) for each in (dispatcher, custody, chronicle, ledger)]
+    loops = [asyncio.create_task(each.run()) for each in (dispatcher, custody, log_buffer, ledger)]
     try:
         yield Runner(store, dispatcher, custody, ledger, nudges)
     finally:

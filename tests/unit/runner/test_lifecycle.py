@@ -17,8 +17,8 @@ import pytest
 
 from runner.dispatch.handover import Handover
 from runner.dispatch.intake import Intake
+from runner.dispatch.lifecycle import Capability, Lifecycle
 from runner.dispatch.vault import Vault
-from runner.dispatch.workshop import Bench, Workshop
 from runner.dispatch.workspaces import Workspaces, _remove
 from runner.executor.base import Reporter
 from runner.executor.scripted import ScriptedExecutor
@@ -153,7 +153,7 @@ class Returning(ScriptedExecutor):
 
 @dataclass
 class Shop:
-    """A workshop with one bench."""
+    """One capability."""
 
     folder: Path
     job_type: FakeType = field(default_factory=FakeType)
@@ -171,8 +171,8 @@ class Shop:
         )  # fmt: skip
         attempt = replace(attempt, **changes)
         self.store.rows[41] = Row(attempt, running=True)
-        shop = Workshop(
-            {"code_validation/default": Bench(self.executor, self.job_type)},
+        shop = Lifecycle(
+            {"code_validation/default": Capability(self.executor, self.job_type)},
             Workspaces(self.folder, None),
             Vault({"TOKEN": "hunter-2-hunter"}),
             Intake(self.store, self.loader, self.door),

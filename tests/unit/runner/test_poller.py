@@ -9,36 +9,36 @@ import time
 import pytest
 
 from runner.model.errors import StoreUnavailable
-from runner.store.vigil import LOOK_AGAIN_SECONDS, Vigil
+from runner.store.poller import LOOK_AGAIN_SECONDS, Poller
 
 
 async def test_it_sleeps_as_long_as_the_poll_when_nothing_happens() -> None:
-    vigil = Vigil(lambda: 0.2)
+    poller = Poller(lambda: 0.2)
     began = time.monotonic()
-    vigil.look()
-    await vigil.rest()
+    poller.look()
+    await poller.rest()
 
     assert 0.15 <= time.monotonic() - began <= 1
 
 
 async def test_a_hint_ends_the_sleep_at_once() -> None:
-    vigil = Vigil(lambda: 60)
-    vigil.look()
-    asyncio.get_running_loop().call_later(0.01, vigil.wake)
+    poller = Poller(lambda: 60)
+    poller.look()
+    asyncio.get_running_loop().call_later(0.01, poller.wake)
     async with asyncio.timeout(5):
-        await vigil.rest()
+        await poller.rest()
 
 
 async def test_after_a_hint_it_looks_again_a_few_times_and_then_goes_back_to_the_poll() -> None:
-    vigil = Vigil(lambda: 60)
-    vigil.wake()
-    await vigil.rest()
+    poller = Poller(lambda: 60)
+    poller.wake()
+    await poller.rest()
     looks = 0
     try:
         async with asyncio.timeout(sum(LOOK_AGAIN_SECONDS) + 0.5):
             while True:
-                vigil.look()
-                await vigil.rest()
+                poller.look()
+                await poller.rest()
                 looks += 1
     except TimeoutError:
         pass
@@ -47,42 +47,42 @@ async def test_after_a_hint_it_looks_again_a_few_times_and_then_goes_back_to_the
 
 
 async def test_a_hint_that_came_during_the_look_is_not_lost() -> None:
-    vigil = Vigil(lambda: 60)
-    vigil.look()
-    vigil.wake()
+    poller = Poller(lambda: 60)
+    poller.look()
+    poller.wake()
     async with asyncio.timeout(5):
-        await vigil.rest()
+        await poller.rest()
 
 
 async def test_a_nudge_ends_the_sleep_once() -> None:
-    vigil = Vigil(lambda: 60)
-    vigil.nudge()
+    poller = Poller(lambda: 60)
+    poller.nudge()
     async with asyncio.timeout(5):
-        await vigil.rest()
-    vigil.look()
+        await poller.rest()
+    poller.look()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.1):
-            await vigil.rest()
+            await poller.rest()
             raise AssertionError("it looked again")
 
 
 async def test_only_the_time_to_look_again_asks_for_a_glance() -> None:
-    vigil = Vigil(lambda: 0.05, (0.001, 0.001))
-    vigil.wake()
+    poller = Poller(lambda: 0.05, (0.001, 0.001))
+    poller.wake()
 
-    assert [await vigil.rest()] == [False]
-    vigil.look()
-    assert [await vigil.rest(), await vigil.rest(), await vigil.rest()] == [True, True, False]
+    assert [await poller.rest()] == [False]
+    poller.look()
+    assert [await poller.rest(), await poller.rest(), await poller.rest()] == [True, True, False]
 
 
 async def test_who_cannot_have_what_he_sees_waits_for_the_next_hint() -> None:
-    vigil = Vigil(lambda: 0.05, (0.001, 0.001))
-    vigil.wake()
-    await vigil.rest()
-    vigil.look()
-    vigil.give_up()
+    poller = Poller(lambda: 0.05, (0.001, 0.001))
+    poller.wake()
+    await poller.rest()
+    poller.look()
+    poller.give_up()
 
-    assert not await vigil.rest()
+    assert not await poller.rest()
 
 
 class Steps:
@@ -104,7 +104,7 @@ class Steps:
 
 async def kept(steps: Steps, seconds: float) -> bool:
     """Whether all of it was done in so many seconds, with a poll that is never waited for."""
-    keeping = asyncio.create_task(Vigil(lambda: 60, ()).keep(steps, "not_done"))
+    keeping = asyncio.create_task(Poller(lambda: 60, ()).keep(steps, "not_done"))
     try:
         async with asyncio.timeout(seconds):
             await steps.over.wait()
