@@ -1,8 +1,8 @@
 """What is said to the server, apart from how it is sent.
 
 An `Operation` is a generator: it yields a `Request` (send this, give me the reply) or a `Pause` (wait so
-long) and returns its result. The two clients perform the same operations, one blocking, one awaiting; so every rule
-(what is retried, when an upload is complete, how long to wait between two looks) is written once.
+long) and returns its result. The two clients perform the same operations, one blocking, one awaiting; so
+every rule (what is retried, when an upload is complete, how long to wait between two looks) is written once.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ def svg(
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(drawn, encoding="utf-8")
-    datasets, columns = len(flow.datasets), len(flow.columns)
-    context.say(f"{target}: {theme.count(datasets, 'dataset')}, {theme.count(columns, 'column edge')}")
+    drawn_sets, drawn_edges = len(flow.datasets), len(flow.columns)
+    context.say(f"{target}: {theme.count(drawn_sets, 'dataset')}, {theme.count(drawn_edges, 'column edge')}")
 
 
 @app.command()
