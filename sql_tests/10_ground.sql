@@ -140,6 +140,10 @@ select set_eq($$ select r.rolname::text || ': ' || c from pg_db_role_setting s j
     array['anon: statement_timeout=3s', 'authenticated: statement_timeout=8s', 'authenticator: statement_timeout=8s', 'authenticator: lock_timeout=8s', 'viewer: statement_timeout=8s',
           'operator: statement_timeout=8s', 'admin: statement_timeout=8s', 'runner: statement_timeout=30min', 'runner: idle_in_transaction_session_timeout=1min'],
     'each role that asks has its time');
+-- a runner's sessions outlive the tables' being small: see tests/integration/queue/test_old_plans.py
+select is((select array_agg(c order by c) from pg_db_role_setting s, unnest(s.setconfig) c
+           where s.setdatabase = 0 and s.setrole = 'runner'::regrole and c !~ 'timeout'),
+    array['enable_seqscan=off', 'jit=off'], 'a runner plans for tables that will be large, and compiles nothing');
 
 -- the words that columns are made of
 select throws_ok($$ select 'Bad Slug'::ground.slug $$, '23514', null, 'a slug is lower case without spaces');

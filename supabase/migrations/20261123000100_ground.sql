@@ -32,6 +32,10 @@ alter role operator set statement_timeout = '8s';
 alter role admin set statement_timeout = '8s';
 alter role runner set statement_timeout = '30min';
 alter role runner set idle_in_transaction_session_timeout = '1min';
+-- A runner's sessions live for weeks and keep their plans. One that was made while a table was small would read it from end to end ever
+-- after (until the table is analyzed, and a new week of history is none yet); and a plan that cannot do otherwise is no reason to compile it.
+alter role runner set enable_seqscan = off;
+alter role runner set jit = off;
 grant authenticated to viewer;
 grant viewer to operator;
 grant operator to admin;

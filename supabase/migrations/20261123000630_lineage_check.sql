@@ -47,9 +47,9 @@ grant select, insert, update, delete on lineage.unchecked to app_system;
 create function lineage.claim_unchecked(p_limit integer)
 returns setof lineage.unchecked language sql volatile set search_path = '' as $$
     update lineage.unchecked u set lease = u.lease + 1, lease_expires_at = clock_timestamp() + interval '60 seconds'
-    where (u.tenant_id, u.id) in (
-        select x.tenant_id, x.id from lineage.unchecked x where x.lease_expires_at is null or x.lease_expires_at < clock_timestamp()
-        order by x.id limit p_limit for update skip locked)
+    where u.ctid = any (array(  -- locked just above
+        select x.ctid from lineage.unchecked x where x.lease_expires_at is null or x.lease_expires_at < clock_timestamp()
+        order by x.id limit p_limit for update skip locked))
     returning u.*
 $$;
 revoke all on function lineage.claim_unchecked(integer) from public;

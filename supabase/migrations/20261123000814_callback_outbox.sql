@@ -91,7 +91,7 @@ begin
     from callback.endpoints e
     where e.tenant_id = p_tenant and e.deleted_at is null
       and (p_type = any (e.events)
-           or exists (select from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = p_type and s.endpoint_id = e.id));
+           or (select true from callback.subscriptions s where s.tenant_id = p_tenant and s.run_id = p_run and s.type = p_type and coalesce(s.endpoint_id = e.id, false) limit 1));
     if found then
         perform ground.wake('control_room_deliveries');
     end if;
@@ -128,8 +128,9 @@ begin
     from event v
     join callback.endpoints e on e.tenant_id = v.tenant_id and e.deleted_at is null
     where v.type = any (e.events)
-       or exists (select from callback.subscriptions s
-                  where s.tenant_id = v.tenant_id and s.run_id = v.run_id and s.type = v.type and s.endpoint_id = e.id);
+       -- looked up for each by its run: `exists` may gather all that were ever made, and the index of endpoints leads to all of one
+       or (select true from callback.subscriptions s
+           where s.tenant_id = v.tenant_id and s.run_id = v.run_id and s.type = v.type and coalesce(s.endpoint_id = e.id, false) limit 1);
     if found then
         perform ground.wake('control_room_deliveries');
     end if;

@@ -65,17 +65,18 @@ begin
         delete from audit.unsealed u where u.entry_id = any (array(select x.entry_id from audit.unsealed x order by x.entry_id limit p_limit))
         returning u.entry_id, u.tenant_id
     ), batch as (
-        select t.tenant_id, array_agg(t.entry_id order by t.entry_id) as entry_ids, count(*) as n, max(t.entry_id) as highest_id,
+        select t.tenant_id, coalesce(t.tenant_id, '00000000-0000-0000-0000-000000000000') as chain, array_agg(t.entry_id order by t.entry_id) as entry_ids, count(*) as n, max(t.entry_id) as highest_id,
                -- one that was removed before it could be sealed leaves its place empty
                string_agg(coalesce(l.leaf, decode(repeat('00', 32), 'hex')), '' order by t.entry_id) as leaves
-        from taken t left join audit.leaves l on l.id = t.entry_id
+        from taken t left join lateral (select x.leaf from audit.leaves x where x.id = t.entry_id limit 1) l on true  -- each by its key
         group by t.tenant_id
     ), made as (
-        select (b.tenant_id, c.chain, coalesce(p.number, 0) + 1, clock_timestamp(), b.entry_ids, b.leaves,
+        select (b.tenant_id, b.chain, coalesce(p.number, 0) + 1, clock_timestamp(), b.entry_ids, b.leaves,
                 greatest(p.highest_id, b.highest_id), coalesce(p.total, 0) + b.n, coalesce(p.hash, decode(repeat('00', 32), 'hex')), null)::audit.seals as s
         from batch b
-        cross join lateral (select coalesce(b.tenant_id, '00000000-0000-0000-0000-000000000000') as chain) c
-        left join lateral (select x.* from audit.seals x where x.chain = c.chain order by x.number desc limit 1) p on true
+        -- the last of a chain, by the end of its index. (Compared with a coalesce it would be sorted out of all of them: row security
+        -- holds that one leaky, and then the order of the index is not seen.)
+        left join lateral (select x.* from audit.seals x where x.chain = b.chain order by x.number desc limit 1) p on true
     ), sealed as (
         insert into audit.seals (tenant_id, number, sealed_at, entry_ids, leaves, highest_id, total, previous, hash)
         select (s).tenant_id, (s).number, (s).sealed_at, (s).entry_ids, (s).leaves, (s).highest_id, (s).total, (s).previous, audit.link(s) from made
@@ -165,7 +166,7 @@ grant execute on function audit.verify(uuid, bigint, integer) to authenticated, 
 create function audit.head(p_tenant uuid)
 returns jsonb language sql stable set search_path = '' as $$
     select jsonb_build_object('tenant_id', s.tenant_id, 'number', s.number, 'hash', encode(s.hash, 'hex'), 'entries', s.total, 'sealed_at', s.sealed_at)
-    from audit.seals s where s.chain = coalesce(p_tenant, '00000000-0000-0000-0000-000000000000') order by s.number desc limit 1
+    from audit.seals s where s.chain = (select coalesce(p_tenant, '00000000-0000-0000-0000-000000000000')) order by s.number desc limit 1  -- as in seal
 $$;
 revoke all on function audit.head(uuid) from public;
 grant execute on function audit.head(uuid) to authenticated, app_system;

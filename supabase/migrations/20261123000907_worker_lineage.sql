@@ -137,7 +137,8 @@ returns setof json language plpgsql security definer set search_path = '' as $$
 begin
     return query
     select json_build_object('batch_id', u.id, 'tenant_id', u.tenant_id, 'lease', u.lease, 'events',
-        (select coalesce(json_agg(json_build_object('event_id', e.id, 'event', e.event, 'view', lineage.view_of_event(u.tenant_id, e.event)) order by e.id), '[]') from lineage.events e where e.tenant_id = u.tenant_id and e.id = any (u.event_ids)))
+        (select coalesce(json_agg(json_build_object('event_id', e.id, 'event', e.event, 'view', lineage.view_of_event(u.tenant_id, e.event)) order by e.id), '[]')
+         from unnest(u.event_ids) n (id) cross join lateral (select x.id, x.event from lineage.events x where x.tenant_id = u.tenant_id and x.id = n.id limit 1) e))
     from lineage.claim_unchecked(p_limit) u;
 end
 $$;

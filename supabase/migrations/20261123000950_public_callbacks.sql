@@ -324,7 +324,7 @@ begin
     if v_missing and e.id is not null and n < v_most then
         insert into callback.deliveries (tenant_id, event_id, endpoint_id, url)
         select v.tenant_id, v.id, e.id, e.url from callback.events v
-        where v.tenant_id = v_member.tenant_id and v.at >= v_since and v.at < v_until
+        where v.tenant_id = v_member.tenant_id and v.position > 0 and v.at >= v_since and v.at < v_until
           and (v.type = any (e.events) or exists (select from callback.subscriptions s
                                                   where s.tenant_id = v.tenant_id and s.run_id = v.run_id and s.type = v.type and s.endpoint_id = e.id))
           and not exists (select from callback.deliveries d where d.event_id = v.id and d.tenant_id = v.tenant_id and d.endpoint_id = e.id)
@@ -369,7 +369,7 @@ begin
            (array_agg(x.written_by || '.' || x.position order by x.written_by desc, x.position desc))[1]
     into v_items, v_next from (
         select e.* from callback.events e
-        where e.tenant_id = v_member.tenant_id and e.written_by < pg_snapshot_xmin(pg_current_snapshot())
+        where e.tenant_id = v_member.tenant_id and e.position > 0 and e.written_by < pg_snapshot_xmin(pg_current_snapshot())
           and (e.written_by, e.position) > (split_part(v_after, '.', 1)::xid8, split_part(v_after, '.', 2)::bigint)
         order by e.written_by, e.position limit v_limit) x;
     return jsonb_build_object('items', v_items, 'next', coalesce(v_next, v_after));
