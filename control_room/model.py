@@ -622,6 +622,7 @@ class Endpoint(Word):
     secret_version: int = 1
     failures: int = 0
     failing_since: datetime | None = None
+    open_until: datetime | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
 

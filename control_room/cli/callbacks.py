@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from control_room.cli.context import Context, Json, Limit, Usage
 from control_room.view import figures, theme
@@ -58,7 +59,8 @@ def replay(  # noqa: PLR0917 - one option after another
     elif delivery is not None:
         context.out.print(f"delivery {delivery} is due again")
     else:
-        context.out.print(f"{answer['replayed']} deliveries are due again")
+        one = answer["replayed"] == 1
+        context.out.print(f"{answer['replayed']} {'delivery is' if one else 'deliveries are'} due again")
 
 
 @app.command()
@@ -95,6 +97,47 @@ def close(
     with context.client() as client:
         client.networks.close(network)
     context.done("closed", f"network {network}")
+
+
+Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Its id, as `endpoints` shows it.")]
+
+
+@app.command()
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where messages are posted to.")],
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of every run, such as run.failed; again for more. Else of runs that name the URL."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make an endpoint that is told (admins). `secret` is what it verifies messages with."""
+    context = Context(json)
+    with context.client() as client:
+        made = client.endpoints.create(url, events=event)
+    context.show(made, figures.endpoints([made]))
+
+
+@app.command()
+def secret(endpoint: Endpoint, json: Json = False) -> None:
+    """Print the secret that an endpoint's messages are signed with (admins)."""
+    context = Context(json)
+    with context.client() as client:
+        found = client.endpoints.secret(endpoint)
+    context.show(found, Text(found.secret, no_wrap=True, overflow="ignore"))
+
+
+@app.command()
+def enable(endpoint: Endpoint, json: Json = False) -> None:
+    """Take an endpoint back that was spared or disabled, when its receiver is mended (admins)."""
+    context = Context(json)
+    with context.client() as client:
+        taken = client.endpoints.update(endpoint, enabled=True)
+    context.show(taken, figures.endpoints([taken]))
+    if not json:
+        context.say(f"send what was missed: control-room callbacks replay --endpoint {endpoint} --missing")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -81,6 +82,15 @@ class Context:
         if not sys.stdin.isatty():
             raise Usage("this cannot be taken back, and nobody can be asked here", "say --yes")
         typer.confirm(question, abort=True, err=True)
+
+    def secret(self, what: str, mend: str) -> str:
+        """From a prompt, or from standard input where it is no terminal: arguments are seen by everybody on
+        the machine, and kept by the shell. Raises Usage where there is none."""
+        said = getpass.getpass(f"{what}: ") if sys.stdin.isatty() else sys.stdin.read()
+        said = said.strip()
+        if not said or any(it.isspace() for it in said):
+            raise Usage(f"no {what.lower()} was given", mend)
+        return said
 
     def done(self, what: str, thing: str, **said: object) -> None:
         """One line for what has no answer: `deleted  report.csv`."""

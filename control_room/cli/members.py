@@ -95,13 +95,16 @@ def revoke(
 @invitations.command()
 def accept(
     token: Annotated[
-        str | None, typer.Argument(metavar="[TOKEN]", help="crin_…; asked for unless given.")
+        str | None,
+        typer.Argument(
+            metavar="[TOKEN]", help="crin_…; unless given, from a prompt, or from standard input."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Become the member that one was invited to be, by one's own JWT (CONTROL_ROOM_TOKEN)."""
     context = Context(json)
-    said = token or typer.prompt("invitation", hide_input=True, err=True)
+    said = token or context.secret("Invitation", "crin_… at the prompt, or < invitation.txt")
     with context.client() as client:
         member = client.invitations.accept(said)
     context.show(member, identity_view.members([member]))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
-import sys
 from typing import Annotated
 
 import typer
@@ -64,7 +62,7 @@ def login(
         if os.environ.get("GITHUB_ACTIONS") == "true":
             context.err.print(Text(f"::add-mask::{token}"), soft_wrap=True)
     else:
-        token = _asked_for()
+        token = context.secret("Token", "control-room login < token.txt, or at the prompt")
     with Client(address, key, token) as client:
         found = client.whoami()
     kept = book.with_one(name, Profile(address, key, token))
@@ -78,15 +76,6 @@ def login(
     hiding = [it for it in ("SUPABASE_URL", "CONTROL_ROOM_TOKEN") if os.environ.get(it)]
     if hiding:
         context.say(f"{' and '.join(hiding)} in the environment go first, unless you say --profile", "warn")
-
-
-def _asked_for() -> str:
-    """Never from the command line: arguments are seen by everybody on the machine, and kept by the shell."""
-    token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.read()
-    token = token.strip()
-    if not token or any(it.isspace() for it in token):
-        raise Usage("no token was given", "control-room login < token.txt, or at the prompt")
-    return token
 
 
 def logout(

@@ -162,6 +162,11 @@ def _token(place: Layout, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _person(place: Layout, arguments: argparse.Namespace) -> int:
+    print(tokens.signed_in(lifecycle.server(place).secrets, arguments.email, ttl=arguments.ttl))
+    return 0
+
+
 def _wanted(arguments: argparse.Namespace) -> Wanted:
     return Wanted(services=_services(arguments), postgres_major=arguments.postgres, ports=_ports(arguments))
 
@@ -258,4 +263,11 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="3600; negative: expired")
     token.add_argument("--shape", choices=get_args(tokens.Shape), default="role", help="of the role claim")
     token.set_defaults(run=_token)
+
+    person = commands.add_parser(
+        "person", parents=[named], help="a JWT of somebody who signed in and is no member yet: to be invited"
+    )
+    person.add_argument("email", metavar="EMAIL")
+    person.add_argument("--ttl", type=int, default=3600, metavar="SECONDS")
+    person.set_defaults(run=_person)
     return parser

@@ -14,13 +14,14 @@ import json
 import os
 import platform
 import secrets
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -123,6 +124,11 @@ class N8n:
             self._cli("import:workflow", f"--input={workflow.resolve()}")
             self._cli("publish:workflow", f"--id={json.loads(workflow.read_text())['id']}")
 
+    def types(self, script: str, folder: Path) -> None:
+        """Type something in that folder, where `n8n` is this one. Raises StackError."""
+        named = f'n8n() {{ {shlex.join(_program())} "$@"; }}'
+        self._run(["bash", "-c", f"set -euo pipefail\n{named}\n{script}"], folder)
+
     def start(self) -> None:
         """Start it, wait until it is ready, and get a key of its API."""
         log = self.place / "n8n.log"
@@ -175,12 +181,15 @@ class N8n:
             return str(answer.json()["data"]["rawApiKey"])
 
     def _cli(self, *arguments: str) -> None:
+        self._run([*_program(), *arguments], self.place)
+
+    def _run(self, command: Sequence[str], folder: Path) -> None:
         run = subprocess.run(
-            [*_program(), *arguments],
-            env=self._environment(), cwd=self.place, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            command, env=self._environment(), cwd=folder, capture_output=True, text=True, check=False
+        )
         if run.returncode != 0:
-            raise StackError(f"n8n {arguments[0]} failed", "see below", (run.stdout + run.stderr)[-2000:])
+            said = shlex.join(command)[-200:]
+            raise StackError(f"n8n failed: {said}", "see below", (run.stdout + run.stderr)[-2000:])
 
     def _environment(self) -> Mapping[str, str]:
         database = urlsplit(self.database_url)
@@ -229,13 +238,18 @@ def _program() -> list[str]:
 
 
 @contextlib.contextmanager
-def running(place: Path, database_url: str, *workflows: Path) -> Iterator[N8n]:
-    """A prepared and started n8n; `database_url` is an empty database of its own, with the password in it."""
+def running(
+    place: Path, database_url: str, *workflows: Path, before: Callable[[N8n], None] | None = None
+) -> Iterator[N8n]:
+    """A prepared and started n8n; `database_url` is an empty database of its own, with the password in it.
+    `before` is called when it is prepared and not started."""
     install()
     place.mkdir(parents=True, exist_ok=True)
     made = N8n(place, database_url, _two_free_ports())
     try:
         made.prepare(*workflows)
+        if before is not None:
+            before(made)
         made.start()
         yield made
     finally:

@@ -3,6 +3,7 @@ side, with every field known."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ import yaml
 
 from dev.cluster import build, plane
 from dev.cluster.plane import Plane
+from dev.stack.testbed import Database
+from tests.acceptance import pages
 from tests.unit.kubernetes.test_deploy import CLONE, FOLDER, KUSTOMIZE, OF_OTHERS, documents
 
 #: Plural names, as the API's paths have them.
@@ -133,6 +136,24 @@ def test_kubectl_applies_the_overlay_of_the_docs(server: Plane, overlay: Path) -
 
     assert len(said.splitlines()) == len(others)
     assert "deployment.apps/runner serverside-applied (server dry run)" in said
+
+
+@pytest.mark.needs("kubernetes")
+def test_what_the_page_tells_to_type_is_taken(server: Plane, database: Database, tmp_path: Path) -> None:
+    (tmp_path / "deploy").symlink_to(CLONE / "deploy")
+    environment = {
+        "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "KUBECONFIG": str(server.kubeconfig), "DATABASE_URL": database.postgres,
+    }  # fmt: skip
+    blocks = pages.at("docs/operations.md", "cluster")
+
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(["set -euo pipefail", *blocks])],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deployment.apps/runner" in done.stdout
+    assert (tmp_path / "token").read_text().count(".") == 2
 
 
 _MADE: set[str] = {"default"}

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from dev.stack.testbed import Database
+from tests.acceptance import pages
 from tests.contract.houses import PostgresHouse
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -125,11 +126,20 @@ def test_a_droplet_from_its_user_data_to_a_release_and_back(
 ) -> None:
     house = PostgresHouse(database, database.add_tenant("acme"))
 
+    there = {"https://downloads.example/control_room-0.2.0-py3-none-any.whl": f"/root/{wheel.name}"}
+    first_look, start, release = pages.at("docs/operations.md", "droplet", there)
+    restart, room_to_breathe = pages.at("docs/runbooks.md", "droplet")
+
+    def types(block: str) -> str:
+        said: str = droplet.run("bash", "-c", f"set -euo pipefail\n{block}", seconds=900)
+        return said
+
     # cloud-init: what was written is what it takes, and it does it all
     droplet.write("/root/user-data.yaml", user_data(f"/root/{wheel.name}"))
     assert "Valid" in droplet.run("cloud-init", "schema", "--config-file", "/root/user-data.yaml")
     said = droplet.run("cloud-init", "status", "--wait", "--long", check=False, seconds=900)
     assert "status: done" in said, said + droplet.run("tail", "-40", "/var/log/cloud-init-output.log")
+    assert "CONTROL_ROOM_DATABASE_URL=" in types(first_look)
     assert droplet.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
     assert "SystemMaxUse=1G" in droplet.run("systemd-analyze", "cat-config", "systemd/journald.conf")
     assert "Fail" not in droplet.run("systemd-analyze", "verify", UNIT, check=False)
@@ -140,7 +150,7 @@ def test_a_droplet_from_its_user_data_to_a_release_and_back(
         f"CONTROL_ROOM_DATABASE_URL={database.runner}\nCONTROL_ROOM_SUPABASE_URL=http://127.0.0.1:1\n"
         f"CONTROL_ROOM_MASTER_KEY={database.secrets.master_key}\nCONTROL_ROOM_DRAIN_SECONDS=60\n",
     )
-    droplet.run("systemctl", "start", UNIT)
+    assert '"spark_etl/duckdb"' in types(start)
     first = until_well()
     pid = droplet.run("systemctl", "show", "-p", "MainPID", "--value", UNIT).strip()
     status = dict(
@@ -176,6 +186,13 @@ def test_a_droplet_from_its_user_data_to_a_release_and_back(
     ) == [(1, 1, "SUCCEEDED")]
     third = until_well()["instance"]
     assert third != second
+
+    # as the pages say it: a release and back, a restart, and what takes the disk
+    said = types(release)
+    assert said.count(" is well") == 2, said
+    assert "asked_to_stop" in types(restart) or until_well()["instance"] != third
+    assert "journals take up" in types(room_to_breathe)
+    third = until_well()["instance"]
 
     # one that does not start is gone back from
     said = droplet.run("control-room-release", f"/root/{broken.name}", "--patience", "90", check=False)

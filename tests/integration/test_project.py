@@ -18,10 +18,10 @@ from dev.stack import keyring, migrate, postgres, state, testbed
 from dev.stack.postgres import THROW_AWAY_SETTINGS, Server
 from dev.stack.state import CLONE, Layout
 from dev.stack.testbed import Database
+from tests.acceptance import pages
 from tests.integration.test_archive import FURNISH
 
 APPLY = CLONE / "deploy" / "supabase" / "apply"
-REHEARSE = CLONE / "deploy" / "supabase" / "rehearse"
 
 
 @contextlib.contextmanager
@@ -63,6 +63,18 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 
 def done(*command: object) -> str:
     ran = run(*command)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def typed(block: str, folder: Path, **own: str) -> str:
+    """What the page of operations tells to type, in a clone, with the databases that it leaves to its reader."""
+    (folder / "deploy").symlink_to(CLONE / "deploy")
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **own}
+    ran = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{block}"],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
@@ -151,6 +163,17 @@ def test_a_project_with_a_history_of_its_own_takes_it_in_and_keeps_its_own(
 
 
 @pytest.mark.long
+def test_a_project_takes_it_in_as_the_page_says(project: Server, database: Database, tmp_path: Path) -> None:
+    apply, _ = pages.at("docs/operations.md", "project")
+
+    said = typed(apply, tmp_path, PROJECT=project.dsn("postgres"))
+
+    assert re.search(r"(?m)^(\d+) migrations to apply$[\s\S]*^\1 migrations applied$", said)
+    ours = {*schema(project.dsn("supabase_admin"))}
+    assert [line for line in schema(database.superuser) if line not in ours] == []
+
+
+@pytest.mark.long
 def test_a_dump_comes_back_with_owners_row_security_and_grants(
     project: Server, database: Database, tmp_path: Path
 ) -> None:
@@ -164,8 +187,8 @@ def test_a_dump_comes_back_with_owners_row_security_and_grants(
     )
     assert filled.returncode == 0, filled.stderr
 
-    done(REHEARSE, "dump", database.postgres, tmp_path / "dump")
-    done(REHEARSE, "load", tmp_path / "dump", project.dsn("postgres"))
+    _, rehearse = pages.at("docs/operations.md", "project")
+    typed(rehearse, tmp_path, OLD=database.postgres, NEW=project.dsn("postgres"))
 
     source, target = database.superuser, project.dsn("supabase_admin")
     assert schema(target) == schema(source)

@@ -7,6 +7,7 @@ _API_KEY name one that is there, with the workflows of deploy/n8n and tests/acce
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ import pytest
 
 from dev.stack import n8n as server
 from dev.stack.n8n import N8n
+from tests.acceptance import pages
 from tests.acceptance.rescue import shelf
 from tests.acceptance.rescue.conftest import TENANT, Room, stack_url
 
 pytestmark = pytest.mark.needs("n8n")
-WORKFLOWS = (server.WORKFLOWS / "kb_catalog.json", Path(__file__).parent / "contract_workflow.json")
+OURS = Path(__file__).parent / "contract_workflow.json"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,19 @@ def n8n(stack_folder: Path) -> Iterator[N8n]:
     url = stack_url(stack_folder)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create database n8n")
-    with server.running(stack_folder / "n8n", url.rpartition("/")[0] + "/n8n", *WORKFLOWS) as made:
+
+    def as_the_page_says(made: N8n) -> None:
+        """The shipped workflow, with the value of the credential filled in."""
+        folder = stack_folder / "deploy" / "n8n"
+        shutil.copytree(server.WORKFLOWS, folder)
+        file = folder / "credentials.json"
+        said = file.read_text().replace("the value of CONTROL_ROOM_N8N_TOKEN", made.dispatch_token)
+        file.write_text(said)
+        [block] = pages.at("docs/n8n.md", "n8n")
+        made.types(block, stack_folder)
+
+    place, database = stack_folder / "n8n", url.rpartition("/")[0] + "/n8n"
+    with server.running(place, database, OURS, before=as_the_page_says) as made:
         yield made
 
 

@@ -165,6 +165,28 @@ def test_a_network_is_opened_at_its_ports_and_closed(stub: Any, control_room: Cl
     assert len(stub.asked("DELETE", "/callback-networks/3")) == 1
 
 
+def test_an_endpoint_is_made_says_its_secret_and_is_taken_back(stub: Any, control_room: Cli) -> None:
+    since = "2026-11-26T08:00:00+00:00"
+    endpoint = {"endpoint_id": ID, "url": "https://x.example", "events": ["run.failed"]}
+    stub.on("POST", "/endpoints", endpoint, 201).on("PATCH", f"/endpoints/{ID}", endpoint)
+    stub.on("GET", f"/endpoints/{ID}/secret", {"endpoint_id": ID, "secret": "whsec_x"})
+    stub.on(
+        "GET", "/endpoints", {"items": [endpoint | {"failures": 7, "failing_since": since}], "next": None}
+    )
+
+    control_room("callbacks", "add", "https://x.example", "--event", "run.failed")
+    secret = control_room("callbacks", "secret", ID)
+    enabled = control_room("callbacks", "enable", ID)
+
+    assert secret.out == "whsec_x\n"
+    assert "--missing" in enabled.err
+    assert [it.json for it in stub.seen if it.method != "GET"] == [
+        {"url": "https://x.example", "events": ["run.failed"]},
+        {"enabled": True},
+    ]
+    assert "7 failures since" in control_room("callbacks", "endpoints").out
+
+
 def test_outside_of_a_workflow_it_is_said_what_is_missing(
     control_room: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
