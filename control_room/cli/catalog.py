@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from control_room.cli.context import Context, Json, Limit, Usage
+from control_room.cli.run import finish
 from control_room.view import catalog as view
 
 app = typer.Typer(no_args_is_help=True)
@@ -114,12 +115,20 @@ def refresh(
     *,
     force: Annotated[bool, typer.Option("--force", help="All of it, changed or not.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan alone.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for the end; exit 0 only on SUCCEEDED.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run the jobs that a table is made by and of, as far as something has changed."""
     context = Context(json)
     with context.client() as client:
         found = client.catalog.refresh(target, force=force, dry_run=dry_run)
+    if wait and found.run_id is not None:
+        if not json:
+            context.out.print(view.plan(found))
+        finish(context, found.run_id, follow=False)
+        return
     context.show(found, view.plan(found))
 
 

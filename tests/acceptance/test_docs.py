@@ -12,10 +12,11 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
+from typer.exceptions import TyperException
 
 from control_room.cli.main import app
 from dev.model.script import Script
@@ -244,17 +245,29 @@ def test_each_block_is_whole_as_the_shell_reads_it(tmp_path: Path) -> None:
 
 
 @functools.cache
-def command_line() -> click.Command:
+def command_line() -> Any:
+    """Typer's tree; it is one of a click of its own, where `commands` tells a group."""
     return typer.main.get_command(app)
+
+
+def found(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that these words name, and the words that it is given."""
+    command, rest = command_line(), list(words)
+    while hasattr(command, "commands") and rest:
+        while rest and rest[0].startswith("--"):  # an option of the group, with its value
+            rest = rest[1:] if rest[0] in {"--help", "--version", "--install-completion"} else rest[2:]
+        if rest:
+            command = command.commands[rest.pop(0)]
+    return command, rest
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)
 def test_each_command_that_is_mentioned_is_there(page: Page) -> None:
     root = command_line()
     for told in re.findall(r"`(?:\.venv/bin/)?control-room ((?:[a-z]+ ?)+)", page.prose):
-        command: click.Command = root
+        command = root
         for word in told.split():
-            if not isinstance(command, click.Group):
+            if not hasattr(command, "commands"):
                 break
             assert word in command.commands, f"{page.name}: control-room {told}"
             command = command.commands[word]
@@ -263,30 +276,16 @@ def test_each_command_that_is_mentioned_is_there(page: Page) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)
 def test_each_command_is_told_with_options_that_it_has(page: Page) -> None:
     said = [line for block in page.blocks if block.language in {SHELL, "yaml"} for line in block.lines]
-    said += [
-        " ".join(told.split()) for told in re.findall(r"`((?:\.venv/bin/)?control-room [^`]+)`", page.prose)
-    ]
+    said += [" ".join(told.split()) for told in re.findall(r"`(control-room [^`]+)`", page.prose)]
     for line in said:
-        for told in re.findall(r"(?<![\w/-])control-room ((?:'[^']*'|\"[^\"]*\"|[^|&;<>)'\"])+)", line):
-            words = shlex.split(told)
-            command, named = command_line(), "control-room"
-            while isinstance(command, click.Group) and words:
-                words = words[len(_options(words)) :]
-                if not words or words[0] not in command.commands:
-                    break
-                named, command = f"{named} {words[0]}", command.commands[words.pop(0)]
+        for told in re.findall(
+            r"(?:^|[|&;(] *|\bdo |- run: )control-room ((?:'[^']*'|\"[^\"]*\"|[^|&;<>)'\"])+)", line
+        ):
+            command, rest = found(shlex.split(told))
             try:
-                command.make_parser(click.Context(command)).parse_args(words)
-            except click.UsageError as error:
-                pytest.fail(f"{page.name}: {line}: {named}: {error.format_message()}")
-
-
-def _options(words: list[str]) -> list[str]:
-    """Options of a group, which come before its command, each with its value."""
-    count = 0
-    while count < len(words) and words[count].startswith("--"):
-        count += 1 if words[count] in {"--help", "--version", "--install-completion"} else 2
-    return words[:count]
+                command.make_parser(command.context_class(command)).parse_args(rest)
+            except TyperException as error:
+                pytest.fail(f"{page.name}: {line}: {error}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)

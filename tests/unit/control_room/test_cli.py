@@ -451,6 +451,14 @@ def test_a_refresh_shows_what_runs_and_why(stub: Any, control_room: Callable[...
     assert asked == {"target": "gold.d", "force": True, "dry_run": False}
 
 
+def test_a_refresh_is_waited_for_where_something_runs(stub: Any, control_room: Callable[..., Any]) -> None:
+    stub.on("POST", "/catalog/refresh", {"target": "gold.d", "run_id": None, "plan": []}, 202)
+
+    ended = control_room("catalog", "refresh", "gold.d", "--wait")
+
+    assert ended.code == 0
+
+
 NODE = "dataset:control-room://acme:"
 
 
