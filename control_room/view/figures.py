@@ -252,7 +252,7 @@ def endpoints(found: Sequence[Endpoint]) -> RenderableType:
     table = theme.table("endpoint", "url", "events", "")
     for it in found:
         events = ", ".join(it.events) or "runs that name it"
-        trouble = f"{it.failures} failures since {ink.when(it.failing_since)}" if it.failing_since else ""
+        trouble = f"{it.failures} failures since {theme.when(it.failing_since)}" if it.failing_since else ""
         trouble = f"disabled: {it.disabled_reason}" if it.disabled_at else trouble
         table.add_row(Text(it.endpoint_id, style="quiet"), it.url, events, Text(trouble, style="warn"))
     return table
