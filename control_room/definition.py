@@ -168,6 +168,7 @@ class Work(Form):
     ) = None
     network: bool | None = None
     image: Annotated[str, Field(max_length=512, description="registry/name@sha256:…")] | None = None
+    executors: Annotated[int, Field(ge=1, le=100, description="Of Spark, each in a pod.")] | None = None
     timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
     max_retries: Annotated[int, Field(ge=0, le=10)] | None = None
     retry_on_timeout: bool | None = None

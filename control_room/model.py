@@ -98,6 +98,7 @@ class TaskRun(Word):
     run_if: str = "ALL_SUCCESS"
     job_type: str | None = None
     engine: str | None = None
+    executors: int | None = None
     termination_code: str | None = None
     termination_message: str | None = None
     queue_reason: str | None = None

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 
 #: Ends the names of what is offered to tasks that bring an image of their own (`queue.requirement`).
 OWN_IMAGE = "+image"
+#: The same for tasks that ask for executors, and who has such.
+MANY = "+executors"
+HAS_EXECUTORS = ("spark_etl/spark",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +214,20 @@ def in_cluster(chosen: Settings, jobs: KubernetesExecutor | str) -> dict[str, Ca
                 log.warning("not_offered", extra={"job_type": job_type, "engine": engine, "reason": reason})
             else:
                 capability = Capability(jobs, loaded, grants=("namespace",), secrets_elsewhere=True)
-                capabilities |= {name: capability, name + OWN_IMAGE: capability}
+                names = [name, name + MANY] if _takes_many(chosen, name) else [name]
+                capabilities |= {each + own: capability for each in names for own in ("", OWN_IMAGE)}
     return capabilities
+
+
+def _takes_many(chosen: Settings, name: str) -> bool:
+    """Whether pods of one attempt can share its files."""
+    if name not in HAS_EXECUTORS or chosen.kubernetes is None:
+        return False
+    if chosen.kubernetes.shared_storage is None:
+        extra = {"offer": name + MANY, "reason": "CONTROL_ROOM_KUBE_SHARED_STORAGE is not set"}
+        log.info("not_offered", extra=extra)
+        return False
+    return True
 
 
 def _migrations(chosen: Settings, made: Sandbox | NoSandbox, pipeline: Pipeline) -> dict[str, Capability]:

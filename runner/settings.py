@@ -63,6 +63,7 @@ class Kubernetes:
     open_network: bool
     pending_seconds: float
     cpu_share: float
+    shared_storage: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +304,7 @@ def _kubernetes(environment: Mapping[str, str], functions_url: str) -> Kubernete
         open_network=_choice(environment, "CONTROL_ROOM_KUBE_NETWORK", ("closed", "open")) == "open",
         pending_seconds=_number(environment, "CONTROL_ROOM_KUBE_PENDING_SECONDS", 120, 5, 86_400),
         cpu_share=_number(environment, "CONTROL_ROOM_KUBE_CPU_SHARE", 0.25, 0.001, 1),
+        shared_storage=environment.get("CONTROL_ROOM_KUBE_SHARED_STORAGE", "").strip() or None,
     )
 
 

@@ -249,7 +249,7 @@ select throws_ok(format($$ set local role %I; select tenancy.custom_access_token
 select is((select (max_running, timeout_seconds, max_retries, max_artifact_bytes)::text from tenancy.limits where tenant_id = tests.tenant('north')),
     '(10,600,3,52428800)', 'a tenant starts with the product''s limits');
 select is(tests.as('platform', $$ public.platform_set_limits('{"tenant": "north", "max_running": 2, "timeout_seconds": 60}') $$) - 'tenant_id',
-    '{"max_running": 2, "timeout_seconds": 60, "max_retries": 3, "max_artifact_bytes": 52428800, "max_stored_bytes": 10737418240, "artifact_retention_days": null,
+    '{"max_running": 2, "timeout_seconds": 60, "max_retries": 3, "max_executors": 8, "max_artifact_bytes": 52428800, "max_stored_bytes": 10737418240, "artifact_retention_days": null,
       "retention_days": 60}'::jsonb, 'limits are set one by one');
 select tests.refused('platform', format('public.platform_set_limits(%L::jsonb)', p.body::jsonb || '{"tenant": "north"}'), 'FIELD_INVALID', 'no limit: ' || p.body, p.path)
 from (values ('{"max_running": -1}', '$.max_running'), ('{"timeout_seconds": 0}', '$.timeout_seconds'), ('{"timeout_seconds": 86401}', '$.timeout_seconds'),

@@ -330,6 +330,7 @@ $q$, $list$
     tenancy.invitations: UNIQUE (hash)
     tenancy.limits: CHECK (((artifact_retention_days >= 1) AND (artifact_retention_days <= 3650)))
     tenancy.limits: CHECK (((max_artifact_bytes >= 0) AND (max_artifact_bytes <= 52428800)))
+    tenancy.limits: CHECK (((max_executors >= 0) AND (max_executors <= 100)))
     tenancy.limits: CHECK (((max_retries >= 0) AND (max_retries <= 10)))
     tenancy.limits: CHECK (((max_running >= 0) AND (max_running <= 100000)))
     tenancy.limits: CHECK (((max_stored_bytes >= 0) AND (max_stored_bytes <= '1125899906842624'::bigint)))

@@ -44,6 +44,7 @@ def run(
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for lists and lineage.")] = None,
     engine: Annotated[str | None, typer.Option(help="spark_etl: duckdb (default) or spark.")] = None,
+    executors: Annotated[int | None, typer.Option(help="Of Spark, each in a pod of its own.")] = None,
     param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE")] = None,
     input_: Annotated[
         list[str] | None,
@@ -94,6 +95,7 @@ def run(
         submission |= _present(
             name=name,
             engine=engine,
+            executors=executors,
             params={key: value(text) for key, text in pairs("--param", param or [], "KEY=VALUE")} or None,
             outputs=[output_of(it) for it in output or []] or None,
             secrets=secret or None,

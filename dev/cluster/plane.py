@@ -38,6 +38,8 @@ JsonObject = dict[str, Any]
 HOST = "10.244.78.1"
 PODS = "10.244.77.0/24"
 SERVICES = "10.96.0.0/24"
+#: The storage class of `shared_volumes`.
+SHARED = "shared"
 PAUSE = "localhost/control-room/pause:1"
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -52,6 +54,9 @@ CONTROLLERS = (
     "root-ca-certificate-publisher-controller",
     "resourcequota-controller",
     "node-lifecycle-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolumeclaim-protection-controller",
+    "ephemeral-volume-controller",
 )
 _CNI = Path("/usr/lib/cni")
 
@@ -220,6 +225,26 @@ def namespace(plane: Plane, name: str) -> None:
         lambda: bool(plane.ask(f"/api/v1/namespaces/{name}/serviceaccounts/default")),
         "controllers",
     )
+
+
+def shared_volumes(plane: Plane, count: int) -> list[Path]:
+    """So many volumes of the class SHARED, each a folder of this machine that all pods of a claim may write:
+    one node needs no more to be many machines' disk."""
+    folders = []
+    for _ in range(count):
+        folder = Path(tempfile.mkdtemp(prefix="shared-", dir=plane.folder))
+        folder.chmod(0o777)
+        folders.append(folder)
+        spec = {
+            "capacity": {"storage": "10Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": SHARED,
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": str(folder), "type": "Directory"},
+        }
+        name = folder.name.replace("_", "-").lower()
+        plane.ask("/api/v1/persistentvolumes", "POST", {"metadata": {"name": name}, "spec": spec})
+    return folders
 
 
 def _write(plane: Plane) -> None:

@@ -81,7 +81,8 @@ class Attempt:
     submission called itself. `secrets` are names; their values come from the runner's environment. `token`
     opens the attempt door of the edge function and nothing else. `targets` are the databases that the tenant
     was granted, as far as it asks for them. `granted` has names, by kind, that its executor asked for and its
-    tenant may use now. `image`: instead of the runner's own.
+    tenant may use now. `image`: instead of the runner's own. `executors`: how many
+    of Spark's it gets, in sandboxes of their own; 0: it works in its own.
     """
 
     attempt_id: int
@@ -119,6 +120,7 @@ class Attempt:
     targets: tuple[str, ...] = ()
     granted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     image: TaskImage | None = None
+    executors: int = 0
 
     @property
     def key(self) -> Key:

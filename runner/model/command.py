@@ -40,6 +40,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Hands beside the command's own: `count` sandboxes more, each with the command's limits and environment,
+    on the same /job. Each runs `argv`, which is told by CREW_CALLS the address of the command's sandbox and
+    by CREW_NUMBER which of them it is, and ends when nobody listens at `port` there any more. `logs` finds,
+    below /job, what they have printed: the first folder that `*` stands for says whose it is, of those who
+    are `called` so; lines up to one that is `begins` are not theirs.
+    """
+
+    count: int
+    called: str
+    argv: tuple[str, ...]
+    port: int
+    logs: str
+    begins: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What to start inside the sandbox, in /job.
 
@@ -53,3 +70,4 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     path: str = "/usr/local/bin:/usr/bin:/bin"
     limits: Limits = field(default_factory=Limits)
+    crew: Crew | None = None

@@ -108,6 +108,7 @@ insert into ground.error_codes (code, status, meaning, mend) values
 ('TARGET_MISSING', 400, 'A migration names the database that it changes.', 'Give params.target the name of a target that was granted.'),
 ('TARGET_NOT_GRANTED', 403, 'The tenant was not granted a target of that name.', 'Ask the platform operator to grant it: kind target.'),
 ('NETWORK_NOT_GRANTED', 403, 'The tenant was not granted network access for jobs.', 'Ask the platform operator to grant it.'),
+('EXECUTORS_OUT_OF_RANGE', 400, 'A task has at least one executor, and at most as many as its tenant may have for one attempt.', 'Ask for as many as the hint says, or ask the platform operator for more: max_executors.'),
 ('IMAGE_NOT_GRANTED', 403, 'The tenant was not granted that image.', 'Ask the platform operator to grant it, or its repository: kind image.'),
 ('IMAGE_UNPINNED', 403, 'The image has no digest, and so may be another one tomorrow; the tenant may not use such.', 'Name it by its digest, registry/name@sha256:…, or ask the platform operator for the grant unpinned_image of its repository.'),
 ('TIMEOUT_OUT_OF_RANGE', 400, 'timeout_seconds must be a whole number from 1 to 86400.', 'Use a number in that range.'),

@@ -26,6 +26,7 @@ create table tenancy.limits (
     max_running integer not null default 10 check (max_running between 0 and 100000),
     timeout_seconds integer not null default 600 check (timeout_seconds between 1 and 86400),
     max_retries integer not null default 3 check (max_retries between 0 and 10),
+    max_executors integer not null default 8 check (max_executors between 0 and 100),  -- of Spark, for one attempt
     max_artifact_bytes bigint not null default 52428800 check (max_artifact_bytes between 0 and 52428800),
     max_stored_bytes bigint not null default 10737418240 check (max_stored_bytes between 0 and 1125899906842624),
     artifact_retention_days integer check (artifact_retention_days between 1 and 3650),  -- null: until they are deleted

@@ -273,7 +273,7 @@ declare
     v_code jsonb;
     v_secrets jsonb := job.check_array(p, 'secrets', p_path, 50);
     v_network boolean := coalesce((p -> 'network') = 'true', false);
-    v_more jsonb := '{}';  -- what only some tasks have: code to be written, a validation or an image of their own
+    v_more jsonb := '{}';  -- what only some tasks have: code to be written, a validation, an image of their own, executors
 begin
     select x.* into t from job.job_types x where x.name::text = p ->> 'job_type';
     if not found then
@@ -321,6 +321,9 @@ begin
     end if;
     if p ? 'image' and p -> 'image' <> 'null' then
         v_more := v_more || jsonb_build_object('image', job.check_image(p_tenant, t, p -> 'image', p_path || '.image'));
+    end if;
+    if p ? 'executors' and p -> 'executors' <> 'null' then
+        v_more := v_more || jsonb_build_object('executors', job.check_executors(p_tenant, t.name, v_engine, p, p_path));
     end if;
     if t.name = 'kb_catalog' then
         perform job.check_catalogue(p_tenant, job.check_object(p, 'params', p_path), p_path);

@@ -89,7 +89,7 @@ create function job.work_fields()
 returns text[] language plpgsql stable parallel safe set search_path = '' as $$
 begin
     return array['job_type', 'engine', 'spec', 'code', 'params', 'inputs', 'outputs', 'secrets', 'network', 'timeout_seconds', 'max_retries',
-                 'retry_on_timeout', 'min_retry_interval_ms', 'generation', 'validation', 'image'];
+                 'retry_on_timeout', 'min_retry_interval_ms', 'generation', 'validation', 'image', 'executors'];
 end
 $$;
 revoke all on function job.work_fields() from public;

@@ -120,6 +120,7 @@ create table queue.task_runs (
     job_type text,
     engine text,
     image text,  -- the container image that it asks for; null: what the runner has
+    executors smallint,  -- how many of Spark's it asks for, each in a place of its own; null: it works in its own
     state queue.state not null,
     termination_code queue.termination_code,
     termination_message text,

@@ -10,7 +10,7 @@ set role app_owner;
 -- What job.check_submission answers, as columns: taken apart once, not by an operator for each.
 create type queue.submission as (job_id bigint, job_version integer, name text, job_type text, priority smallint, idempotency_key text,
     parameters jsonb, traceparent text, run_timeout_seconds integer);
-create type queue.plain_task as (id bigint, task_key text, job_type text, engine text, image text, run_if text, max_retries smallint, timeout_seconds integer,
+create type queue.plain_task as (id bigint, task_key text, job_type text, engine text, image text, executors smallint, run_if text, max_retries smallint, timeout_seconds integer,
     retry_on_timeout boolean, min_retry_interval_ms integer, spec text, code jsonb, params jsonb, inputs jsonb, outputs jsonb, secrets jsonb, network boolean);
 
 -- The one task of most runs: work without references, that waits for nothing.
@@ -20,15 +20,15 @@ declare
     t queue.plain_task := jsonb_populate_record(null::queue.plain_task, p_task);
 begin
     t.id := nextval('queue.task_runs_id_seq');
-    insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, image, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
+    insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, image, executors, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
                                  min_retry_interval_ms)
     overriding system value
-    values (p_tenant, t.id, p_run, t.task_key, t.job_type, t.engine, t.image, 'QUEUED', t.run_if, t.max_retries, t.timeout_seconds, t.retry_on_timeout,
+    values (p_tenant, t.id, p_run, t.task_key, t.job_type, t.engine, t.image, t.executors, 'QUEUED', t.run_if, t.max_retries, t.timeout_seconds, t.retry_on_timeout,
             t.min_retry_interval_ms);
     insert into queue.payloads (tenant_id, task_run_id, spec, code, params, inputs, outputs, secrets, network)
     values (p_tenant, t.id, t.spec, nullif(t.code, 'null'), t.params, t.inputs, t.outputs, t.secrets, t.network);
     insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-    values (p_tenant, p_run, t.id, queue.requirement(t.job_type, t.engine, t.image), p_priority);
+    values (p_tenant, p_run, t.id, queue.requirement(t.job_type, t.engine, t.image, t.executors), p_priority);
 end
 $$;
 revoke all on function queue.enter_plain(uuid, bigint, smallint, jsonb) from public;
@@ -110,10 +110,10 @@ begin
         select u.task_key, array_agg(t.task_key order by t.ord) as dependents
         from task t cross join unnest(t.depends_on) u (task_key) where v_count > 1 group by u.task_key
     ), made as (
-        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, image, state, run_if, depends_on, outcomes, dependents,
+        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, image, executors, state, run_if, depends_on, outcomes, dependents,
             waits_for, resolves, concurrency, judge, author, rounds, max_retries, timeout_seconds, retry_on_timeout, min_retry_interval_ms,
             finished_at, termination_code)
-        select p_tenant, submit.run_id, t.task_key, t.kind, t.w ->> 'job_type', t.w ->> 'engine', t.w ->> 'image',
+        select p_tenant, submit.run_id, t.task_key, t.kind, t.w ->> 'job_type', t.w ->> 'engine', t.w ->> 'image', (t.w ->> 'executors')::smallint,
                case when submit.state = 'SKIPPED' or t.depends_on = '{}' and not t.resolves then submit.state else 'BLOCKED' end,
                t.t ->> 'run_if', t.depends_on, t.outcomes, coalesce(e.dependents, '{}'), cardinality(t.depends_on), t.resolves,
                (t.t #>> '{for_each,concurrency}')::smallint, t.t ->> 'judge', t.t ->> 'author', coalesce((t.t ->> 'rounds')::smallint, 1),
@@ -122,7 +122,7 @@ begin
                case submit.state when 'SKIPPED' then clock_timestamp() end, case submit.state when 'SKIPPED' then 'MAX_CONCURRENT_RUNS' end
         from task t left join edge e on e.task_key = t.task_key
         order by t.ord
-        returning k.id, k.task_key, queue.requirement(k.job_type, k.engine, k.image) as requires, k.state, k.waits_for
+        returning k.id, k.task_key, queue.requirement(k.job_type, k.engine, k.image, k.executors) as requires, k.state, k.waits_for
     ), filled as (
         insert into queue.payloads (tenant_id, task_run_id, spec, code, params, template, inputs, outputs, secrets, network)
         select p_tenant, m.id, t.w ->> 'spec', nullif(t.w -> 'code', 'null'),
@@ -175,10 +175,10 @@ begin
     ), made as materialized (
         select i.*, r.state from item i join run r on r.id = i.run_id
     ), task as (
-        insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, image, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
+        insert into queue.task_runs (tenant_id, id, run_id, task_key, job_type, engine, image, executors, state, run_if, max_retries, timeout_seconds, retry_on_timeout,
                                      min_retry_interval_ms)
         overriding system value
-        select p_tenant, m.task_id, m.run_id, m.t ->> 'task_key', m.t ->> 'job_type', m.t ->> 'engine', m.t ->> 'image', 'QUEUED', m.t ->> 'run_if', (m.t ->> 'max_retries')::smallint,
+        select p_tenant, m.task_id, m.run_id, m.t ->> 'task_key', m.t ->> 'job_type', m.t ->> 'engine', m.t ->> 'image', (m.t ->> 'executors')::smallint, 'QUEUED', m.t ->> 'run_if', (m.t ->> 'max_retries')::smallint,
                (m.t ->> 'timeout_seconds')::integer, (m.t ->> 'retry_on_timeout')::boolean, (m.t ->> 'min_retry_interval_ms')::integer
         from made m order by m.place
     ), filled as (
@@ -188,7 +188,7 @@ begin
         from made m order by m.place
     ), queued as (
         insert into queue.live_attempts (tenant_id, run_id, task_run_id, requires, priority)
-        select p_tenant, m.run_id, m.task_id, queue.requirement(m.t ->> 'job_type', m.t ->> 'engine', m.t ->> 'image'), m.priority from made m order by m.place
+        select p_tenant, m.run_id, m.task_id, queue.requirement(m.t ->> 'job_type', m.t ->> 'engine', m.t ->> 'image', (m.t ->> 'executors')::smallint), m.priority from made m order by m.place
     )
     select i.place, m.run_id, coalesce(m.state, 'QUEUED'), m.run_id is not null
     from item i left join made m on m.place = i.place order by i.place;
@@ -295,7 +295,7 @@ begin
         v_ended := '{}';
         if v_due <> '{}' then
             with due as materialized (
-                select k.id, k.kind, k.resolves, k.first_number, queue.requirement(k.job_type, k.engine, k.image) as requires, d.behind,
+                select k.id, k.kind, k.resolves, k.first_number, queue.requirement(k.job_type, k.engine, k.image, k.executors) as requires, d.behind,
                        r.cancel_requested_at is null and d.other = 0
                        and (d.n = 0 or case k.run_if when 'ALL_SUCCESS' then d.good = d.n
                                                      when 'ALL_DONE' then true

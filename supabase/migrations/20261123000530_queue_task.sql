@@ -36,10 +36,10 @@ begin
         perform queue.fail_task('TOO_MANY_ITERATIONS', format('a run has at most 1000 iterations; these are %s beside %s', n, v_before));
     end if;
     with made as (
-        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, image, state, resolves, parent_id, iteration, max_retries, timeout_seconds,
+        insert into queue.task_runs as k (tenant_id, run_id, task_key, kind, job_type, engine, image, executors, state, resolves, parent_id, iteration, max_retries, timeout_seconds,
             retry_on_timeout, min_retry_interval_ms)
         select p_run.tenant_id, p_run.id, format('%s[%s]', p_task.task_key, i), case when p_task.job_type is null then 'run_job' else 'work' end::job.task_kind,
-               p_task.job_type, p_task.engine, p_task.image, 'BLOCKED', p_task.job_type is null or strpos(p_each::text, '{{') > 0, p_task.id, i,
+               p_task.job_type, p_task.engine, p_task.image, p_task.executors, 'BLOCKED', p_task.job_type is null or strpos(p_each::text, '{{') > 0, p_task.id, i,
                p_task.max_retries, p_task.timeout_seconds, p_task.retry_on_timeout, p_task.min_retry_interval_ms
         from generate_series(0, n - 1) i
         on conflict (run_id, tenant_id, task_key) do update  -- unfolded anew by a repair
@@ -141,7 +141,7 @@ begin
             when 'work' then
                 update queue.task_runs t set state = 'QUEUED' where t.tenant_id = p_run.tenant_id and t.id = p_task;
                 insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority)
-                values (p_run.tenant_id, p_run.id, p_task, k.first_number, queue.requirement(k.job_type, k.engine, k.image), p_run.priority);
+                values (p_run.tenant_id, p_run.id, p_task, k.first_number, queue.requirement(k.job_type, k.engine, k.image, k.executors), p_run.priority);
             when 'condition' then
                 perform queue.end_task(p_run.tenant_id, p_task, 'SUCCEEDED', 'SUCCESS', null, queue.compare(v ->> 'op', v -> 'left', v -> 'right'));
                 return true;
@@ -198,7 +198,7 @@ begin
     update queue.task_runs t set next_iteration = t.next_iteration + n where t.tenant_id = p_run.tenant_id and t.id = p_task;
     with next as materialized (
         select t.id, t.resolves, t.requires, t.first_number from generate_series(k.next_iteration, k.next_iteration + n - 1) g
-        cross join lateral (select x.id, x.resolves, x.first_number, queue.requirement(x.job_type, x.engine, x.image) as requires from queue.task_runs x
+        cross join lateral (select x.id, x.resolves, x.first_number, queue.requirement(x.job_type, x.engine, x.image, x.executors) as requires from queue.task_runs x
                             where x.run_id = p_run.id and x.tenant_id = p_run.tenant_id and x.task_key = format('%s[%s]', k.task_key, g)
                               and x.state = 'BLOCKED' limit 1) t
     ), plain as (

@@ -80,7 +80,7 @@ begin
             reused_from = null, termination_code = null, termination_message = null, percent = 0, progress_message = null, output_values = '{}', finished_at = null
         where k.tenant_id = p_run.tenant_id and k.id in (g.id, j.id);
         insert into queue.live_attempts (tenant_id, run_id, task_run_id, number, requires, priority)
-        select k.tenant_id, k.run_id, k.id, k.first_number, queue.requirement(k.job_type, k.engine, k.image), p_run.priority from queue.task_runs k where k.tenant_id = g.tenant_id and k.id = g.id;
+        select k.tenant_id, k.run_id, k.id, k.first_number, queue.requirement(k.job_type, k.engine, k.image, k.executors), p_run.priority from queue.task_runs k where k.tenant_id = g.tenant_id and k.id = g.id;
         update queue.runs r set open_tasks = r.open_tasks + 1 where r.tenant_id = p_run.tenant_id and r.id = p_run.id;
         v_left := array_remove(v_left, j.id);
         perform ground.wake('control_room_attempts');

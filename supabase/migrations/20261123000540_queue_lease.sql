@@ -19,7 +19,7 @@ set role app_owner;
 -- it leaves one row of a table that was small then, it reads all of it for each of a batch, until the table is analyzed anew.
 create type queue.claimed as (
     attempt_id bigint, tenant_id uuid, run_id bigint, task_run_id bigint, number smallint, lease integer, lost smallint, requires text,
-    deadline_at timestamptz, token text, external_id queue.external_id, task_key text, job_type text, engine text, image text, timeout_seconds integer, waited_ms bigint);
+    deadline_at timestamptz, token text, external_id queue.external_id, task_key text, job_type text, engine text, image text, executors smallint, timeout_seconds integer, waited_ms bigint);
 
 --
 -- A claim is not waited for on the disk: it is committed asynchronously, and a crash may forget the last of them. What was claimed
@@ -126,11 +126,11 @@ begin
         ) a
         limit p_limit
     ), mine as materialized (  -- nobody is waited for: a stale word may hold what waits, and wait for the slots that we hold
-        select p.*, t.task_key, t.job_type, t.engine, t.image, t.timeout_seconds
+        select p.*, t.task_key, t.job_type, t.engine, t.image, t.executors, t.timeout_seconds
         from picked p
         cross join lateral (select a.tenant_id, a.task_run_id from queue.live_attempts a
                             where a.id = p.id and a.state <> 'RUNNING' limit 1 for update skip locked) a
-        cross join lateral (select t.task_key, t.job_type, t.engine, t.image, t.timeout_seconds from queue.task_runs t
+        cross join lateral (select t.task_key, t.job_type, t.engine, t.image, t.executors, t.timeout_seconds from queue.task_runs t
                             where t.tenant_id = a.tenant_id and t.id = a.task_run_id limit 1) t
     ), claimed as (
         update queue.live_attempts a
@@ -142,7 +142,7 @@ begin
         from mine p
         where a.id = p.id and coalesce(a.state <> 'RUNNING', false)
         returning a.id, a.tenant_id, a.run_id, a.task_run_id, a.number, a.lease, a.lost, a.requires, a.claimed_at, a.deadline_at,
-                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, p.task_key, p.job_type, p.engine, p.image, p.timeout_seconds, p.place,
+                  'crat_' || a.id || '_' || a.lease || '_' || p.secret as token, a.external_id, p.task_key, p.job_type, p.engine, p.image, p.executors, p.timeout_seconds, p.place,
                   (extract(epoch from a.claimed_at - a.ready_at) * 1000)::bigint as waited_ms
     ), counted as (
         update queue.slots s set running = s.running + n.n, served_at = n.at
@@ -157,7 +157,7 @@ begin
         from claimed c where r.tenant_id = c.tenant_id and r.id = c.run_id and coalesce(r.state = 'QUEUED', false)
     )
     select c.id, c.tenant_id, c.run_id, c.task_run_id, c.number, c.lease, c.lost, c.requires, c.deadline_at, c.token, c.external_id,
-           c.task_key, c.job_type, c.engine, c.image, c.timeout_seconds, c.waited_ms
+           c.task_key, c.job_type, c.engine, c.image, c.executors, c.timeout_seconds, c.waited_ms
     from claimed c order by c.place;
 end
 $$;

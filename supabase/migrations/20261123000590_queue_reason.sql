@@ -34,7 +34,7 @@ returns table (task_run_id bigint, code text, reason text) language sql stable r
         when 'UPSTREAM' then 'waits for ' || (select string_agg(d.task_key, ', ' order by d.id) from queue.task_runs d
              where d.run_id = t.run_id and d.tenant_id = t.tenant_id and d.task_key = any (t.depends_on) and not queue.is_final(d.state))
         when 'TURN' then 'waits for its turn among the iterations'
-        when 'NO_RUNNER' then 'no runner offers ' || a.requires
+        when 'NO_RUNNER' then 'no runner offers ' || a.requires || case when t.executors > 0 then ' (executors need one with CONTROL_ROOM_KUBE_SHARED_STORAGE)' else '' end
         when 'RETRY' then format('retry %s waits until %s', a.number - 1, to_char(a.ready_at at time zone 'UTC', 'HH24:MI:SS"Z"'))
         when 'TENANT_LIMIT' then format('tenant limit reached: %s of %s attempts are running', s.running, l.max_running)
         else 'waits for a free runner' end as reason) x

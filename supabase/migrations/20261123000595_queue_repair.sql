@@ -161,10 +161,10 @@ begin
         select k.*, p_from is not null and k.task_key <> all (v_keys) as keeps from queue.task_runs k
         where k.run_id = p_run and k.tenant_id = p_tenant and k.parent_id is null
     ), made as (
-        insert into queue.task_runs as n (tenant_id, run_id, task_key, kind, job_type, engine, image, state, termination_code, run_if, depends_on, outcomes, dependents,
+        insert into queue.task_runs as n (tenant_id, run_id, task_key, kind, job_type, engine, image, executors, state, termination_code, run_if, depends_on, outcomes, dependents,
             resolves, outcome, concurrency, judge, author, rounds, iterations, child_run_id, max_retries, retry_on_timeout, min_retry_interval_ms, timeout_seconds, percent,
             output_values, started_at, finished_at, reused_from)
-        select o.tenant_id, rerun.run_id, o.task_key, o.kind, o.job_type, o.engine, o.image, case when o.keeps then o.state else 'BLOCKED' end,
+        select o.tenant_id, rerun.run_id, o.task_key, o.kind, o.job_type, o.engine, o.image, o.executors, case when o.keeps then o.state else 'BLOCKED' end,
                case when o.keeps then o.termination_code end, o.run_if, o.depends_on, o.outcomes, o.dependents, o.resolves, case when o.keeps then o.outcome end,
                o.concurrency, o.judge, o.author, o.rounds, case when o.keeps then o.iterations end, case when o.keeps then o.child_run_id end, o.max_retries, o.retry_on_timeout,
                o.min_retry_interval_ms, o.timeout_seconds, case when o.keeps then o.percent else 0 end, case when o.keeps then o.output_values else '{}' end,

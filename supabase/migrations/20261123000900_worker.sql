@@ -90,7 +90,7 @@ begin
             when jsonb_path_exists(p.inputs, '$[*].uri') then worker.granted_targets(c.tenant_id, null, p.inputs) else '[]' end,
         'adopted', c.lost > 0, 'external_id', c.external_id, 'traceparent', r.traceparent, 'waited_ms', c.waited_ms, 'validation_fail_on', n.validation_fail_on,
         'validation_policy', n.validation_policy, 'model_granted', c.job_type <> 'code_generation' or tenancy.is_granted(c.tenant_id, 'model', c.engine),
-        'image', case when c.image is not null then json_build_object('name', c.image, 'granted', job.image_fault(c.tenant_id, c.image) is null) end,
+        'image', case when c.image is not null then json_build_object('name', c.image, 'granted', job.image_fault(c.tenant_id, c.image) is null) end, 'executors', coalesce(c.executors, 0),
         'remaining_ms', greatest(0, extract(epoch from c.deadline_at - clock_timestamp()) * 1000)::bigint)
     from unnest(v_claimed) with ordinality c
     -- each by its key, one by one: joined, the planner has looked through all the runs or payloads of the tenant

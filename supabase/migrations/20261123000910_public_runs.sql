@@ -245,7 +245,7 @@ begin
         'progress', (select jsonb_build_object('percent', coalesce(avg(t.percent), 0)::integer,
                          'message', (array_agg(t.progress_message order by t.started_at desc nulls last) filter (where t.progress_message is not null))[1])
                      from queue.task_runs t where t.tenant_id = r.tenant_id and t.run_id = r.id),
-        'tasks', (select jsonb_agg(queue.describe(t) || jsonb_build_object('task_run_id', t.id, 'task_key', t.task_key, 'kind', t.kind, 'job_type', t.job_type, 'engine', t.engine, 'image', t.image, 'state', t.state,
+        'tasks', (select jsonb_agg(queue.describe(t) || jsonb_build_object('task_run_id', t.id, 'task_key', t.task_key, 'kind', t.kind, 'job_type', t.job_type, 'engine', t.engine, 'image', t.image, 'executors', t.executors, 'state', t.state,
                 'termination_code', t.termination_code, 'termination_message', t.termination_message,
                 'queue_reason', q.reason, 'queue_reason_code', q.code, 'reused_from', t.reused_from, 'run_if', t.run_if,
                 'progress', jsonb_build_object('percent', t.percent, 'message', t.progress_message),

@@ -254,11 +254,12 @@ declare
     t tenancy.tenants := tenancy.find_tenant(p ->> 'tenant');
     l tenancy.limits;
 begin
-    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_artifact_bytes', 'max_stored_bytes', 'artifact_retention_days', 'retention_days', 'validation_policy', 'validation_fail_on']);
+    perform ground.refuse_unknown(p, array['tenant', 'max_running', 'timeout_seconds', 'max_retries', 'max_executors', 'max_artifact_bytes', 'max_stored_bytes', 'artifact_retention_days', 'retention_days', 'validation_policy', 'validation_fail_on']);
     update tenancy.limits x
     set max_running = job.check_integer(p, 'max_running', '$', 0, 100000, x.max_running),
         timeout_seconds = job.check_integer(p, 'timeout_seconds', '$', 1, 86400, x.timeout_seconds),
         max_retries = job.check_integer(p, 'max_retries', '$', 0, 10, x.max_retries),
+        max_executors = job.check_integer(p, 'max_executors', '$', 0, 100, x.max_executors),
         max_artifact_bytes = job.check_integer(p, 'max_artifact_bytes', '$', 0, 52428800, x.max_artifact_bytes),
         max_stored_bytes = job.check_integer(p, 'max_stored_bytes', '$', 0, 1125899906842624, x.max_stored_bytes),
         artifact_retention_days = case when p -> 'artifact_retention_days' = 'null' then null
@@ -413,7 +414,7 @@ grant execute on function public.platform_create_tenant(jsonb) to service_role;
 
 create function public.platform_set_limits(jsonb)
 returns jsonb language plpgsql volatile set search_path = '' as $$ begin return door.platform_set_limits($1); end $$;
-comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_artifact_bytes?, max_stored_bytes?, artifact_retention_days? (null: for ever), retention_days?, validation_policy?, validation_fail_on?}.';
+comment on function public.platform_set_limits(jsonb) is 'Platform operator: {tenant, max_running?, timeout_seconds?, max_retries?, max_executors?, max_artifact_bytes?, max_stored_bytes?, artifact_retention_days? (null: for ever), retention_days?, validation_policy?, validation_fail_on?}.';
 revoke all on function public.platform_set_limits(jsonb) from public, anon, authenticated, service_role;
 grant execute on function public.platform_set_limits(jsonb) to service_role;
 

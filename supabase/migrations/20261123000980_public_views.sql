@@ -11,7 +11,7 @@ select r.id as run_id, r.tenant_id, r.job_id, r.job_version, r.name, r.job_type,
        r.created_by, r.created_at, r.started_at, r.finished_at, r.cancel_requested_at, r.timeout_seconds as run_timeout_seconds, r.deadline_at
 from queue.runs r;
 create view public.task_runs with (security_invoker = true) as
-select t.id as task_run_id, t.tenant_id, t.run_id, t.task_key, t.kind, t.job_type, t.engine, t.image, t.state, t.termination_code, t.termination_message,
+select t.id as task_run_id, t.tenant_id, t.run_id, t.task_key, t.kind, t.job_type, t.engine, t.image, t.executors, t.state, t.termination_code, t.termination_message,
        t.percent, t.progress_message, t.depends_on, t.run_if, t.outcome, t.parent_id as parent_task_run_id, t.iteration, t.child_run_id, t.max_retries, t.timeout_seconds,
        t.started_at, t.finished_at
 from queue.task_runs t;

@@ -9,6 +9,7 @@
     patience    waiting for it while it is away
     lookout     what is known of a Job's pod
     listener    what its work prints
+    crew        the pods beside its own, where it has many
     work        the life of one attempt: begin or adopt, follow, end
     executor    the door: ready or not, a work for each attempt, what is left of them
 

@@ -3,6 +3,7 @@
     fetch    brings the workspace to /job, by the attempt's token
     work     runs the command in /job, in the environment that is promised; knows no token
     deliver  packs what the command left, when none of its processes lives any more, and sends it back
+    crew     runs what stands beside the command, in a pod of its own, for as long as the command's listens
 
 Each container has its own processes, and the token is mounted where the user's code never runs. What the
 runner must believe (exit code, digests) goes through the termination message, which the kubelet reads; `work`
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import glob
 import gzip
 import hashlib
 import http.client
@@ -51,10 +53,17 @@ PATIENCE_SECONDS = 600.0
 CALL_SECONDS = 60.0
 CHUNK = 1 << 20
 #: What the runner knows already, and gets back from nobody.
-OURS = ("library", "inputs", "code", "source", "request.json")
+OURS = ("library", "inputs", "code", "source", "request.json", "executors", "log4j2.properties")
 PIPES_CLOSE_SECONDS = 5.0
 PROBE_SECONDS = 0.7
 PR_SET_DUMPABLE = 4
+#: How long a crew waits for the command to listen, how often it looks then, and how often in vain.
+CREW_PATIENCE_SECONDS = 300.0
+CREW_LOOKS_SECONDS = 5.0
+CREW_MISSES = 3
+#: What a crew prints comes by files; hostile ones are no more than so many.
+FOLLOW_SECONDS = 0.5
+FOLLOWED_FILES = 500
 
 
 class Refused(Exception):
@@ -68,7 +77,7 @@ def main() -> int:
     with open(ORDER, encoding="utf-8") as file:
         order = json.load(file)
     try:
-        tell({"fetch": fetch, "work": work, "deliver": deliver}[what](order))
+        tell({"fetch": fetch, "work": work, "deliver": deliver, "crew": crew}[what](order))
     except Refused as error:
         tell({"refused": str(error)[:1000]})
         return 1
@@ -227,6 +236,59 @@ def patiently(once: Callable[[], None]) -> None:
 
 def work(order: Json) -> Json:
     """Run the command to its end and the end of everything it started."""
+    return run(order, order["argv"], {}, lambda child: None, order.get("crew"))
+
+
+def crew(order: Json) -> Json:
+    """Run what stands beside the command until nobody listens there any more: it has ended, whoever may
+    know."""
+    told = {"CREW_CALLS": os.environ["CREW_CALLS"], "CREW_NUMBER": os.environ["JOB_COMPLETION_INDEX"]}
+    place = (told["CREW_CALLS"], int(order["crew"]["port"]))
+    dismissed = threading.Event()
+
+    def watch(child: subprocess.Popen[bytes]) -> None:
+        threading.Thread(target=listen, args=(place, child, dismissed), daemon=True).start()
+
+    said = run(order, order["crew"]["argv"], told, watch)
+    if not dismissed.is_set() and not answers(place):
+        dismissed.set()  # it was quicker than our look
+    if not dismissed.is_set():
+        raise Refused(f"ended with {said['exit']} before the command did")
+    return said
+
+
+def listen(place: tuple[str, int], child: subprocess.Popen[bytes], dismissed: threading.Event) -> None:
+    """End the child when nobody listens there any more, or never did."""
+    end = time.monotonic() + CREW_PATIENCE_SECONDS
+    while not answers(place) and time.monotonic() < end:
+        time.sleep(1)
+    misses = 0
+    while misses < CREW_MISSES:
+        time.sleep(CREW_LOOKS_SECONDS)
+        misses = 0 if answers(place) else misses + 1
+    dismissed.set()
+    end_all(child, signal.SIGTERM)
+    time.sleep(CREW_LOOKS_SECONDS)
+    end_all(child, signal.SIGKILL)
+
+
+def answers(place: tuple[str, int]) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection(place, CREW_LOOKS_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def run(
+    order: Json,
+    argv: list[str],
+    more: dict[str, str],
+    begun: Callable[[subprocess.Popen[bytes]], None],
+    followed: Json | None = None,
+) -> Json:
+    """Run it to its end and the end of everything it started; `more` is put into its environment."""
     sys.path.insert(0, HERE)
     from lines import (  # type: ignore[import-not-found]  # noqa: PLC0415 - it stands beside us in the pod
         Lines,
@@ -239,9 +301,9 @@ def work(order: Json) -> Json:
         refuse_open_network()
     secrets = {name: os.environ[f"SECRET_{name}"] for name in order["secrets"]}
     child = subprocess.Popen(
-        order["argv"],
+        argv,
         cwd=JOB,
-        env={**order["environment"], **secrets},
+        env={**order["environment"], **secrets, **more},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -255,10 +317,16 @@ def work(order: Json) -> Json:
         threading.Thread(target=pump, args=(pipe, mark, Lines(redact), turn), daemon=True)
         for pipe, mark in ((child.stdout, b"1 "), (child.stderr, b"2 "))
     ]
+    if followed is not None:
+        follower = Follower(followed, lambda: Lines(redact), turn)
+        pumps.append(threading.Thread(target=follower.follow, daemon=True))
     for each in pumps:
         each.start()
+    begun(child)
     code = child.wait()
     end_all(child, signal.SIGKILL)
+    if followed is not None:
+        follower.end.set()
     for each in pumps:
         each.join(PIPES_CLOSE_SECONDS)
     return {"exit": code if code >= 0 else 128 - code, **measured()}
@@ -309,6 +377,56 @@ def say(lines: list[str], mark: bytes, turn: threading.Lock) -> None:
         with turn:
             while data:
                 data = data[os.write(1, data) :]
+
+
+class Follower:
+    """What a crew prints into files below /job, as lines of the command's own streams: `[executor 0] …`."""
+
+    def __init__(self, crew: Json, lines: Callable[[], Any], turn: threading.Lock) -> None:
+        self._pattern = os.path.join(JOB, crew["logs"])
+        self._who = self._pattern.split("/").index("*")
+        self._called = crew["called"]
+        self._begins = crew["begins"]
+        self._waiting: set[str] = set()  # files whose printer has not begun yet
+        self._lines = lines
+        self._turn = turn
+        self._files: dict[str, tuple[int, Any, bytes, str]] = {}
+        self.end = threading.Event()
+
+    def follow(self) -> None:
+        """Until `end` is set, and what is there then."""
+        last = False
+        while not last:
+            last = self.end.wait(FOLLOW_SECONDS)
+            for path in sorted(glob.glob(self._pattern)):
+                if path not in self._files and len(self._files) < FOLLOWED_FILES:
+                    self._open(path)
+            for path, (handle, lines, _, _) in self._files.items():
+                while data := os.read(handle, 65_536):
+                    self._say(path, lines.feed(data))
+        for path, (_, lines, _, _) in self._files.items():
+            self._say(path, lines.end())
+
+    def _open(self, path: str) -> None:
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            return
+        mark = b"1 " if path.endswith("out") else b"2 "
+        if mark == b"2 ":
+            self._waiting.add(path)
+        self._files[path] = handle, self._lines(), mark, f"[{self._called} {path.split('/')[self._who]}] "
+
+    def _say(self, path: str, lines: list[str]) -> None:
+        if path in self._waiting and self._begins in lines:
+            lines = lines[lines.index(self._begins) + 1 :]
+            self._waiting.remove(path)
+        if path not in self._waiting:
+            _, _, mark, who = self._files[path]
+            say([who + line for line in lines if line], mark, self._turn)
 
 
 def end_all(child: subprocess.Popen[bytes], which: int) -> None:

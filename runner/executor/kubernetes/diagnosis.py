@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.executor.kubernetes.cluster import Refused
 from runner.executor.kubernetes.manifest import DELIVER, FETCH, WORK
 from runner.model.errors import Failure, Permanent, Retryable
 from runner.model.termination import TerminationCode
@@ -56,6 +57,7 @@ class State:
     """A pod as the executor sees it. `containers` holds those that ended."""
 
     name: str
+    address: str = ""
     begun: bool = False  # `work` has started
     over: bool = False  # no container will start or run any more
     waiting: str = ""  # the reason of the container that waits
@@ -98,6 +100,7 @@ def read(pod: JsonObject) -> State:
             begun = True
     return State(
         name=pod["metadata"]["name"],
+        address=status.get("podIP") or "",
         begun=begun,
         # A kubelet runs nothing after an init container with an out-of-memory kill in it, whatever its exit
         # code, and on control groups of version 1 lets the pod be Pending for ever.
@@ -176,6 +179,27 @@ def lost(state: State | None, job: JsonObject) -> Failure:  # noqa: PLR0911 - as
             )
     return Retryable(
         TerminationCode.EXECUTOR_UNAVAILABLE, "the pod is gone, and the cluster does not say why"
+    )
+
+
+def not_taken(refused: Refused, namespace: str) -> Failure:
+    """What a refused Job or Secret means for the attempt."""
+    message = f"namespace {namespace} does not take it: {refused.message[:500]}"
+    if refused.status == 403 and "exceeded quota" in refused.message:
+        return Retryable(TerminationCode.EXECUTOR_UNAVAILABLE, message, after_ms=10_000)
+    return Permanent(TerminationCode.EXECUTOR_UNAVAILABLE, message)
+
+
+def scattered(states: Iterable[State], job: JsonObject, called: str) -> Failure | None:
+    """Why a crew is not there any more, None while its Job goes on."""
+    if not is_over(job):
+        return None
+    ends = [each.work for each in states if each.work is not None and each.work.exit_code != 0]
+    if any(each.reason == OOM_KILLED for each in ends):
+        return Retryable(TerminationCode.OUT_OF_MEMORY, f"an {called} used more than its memory")
+    said = ends[-1].message.get("refused") or ends[-1].message.get("broken") if ends else ""
+    return Retryable(
+        TerminationCode.EXECUTOR_UNAVAILABLE, f"every {called} has ended{f': {said}' if said else ''}"[:1000]
     )
 
 

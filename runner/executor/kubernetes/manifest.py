@@ -4,6 +4,9 @@ The Job is named by the attempt alone, so that the API server itself keeps a sec
 claims the attempt again, under whatever lease, finds the first and adopts it. Its pod runs three containers
 one after another on one /job (see `carrier`): `fetch` and `work` are init containers, `deliver` is the
 main one.
+
+Where the command has a crew, /job is a volume that many pods write: the pod's own claim, which comes and
+goes with it. A second Job, owned by the first, has the crew's pods, each of one container on the same /job.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from urllib.parse import urlsplit
 from runner.executor import lines
 from runner.executor.kubernetes import carrier
 from runner.model.attempt import Attempt
-from runner.model.command import Command
+from runner.model.command import Command, Crew
 from runner.model.workspace import JOB
 
 JsonObject = dict[str, Any]
@@ -30,8 +33,13 @@ PREFIX = "control-room"
 HERE = "/control-room"
 #: The containers, in the order in which they run.
 FETCH, WORK, DELIVER = "fetch", "work", "deliver"
+#: A pod of the crew runs one, which is called as what it does; its Job's name ends so.
+CREW = "crew"
+#: How often, for each of a crew, a pod that ended badly is followed by another.
+CREW_RETRIES = 3
 PARCELS = f"{PREFIX}/parcels"
 LOGGED = f"{PREFIX}/logged"
+CREW_LABEL = f"{PREFIX}/crew"
 #: How long after the attempt's own deadline the cluster ends what no runner has ended: it deletes the logs.
 DEADLINE_NET_SECONDS = 60
 #: A broom for what no runner has swept.
@@ -48,6 +56,7 @@ class Placement:
     namespace whose keys are granted secrets that the runner has no value for. `door_url` is the functions'
     address as pods see it, `public_url` as the runner does: signed URLs that lead to that origin are sent to
     the one that pods know. `cpu_share` is how much of its cpu limit a pod asks to be reserved.
+    `shared_storage` is a storage class that gives volumes which many pods write at once, for crews.
     """
 
     namespace: str
@@ -62,6 +71,7 @@ class Placement:
     open_network: bool = False
     pending_seconds: float = 120.0
     cpu_share: float = 0.25
+    shared_storage: str | None = None
 
     @property
     def house(self) -> str:
@@ -105,6 +115,11 @@ def job_name(placement: Placement, attempt: Attempt) -> str:
     return f"{PREFIX}-{placement.house}-a{attempt.attempt_id}-{attempt.job_type.replace('_', '-')}"
 
 
+def crew_name(placement: Placement, attempt: Attempt) -> str:
+    """The name of the crew's Job."""
+    return f"{job_name(placement, attempt)}-{CREW}"
+
+
 def owner_labels(placement: Placement) -> dict[str, str]:
     """What all Jobs of this Control Room bear."""
     return {"app.kubernetes.io/managed-by": PREFIX, f"{PREFIX}/house": placement.house}
@@ -134,53 +149,23 @@ def job(
     placement: Placement, attempt: Attempt, command: Command, parcels: Parcels, secrets: Mapping[str, str]
 ) -> JsonObject:
     """The Job. `secrets` says which Secret holds each granted value, "" for the attempt's own."""
-    image = placement.image(attempt.job_type, attempt.engine)
     name = job_name(placement, attempt)
-    containers = [_container(each, placement, image, command) for each in (FETCH, WORK, DELIVER)]
-    if attempt.image is not None:  # the two that know the token stay ours
-        containers[1]["image"] = attempt.image.name
-    containers[1]["env"] = [
-        {
-            "name": f"SECRET_{each}",
-            "valueFrom": {
-                "secretKeyRef": {"name": other or name, "key": each if other else f"secret.{each}"}
-            },
-        }
-        for each, other in sorted(secrets.items())
+    told = labels(placement, attempt) | ({CREW_LABEL: "lead"} if command.crew else {})
+    containers = [_container(each, placement, attempt, command) for each in (FETCH, WORK, DELIVER)]
+    containers[1]["env"] = _secret_values(name, secrets)
+    volumes = [
+        _emptied("job", command.limits.disk_bytes),
+        *_volumes(name, command),
+        {"name": "token", "secret": {"secretName": name, "items": _items("token")}},
     ]
-    pod: JsonObject = {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
+    if command.crew is not None:
+        volumes[0] = _claimed(placement, command, told)
+    pod = {
+        **_pod(placement, volumes, containers),
         "hostname": "sandbox",
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": NOBODY,
-            "runAsGroup": NOBODY,
-            "fsGroup": NOBODY,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "initContainers": containers[:2],
         "containers": containers[2:],
-        "volumes": [
-            {"name": "job", "emptyDir": {"sizeLimit": str(command.limits.disk_bytes)}},
-            {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(command.limits.tmp_bytes)}},
-            {
-                "name": "order",
-                "secret": {"secretName": name, "items": _items("carrier.py", "lines.py", "order.json")},
-            },
-            {"name": "token", "secret": {"secretName": name, "items": _items("token")}},
-        ],
     }
-    if placement.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": each} for each in placement.pull_secrets]
-    if placement.runtime_class:
-        pod["runtimeClassName"] = placement.runtime_class
-    if placement.pull_policy:
-        for each in containers:
-            each["imagePullPolicy"] = placement.pull_policy
-    told = labels(placement, attempt)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -194,6 +179,51 @@ def job(
             "activeDeadlineSeconds": math.ceil(attempt.seconds_left) + DEADLINE_NET_SECONDS,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {"metadata": {"labels": told}, "spec": pod},
+        },
+    }
+
+
+def crew_job(
+    placement: Placement,
+    attempt: Attempt,
+    command: Command,
+    crew: Crew,
+    secrets: Mapping[str, str],
+    *,
+    owner: str,
+    pod: str,
+    address: str,
+) -> JsonObject:
+    """The crew's Job, for the attempt's pod of this name and address. It goes with the Job whose uid is
+    `owner`."""
+    name = job_name(placement, attempt)
+    told = labels(placement, attempt) | {CREW_LABEL: "hand"}
+    hand = _container(CREW, placement, attempt, command)
+    hand["name"] = WORK
+    hand["env"] = [{"name": "CREW_CALLS", "value": address}, *_secret_values(name, secrets)]
+    volumes = [
+        {"name": "job", "persistentVolumeClaim": {"claimName": f"{pod}-job"}},
+        *_volumes(name, command),
+    ]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": crew_name(placement, attempt),
+            "labels": told,
+            "ownerReferences": [_owned_by(name, owner)],
+        },
+        "spec": {
+            "completionMode": "Indexed",  # each knows which it is
+            "completions": crew.count,
+            "parallelism": crew.count,
+            "backoffLimit": CREW_RETRIES * crew.count,
+            "activeDeadlineSeconds": math.ceil(attempt.seconds_left) + DEADLINE_NET_SECONDS,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": {
+                "metadata": {"labels": told},
+                "spec": {**_pod(placement, volumes, [hand]), "containers": [hand]},
+            },
         },
     }
 
@@ -229,6 +259,14 @@ def secret(
             "disk_bytes": command.limits.disk_bytes,
         },
     }
+    if (crew := command.crew) is not None:
+        order["crew"] = {
+            "argv": list(crew.argv),
+            "port": crew.port,
+            "called": crew.called,
+            "logs": crew.logs,
+            "begins": crew.begins,
+        }
     data = {
         "token": attempt.token,
         "carrier.py": Path(carrier.__file__).read_text("utf-8"),
@@ -243,15 +281,7 @@ def secret(
         "metadata": {
             "name": name,
             "labels": labels(placement, attempt),
-            "ownerReferences": [
-                {
-                    "apiVersion": "batch/v1",
-                    "kind": "Job",
-                    "name": name,
-                    "uid": owner,
-                    "blockOwnerDeletion": False,
-                }
-            ],
+            "ownerReferences": [_owned_by(name, owner)],
         },
         "data": encoded(data),
     }
@@ -262,14 +292,92 @@ def encoded(data: Mapping[str, str]) -> dict[str, str]:
     return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
 
 
-def _container(which: str, placement: Placement, image: str | None, command: Command) -> JsonObject:
+def _pod(placement: Placement, volumes: list[JsonObject], containers: list[JsonObject]) -> JsonObject:
+    """What every pod is, whoever is in it."""
+    pod: JsonObject = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": NOBODY,
+            "runAsGroup": NOBODY,
+            "fsGroup": NOBODY,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": volumes,
+    }
+    if placement.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": each} for each in placement.pull_secrets]
+    if placement.runtime_class:
+        pod["runtimeClassName"] = placement.runtime_class
+    if placement.pull_policy:
+        for each in containers:
+            each["imagePullPolicy"] = placement.pull_policy
+    return pod
+
+
+def _volumes(name: str, command: Command) -> list[JsonObject]:
+    """What every pod of an attempt has beside /job."""
+    made = [
+        {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(command.limits.tmp_bytes)}},
+        {
+            "name": "order",
+            "secret": {"secretName": name, "items": _items("carrier.py", "lines.py", "order.json")},
+        },
+    ]
+    if command.crew is not None:
+        made.append(_emptied("scratch", command.limits.disk_bytes))
+    return made
+
+
+def _emptied(name: str, most_bytes: int) -> JsonObject:
+    return {"name": name, "emptyDir": {"sizeLimit": str(most_bytes)}}
+
+
+def _claimed(placement: Placement, command: Command, told: Mapping[str, str]) -> JsonObject:
+    """/job for many pods. The claim is called `<pod>-job`."""
+    claim = {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": placement.shared_storage,
+        "resources": {"requests": {"storage": str(command.limits.disk_bytes)}},
+    }
+    template = {"metadata": {"labels": dict(told)}, "spec": claim}
+    return {"name": "job", "ephemeral": {"volumeClaimTemplate": template}}
+
+
+def _secret_values(name: str, secrets: Mapping[str, str]) -> list[JsonObject]:
+    """Variables of the carrier that hold granted secrets; `name` is the attempt's own Secret."""
+    return [
+        {
+            "name": f"SECRET_{each}",
+            "valueFrom": {
+                "secretKeyRef": {"name": other or name, "key": each if other else f"secret.{each}"}
+            },
+        }
+        for each, other in sorted(secrets.items())
+    ]
+
+
+def _owned_by(name: str, uid: str) -> JsonObject:
+    """A reference to the attempt's Job: what bears it goes with that."""
+    return {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid, "blockOwnerDeletion": False}
+
+
+def _container(which: str, placement: Placement, attempt: Attempt, command: Command) -> JsonObject:
     limits = command.limits
+    image = placement.image(attempt.job_type, attempt.engine)
+    if attempt.image is not None and which in (WORK, CREW):  # the two that know the token stay ours
+        image = attempt.image.name
     mounts = [
         {"name": "job", "mountPath": JOB},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the pod
         {"name": "order", "mountPath": f"{HERE}/order", "readOnly": True},
     ]
-    if which != WORK:
+    if which in (WORK, CREW) and command.crew is not None:
+        mounts.append({"name": "scratch", "mountPath": f"{HERE}/scratch"})
+    if which in (FETCH, DELIVER):
         mounts.append({"name": "token", "mountPath": f"{HERE}/token", "readOnly": True})
     memory = str(limits.memory_bytes)
     most = {"cpu": _millis(limits.cpus), "memory": memory}

@@ -3,6 +3,7 @@
     find the Job of the attempt ─ none → send the kit → create Job, then Secret ┐
                                 └ there → give it our token (adopted)           ┴→ external id
     follow the pod (watch; list again after a break) and the log of `work`
+    a command with a crew: its pods, once `work` has begun and until it has ended
     over → what `work` and `deliver` said → fetch the results → outcome
 
 A lost lease or a drain leaves the Job as it is: whoever claims the attempt next adopts it. A cancel or a
@@ -23,6 +24,7 @@ from runner.executor import verdict, view
 from runner.executor.base import Reporter
 from runner.executor.kubernetes import diagnosis, manifest, patience
 from runner.executor.kubernetes.cluster import Cluster, Refused
+from runner.executor.kubernetes.crew import Hands
 from runner.executor.kubernetes.diagnosis import State
 from runner.executor.kubernetes.freight import Freight
 from runner.executor.kubernetes.listener import Listener
@@ -93,24 +95,27 @@ class Work:
     async def _follow(self, job: JsonObject) -> JsonObject:
         """Watch the pod and read its log until both have ended; a stop is followed to its end as well."""
         pod = Lookout(self.cluster, self.namespace, self.name, self.uid, self._selector)
+        hands = asyncio.create_task(self._hands.serve(pod, self._secrets))
+        hands.add_done_callback(lambda _: pod.changed.set())
         watching = asyncio.create_task(pod.watch())
         reading = asyncio.create_task(Listener(pod, self.transcript, self.logged).follow())
         try:
             try:
-                job = await self._end(pod, job)
+                job = await self._end(pod, job, hands)
             except asyncio.CancelledError:
                 if self.reporter.stop in (Stop.CANCELED, Stop.DEADLINE):
                     await self._end_for_good()
                     await asyncio.wait([reading], timeout=LAST_LINES_SECONDS)
                 raise
-            await asyncio.wait([reading], timeout=LOG_END_SECONDS)
+            await asyncio.wait([reading, hands], timeout=LOG_END_SECONDS)
             return job
         finally:
             self.state = pod.state
-            for task in (watching, reading):
+            followers = (watching, reading, hands)
+            for task in followers:
                 task.cancel()
-            for result in await asyncio.gather(watching, reading, return_exceptions=True):
-                if isinstance(result, Exception):
+            for result in await asyncio.gather(*followers, return_exceptions=True):
+                if isinstance(result, Exception) and not isinstance(result, Failure):
                     log.error("follower_failed", extra={"job": self.name}, exc_info=result)
 
     # ------------------------------------------------------------------------------- begin or adopt
@@ -142,7 +147,7 @@ class Work:
             if refused.reason == "AlreadyExists":
                 await self.freight.clean_up()
                 return None
-            raise _not_taken(refused, self.namespace) from refused
+            raise diagnosis.not_taken(refused, self.namespace) from refused
         self.uid = job["metadata"]["uid"]
         await self._write_secret()
         return job
@@ -182,7 +187,7 @@ class Work:
         try:
             await self._answer(lambda: self.cluster.create_secret(self.namespace, secret))
         except Refused as refused:
-            raise _not_taken(refused, self.namespace) from refused
+            raise diagnosis.not_taken(refused, self.namespace) from refused
 
     def _secrets(self) -> dict[str, str]:
         """Where each granted secret's value is: our own Secret where we have it, else the namespace's."""
@@ -200,8 +205,9 @@ class Work:
 
     # --------------------------------------------------------------------------------------- follow
 
-    async def _end(self, pod: Lookout, job: JsonObject) -> JsonObject:
-        """Wait until the pod is over; the Job as it is then. Raises Failure for a pod that never begins."""
+    async def _end(self, pod: Lookout, job: JsonObject, hands: asyncio.Task[None]) -> JsonObject:
+        """Wait until the pod is over; the Job as it is then. Raises Failure for a pod that never begins, or
+        that is without the hands it was to have."""
         began = time.monotonic()
         asked = 0.0
         most = min(self.placement.pending_seconds, PENDING_SHARE * self.attempt.seconds_left)
@@ -209,6 +215,8 @@ class Work:
             state = pod.state
             if state is not None and state.over:
                 return job
+            if hands.done():
+                hands.result()
             now = time.monotonic()
             pending = state is None or not state.begun
             if now - asked >= (PENDING_POLL_SECONDS if pending else POLL_SECONDS):
@@ -282,6 +290,7 @@ class Work:
             return False  # none of ours was begun
         try:
             async with asyncio.timeout(GONE_SECONDS):
+                await self._hands.dismiss()
                 await self._answer(lambda: self.cluster.delete_job(self.namespace, self.name, self.uid))
             return True
         except (TimeoutError, Refused) as error:
@@ -299,6 +308,17 @@ class Work:
             await asyncio.sleep(0.2)
 
     @property
+    def _hands(self) -> Hands:
+        return Hands(
+            cluster=self.cluster,
+            placement=self.placement,
+            attempt=self.attempt,
+            command=self.command,
+            namespace=self.namespace,
+            owner=self.uid,
+        )
+
+    @property
     def _selector(self) -> str:
         return manifest.selector(self.placement, self.attempt)
 
@@ -308,11 +328,3 @@ class Work:
 
 def _maybe(value: Any) -> int | None:
     return value if isinstance(value, int) else None
-
-
-def _not_taken(refused: Refused, namespace: str) -> Failure:
-    """What a refused Job or Secret means for the attempt."""
-    message = f"namespace {namespace} does not take it: {refused.message[:500]}"
-    if refused.status == 403 and "exceeded quota" in refused.message:
-        return Retryable(TerminationCode.EXECUTOR_UNAVAILABLE, message, after_ms=10_000)
-    return Permanent(TerminationCode.EXECUTOR_UNAVAILABLE, message)

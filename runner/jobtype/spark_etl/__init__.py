@@ -8,13 +8,14 @@ harness leaves behind was written by code we do not trust and is read as such (`
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 
 from runner.jobtype import naming
 from runner.jobtype.base import Collected, Command, Exit, Limits, Place, Readiness, Workspace
 from runner.jobtype.spark_etl import environment, library, results
 from runner.model.attempt import Attempt
-from runner.model.command import GIB, MIB
+from runner.model.command import GIB, MIB, Crew
 from runner.model.errors import Permanent
 from runner.model.termination import TerminationCode
 from runner.model.workspace import JOB, SIDE_CHANNEL
@@ -25,6 +26,11 @@ LIMITS = {
     "duckdb": Limits(memory_bytes=1 * GIB, pids=256, file_bytes=512 * MIB),
     "spark": Limits(memory_bytes=5 * GIB // 2, pids=1024, file_bytes=512 * MIB, disk_bytes=4 * GIB),
 }
+#: Where the driver of many executors listens (harness/cluster.py), and where they print.
+MASTER_PORT = 7077
+EXECUTOR_LOGS = f"{SIDE_CHANNEL}/executors/*/*/*/std*"
+#: What Spark's worker writes below the command of an executor, before this has said anything.
+_RULE = "=" * 40
 
 
 class SparkEtl:
@@ -52,6 +58,11 @@ class SparkEtl:
             "memory_bytes": limits.memory_bytes,
             "cpus": max(1, int(limits.cpus)),
         }
+        crew = None
+        if attempt.executors:
+            # They and the driver know one another by a word that nobody else in the network knows.
+            request["cluster"] = {"executors": attempt.executors, "secret": secrets.token_hex(32)}
+            crew = self._crew(attempt)
         workspace.side_channel.mkdir(exist_ok=True)
         (workspace.side_channel / "request.json").write_text(json.dumps(request), "utf-8")
         library.lay_out(workspace.side_channel / library.FOLDER)
@@ -64,6 +75,23 @@ class SparkEtl:
                 **found.variables,
             },
             limits=limits,
+            crew=crew,
+        )
+
+    def _crew(self, attempt: Attempt) -> Crew:
+        if attempt.engine != "spark":
+            raise Permanent(
+                TerminationCode.INVALID_CODE, f"the engine {attempt.engine[:64]} has no executors"
+            )
+        python = environment.find(self._place, attempt.engine).python
+        argv = (python, "-B", "-P", "-s", "-m", f"{library.MODULE}.executor")
+        return Crew(
+            count=attempt.executors,
+            called="executor",
+            argv=argv,
+            port=MASTER_PORT,
+            logs=EXECUTOR_LOGS,
+            begins=_RULE,
         )
 
     def collect(self, attempt: Attempt, workspace: Workspace, exit: Exit) -> Collected:

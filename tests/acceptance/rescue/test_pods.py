@@ -233,3 +233,67 @@ def test_spark_in_a_pod_is_real_spark(room: Room, settings: dict[str, str], node
     assert ended["state"] == "SUCCEEDED", f"{ended['tasks']}\n{logs(room, run_id)}"
     assert any(line.startswith("local[") for line in logs(room, run_id))
     assert room.query(f"select id from bronze_{TENANT}.sparks order by id") == [(2,), (3,)]
+
+
+MANY = """
+def host(_):
+    import socket
+    time.sleep(0.2)
+    return socket.gethostname()
+
+hosts = set(spark.sparkContext.parallelize(range(16), 16).map(host).collect())
+print("at work on", sorted(name.rpartition("spark-etl-")[2] for name in hosts), flush=True)
+time.sleep(15)
+print("still", len(set(spark.sparkContext.parallelize(range(16), 16).map(host).collect())), flush=True)
+"""
+
+
+@pytest.mark.needs("spark")
+def test_a_run_that_asks_for_executors_gets_them_whoever_is_killed(
+    room: Room, settings: dict[str, str], nodes: Plane
+) -> None:
+    name, archive = image.archive("spark")
+    plane.load(nodes, archive)
+    plane.shared_volumes(nodes, 1)
+    many = settings | {
+        "CONTROL_ROOM_IMAGE_SPARK_ETL_SPARK": name,
+        "CONTROL_ROOM_KUBE_SHARED_STORAGE": plane.SHARED,
+        "CONTROL_ROOM_KUBE_PENDING_SECONDS": "240",
+    }
+    first = room.start_runner(**many)
+    body: dict[str, Any] = {
+        "inputs": [{"name": "letters", "artifact_id": letters(room)}],
+        "job_type": "spark_etl",
+        "engine": "spark",
+        "executors": 2,
+        "spec": "three letters",
+        "code": {"files": {"job.py": ETL.format(more=MANY)}},
+        "outputs": [{"name": "letters", "table": "many", "layer": "bronze"}],
+        "timeout_seconds": 900,
+    }
+    run_id = int(room.ask("POST", "/jobs/run", json=body)["run_id"])
+    room.until("it is at work", lambda: any(x.startswith("at work") for x in logs(room, run_id)), 600)
+    first.kill()
+    first.wait()
+    room.start_runner(**many)
+    room.until("the run ends", lambda: run(room, run_id)["times"]["finished_at"], 600)
+    ended = run(room, run_id)
+
+    assert ended["state"] == "SUCCEEDED", f"{ended['tasks']}\n{logs(room, run_id)}"
+    (task,) = ended["tasks"]
+    (attempt,) = task["attempts"]
+    assert (task["executors"], attempt["lease"]) == (2, 2)
+    said = logs(room, run_id)
+    assert "at work on ['crew-0', 'crew-1']" in said
+    assert "still 2" in said
+    assert room.query(f"select id from bronze_{TENANT}.many order by id") == [(2,), (3,)]
+    graph = room.ask("GET", f"/runs/{run_id}/lineage")
+    assert f"dataset:control-room://{TENANT}:bronze.many" in {each["id"] for each in graph["graph"]}
+    assert "note.txt" in [each["name"].rpartition("/")[2] for each in ended["artifacts"]]
+
+    def left() -> list[Any]:
+        core = "/api/v1/namespaces/jobs"
+        places = ("/apis/batch/v1/namespaces/jobs/jobs", f"{core}/pods", f"{core}/persistentvolumeclaims")
+        return [each for place in places for each in nodes.ask(place)["items"]]
+
+    room.until("what is over is swept", lambda: not left(), 90)

@@ -42,7 +42,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def work(folder: Path, code: str, secrets: dict[str, str] | None = None) -> Pod:
+def work(
+    folder: Path, code: str, secrets: dict[str, str] | None = None, crew: dict[str, Any] | None = None
+) -> Pod:
     """Run a program as the pod's `work` does."""
     (folder / "job" / "job.py").write_text(code)
     order = {
@@ -51,6 +53,7 @@ def work(folder: Path, code: str, secrets: dict[str, str] | None = None) -> Pod:
         "secrets": sorted(secrets or ()),
         "closed": True,
         "limits": LIMITS,
+        **({"crew": crew} if crew else {}),
     }
     (folder / "order" / "order.json").write_text(json.dumps(order))
     argv = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--clearenv"]
@@ -91,6 +94,31 @@ def test_streams_are_marked_and_secrets_do_not_leave(folder: Path) -> None:
     )
 
     assert sorted(pod.log) == ["1 out ***", "2 err"]
+
+
+def test_what_a_crew_prints_comes_as_the_work_s_own_with_whose_it_is(folder: Path) -> None:
+    pod = work(
+        folder,
+        """
+import os
+for number, kind, text in (
+    ("0", "stderr", "the command line\\n====\\n\\nwarning\\n"),
+    ("0", "stdout", "out hunter-2-hunter"),
+    ("1", "stderr", "has not begun"),
+    ("1", "stdout", "out\\n"),
+):
+    os.makedirs(f"crew/{number}/app", exist_ok=True)
+    open(f"crew/{number}/app/{kind}", "w").write(text)
+os.mkfifo("crew/1/app/std-fifo")
+os.symlink("/etc/passwd", "crew/1/app/std-link")
+print("the work's", flush=True)
+""",
+        {"TOKEN": "hunter-2-hunter"},
+        crew={"called": "executor", "logs": "crew/*/*/std*", "begins": "===="},
+    )
+
+    expected = ["1 [executor 0] out ***", "1 [executor 1] out", "1 the work's", "2 [executor 0] warning"]
+    assert (sorted(pod.log), pod.said["exit"]) == (expected, 0)
 
 
 def test_the_environment_is_exactly_what_is_ordered(folder: Path) -> None:

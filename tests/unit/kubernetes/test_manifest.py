@@ -14,8 +14,10 @@ import yaml
 from runner.executor.kubernetes import manifest
 from runner.executor.kubernetes.executor import VERBS
 from runner.executor.kubernetes.manifest import Parcels, Placement
+from runner.jobtype import spark_etl
+from runner.jobtype.spark_etl.harness import cluster
 from runner.model.attempt import Attempt, TaskImage
-from runner.model.command import Command, Limits
+from runner.model.command import Command, Crew, Limits
 
 CLONE = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).with_name("job.json")
@@ -129,6 +131,92 @@ def test_what_says_where_the_parcels_are_is_read_as_it_was_written() -> None:
     for text in ("", "{}", "[1]", "null", '["m", "x", "", 0, ""]'):
         with pytest.raises(ValueError, match="parcels"):
             Parcels.read(text)
+
+
+CREW = Crew(count=2, called="executor", argv=("worker",), port=7077, logs="x/*/std*", begins="==")
+MANY = replace(COMMAND, crew=CREW)
+SHARED = replace(PLACEMENT, shared_storage="files")
+
+
+def lead() -> dict[str, Any]:
+    return manifest.job(SHARED, ATTEMPT, MANY, PARCELS, {"API_TOKEN": ""})
+
+
+def crew() -> dict[str, Any]:
+    return manifest.crew_job(
+        SHARED, ATTEMPT, MANY, CREW, {"API_TOKEN": ""}, owner="uid", pod="the-pod", address="10.0.0.7"
+    )
+
+
+def volumes(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in made["spec"]["template"]["spec"]["volumes"]}
+
+
+def test_a_crew_has_as_many_pods_as_it_counts_which_go_with_the_attempt_s_job() -> None:
+    client = pytest.importorskip("kubernetes.client")
+    made = crew()
+    spec = made["spec"]
+
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 2, 2)
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", manifest.job_name(SHARED, ATTEMPT), "uid")
+    assert spec["activeDeadlineSeconds"] == lead()["spec"]["activeDeadlineSeconds"]
+    assert client.V1Job.from_dict(made).spec.completions == 2
+    # found, and swept, with the attempt's own
+    wanted = dict(each.split("=") for each in manifest.selector(SHARED, ATTEMPT).split(","))
+    assert wanted.items() <= made["metadata"]["labels"].items()
+
+
+def test_a_crew_is_kept_as_strictly_as_the_work_and_never_stands_beside_the_token() -> None:
+    pod, leads = crew()["spec"]["template"]["spec"], lead()["spec"]["template"]["spec"]
+    (hand,) = pod["containers"]
+    (work,) = [each for each in leads["initContainers"] if each["name"] == "work"]
+
+    assert pod["securityContext"] == leads["securityContext"]
+    assert pod["automountServiceAccountToken"] is False
+    for same in ("securityContext", "resources", "image", "volumeMounts"):
+        assert hand[same] == work[same]
+    assert "token" not in volumes(crew())
+    assert hand["env"][0] == {"name": "CREW_CALLS", "value": "10.0.0.7"}
+    assert hand["env"][1:] == work["env"]
+
+
+def test_a_crew_works_in_the_folder_of_its_lead_which_comes_and_goes_with_that() -> None:
+    claim = volumes(lead())["job"]["ephemeral"]["volumeClaimTemplate"]["spec"]
+
+    assert claim["accessModes"] == ["ReadWriteMany"]
+    assert claim["storageClassName"] == "files"
+    assert claim["resources"] == {"requests": {"storage": str(COMMAND.limits.disk_bytes)}}
+    assert volumes(crew())["job"]["persistentVolumeClaim"] == {"claimName": "the-pod-job"}
+    for each in (lead(), crew()):  # what spills stays where it is
+        assert "emptyDir" in volumes(each)["scratch"]
+
+
+def test_who_has_no_crew_has_no_volume_of_the_cluster() -> None:
+    assert set(volumes(job())) == {"job", "tmp", "order", "token"}
+    assert "emptyDir" in volumes(job())["job"]
+    assert manifest.CREW_LABEL not in job()["metadata"]["labels"]
+
+
+def test_a_crew_in_an_image_of_the_task_runs_in_that() -> None:
+    named = replace(ATTEMPT, image=TaskImage("ghcr.io/acme/etl:1", granted=True))
+    made = manifest.crew_job(SHARED, named, MANY, CREW, {}, owner="u", pod="p", address="a")
+
+    assert made["spec"]["template"]["spec"]["containers"][0]["image"] == "ghcr.io/acme/etl:1"
+
+
+def test_the_policies_that_ship_let_a_crew_and_its_lead_speak_and_nobody_else() -> None:
+    documents = list(yaml.safe_load_all((CLONE / "deploy/kubernetes/network.yaml").read_text()))
+    (policy,) = [x["spec"] for x in documents if x["metadata"]["name"] == "executors-and-their-driver"]
+    (port,) = policy["ingress"][0]["ports"]
+    ports = (cluster.MASTER_PORT, cluster.WORKER_PORT, cluster.DRIVER_PORT, cluster.DRIVER_BLOCKS_PORT)
+
+    (expression,) = policy["podSelector"]["matchExpressions"]
+    assert expression == {"key": manifest.CREW_LABEL, "operator": "Exists"}
+    assert policy["ingress"] == [{"from": [{"podSelector": policy["podSelector"]}], "ports": [port]}]
+    assert policy["egress"] == [{"to": [{"podSelector": policy["podSelector"]}], "ports": [port]}]
+    assert (port["port"], port["endPort"]) == (min(ports), cluster.BLOCKS_PORT + 16)  # Spark's maxRetries
+    assert spark_etl.MASTER_PORT == cluster.MASTER_PORT
 
 
 def test_the_role_that_is_shipped_grants_what_the_runner_does_and_no_more() -> None:

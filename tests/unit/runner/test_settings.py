@@ -6,10 +6,11 @@ import ipaddress
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner import settings
+from runner import capabilities, settings
 from runner.model.errors import SettingsError
 
 
@@ -130,6 +131,18 @@ def test_pods_bring_their_files_from_where_the_runner_does_unless_told_otherwise
     assert read.kubernetes.door_url == read.functions_url
     assert other.kubernetes.door_url == "https://inside.example/api"
     assert settings.read(good).kubernetes is None
+
+
+@pytest.mark.parametrize("storage", ["", "nfs"])
+def test_executors_are_offered_where_pods_can_share_files(good: dict[str, str], storage: str) -> None:
+    images = {f"CONTROL_ROOM_IMAGE_SPARK_ETL_{engine}": "x" for engine in ("SPARK", "DUCKDB")}
+    more = {"CONTROL_ROOM_KUBE_SHARED_STORAGE": storage}
+    jobs: Any = object()  # nobody asks it anything here
+    offers = set(capabilities.in_cluster(settings.read({**good, **JOBS, **images, **more}), jobs))
+
+    plain = {f"spark_etl/{engine}{own}" for engine in ("duckdb", "spark") for own in ("", "+image")}
+    many = {"spark_etl/spark+executors", "spark_etl/spark+executors+image"}
+    assert offers == (plain | many if storage else plain)
 
 
 @pytest.mark.parametrize(

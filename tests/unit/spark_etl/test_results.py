@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,33 @@ def test_an_entry_is_job_py_or_the_only_file(tmp_path: Path) -> None:
         with pytest.raises(Permanent) as failure:
             entry(*files)
         assert failure.value.code == TerminationCode.INVALID_CODE
+
+
+def test_a_task_with_executors_has_a_crew_that_knows_a_word_of_its_own(tmp_path: Path) -> None:
+    words = []
+    for n in (1, 2):
+        workspace = Left(tmp_path / str(n)).workspace
+        (workspace.root / "job.py").write_text("")
+        attempt = replace(make_attempt("spark"), executors=3)
+        command = SparkEtl(Place(None, image=True)).prepare(attempt, workspace)
+        request = json.loads((workspace.side_channel / "request.json").read_text())
+        assert command.crew is not None
+        assert command.crew.count == request["cluster"]["executors"] == 3
+        words.append(request["cluster"]["secret"])
+
+    assert len(set(words)) == 2
+    assert not [word for word in words if word in str(command)]
+    (workspace.side_channel / "request.json").unlink()
+    assert SparkEtl(Place(None, image=True)).prepare(make_attempt("spark"), workspace).crew is None
+
+
+def test_another_engine_has_no_executors(tmp_path: Path) -> None:
+    workspace = Left(tmp_path).workspace
+    (workspace.root / "job.py").write_text("")
+
+    with pytest.raises(Permanent) as failure:
+        SparkEtl(Place(None, image=True)).prepare(replace(make_attempt("duckdb"), executors=2), workspace)
+    assert failure.value.code is TerminationCode.INVALID_CODE
 
 
 def test_engines_are_offered_with_the_reason_where_they_are_not(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
     request    what the runner asks for            program   user code, run as `python job.py` would
     tables     Postgres' CSV <-> Parquet           capture   the lineage of the attempt, write by write
     engine     the engines behind one form: `duck` (sqlframe on DuckDB, mended), `spark` (real PySpark)
+    executor   what runs beside it where the job has many executors; `cluster` is what both have to know
 
 The job is an ordinary one, as it would run on Databricks: `SparkSession.builder.getOrCreate()`, reads below
 /job/inputs, writes below /job/outputs (relative paths do as well). Both engines are held against the same

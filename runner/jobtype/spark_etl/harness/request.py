@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,14 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Executors in sandboxes of their own, and the word by which they and the driver know one another."""
+
+    executors: int
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Request:
     """One attempt, as the harness sees it. `root` is /job."""
 
@@ -45,6 +53,7 @@ class Request:
     datasets_out: Mapping[str, Dataset]
     memory_bytes: int
     cpus: int
+    cluster: Cluster | None = None
 
     @property
     def side_channel(self) -> Path:
@@ -72,4 +81,10 @@ def read(root: Path) -> Request:
         datasets_out={n: Dataset(d["namespace"], d["name"]) for n, d in form["outputs_lineage"].items()},
         memory_bytes=int(form["memory_bytes"]),
         cpus=int(form["cpus"]),
+        cluster=Cluster(**form["cluster"]) if "cluster" in form else None,
     )
+
+
+def heap_mib(request: Request) -> int:
+    """A JVM's share of a sandbox's memory."""
+    return max(512, int(request.memory_bytes * 0.45) // 2**20)

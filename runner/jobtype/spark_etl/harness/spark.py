@@ -1,4 +1,5 @@
-"""The engine `spark`: real PySpark, local mode, watched through a QueryExecutionListener written in Python.
+"""The engine `spark`: real PySpark, in local mode or with executors (`cluster`), watched through a
+QueryExecutionListener written in Python.
 
 The session exists before user code starts, as on Databricks: `SparkSession.builder…getOrCreate()` finds it,
 settings that a session takes at run time are applied, the others are ignored with Spark's own warning. The
@@ -21,8 +22,9 @@ from runner.lineage import spark_plan
 from runner.lineage.flow import IDENTITY, Column, Flow, Origin
 from runner.lineage.spark_plan import Leaf
 
+from . import cluster as clusters
 from .capture import LOCAL, Capture
-from .request import Request
+from .request import Request, heap_mib
 
 _TAKES_DATA = ("collect", "head", "take", "tail", "first", "toLocalIterator", "toPandas", "toArrow")
 # Commands whose data arrives by another event, or that move none.
@@ -48,10 +50,15 @@ appender.console.target = SYSTEM_ERR
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %p %c{1}: %m%n%ex
 """
+# An executor that is told to end says so as an error; one that is lost, its driver tells of.
+_LOGGING_OF_MANY = """
+logger.end.name = org.apache.spark.executor.CoarseGrainedExecutorBackend
+logger.end.level = fatal
+"""
 
 
 class SparkEngine:
-    """One local Spark session and what it reports."""
+    """One Spark session and what it reports."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -88,12 +95,13 @@ class SparkEngine:
 
     def _start(self) -> None:
         request = self.request
-        scratch = request.scratch
+        cluster = request.cluster
+        scratch = request.scratch if cluster is None else clusters.SCRATCH
         temporary = scratch / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        heap = max(512, int(request.memory_bytes * 0.45) // 2**20)
-        logging = scratch / "log4j2.properties"
-        logging.write_text(_LOGGING)
+        heap = heap_mib(request)
+        logging = scratch / "log4j2.properties" if cluster is None else clusters.log_settings(request)
+        logging.write_text(_LOGGING + (_LOGGING_OF_MANY if cluster else ""))
         java = (
             f"-XX:+UseSerialGC -XX:-UsePerfData -XX:ReservedCodeCacheSize=96m -Djava.io.tmpdir={temporary}"
             f" -Dlog4j2.configurationFile=file:{logging}"
@@ -109,19 +117,23 @@ class SparkEngine:
             "spark.driver.extraJavaOptions": java,
             "spark.local.dir": str(scratch),
             "spark.log.level": "ERROR",
-            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+            "spark.sql.warehouse.dir": str(request.scratch / "warehouse"),
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.shuffle.partitions": str(2 * max(1, request.cpus)),
             "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         }
         os.environ["PYSPARK_PYTHON"] = sys.executable  # else Python functions run on any python3
+        if cluster is not None:
+            settings |= clusters.driver(request, cluster, heap)
+            os.environ["SPARK_LOCAL_IP"] = clusters.LOCAL_IP
+            clusters.start_master(self._pyspark, settings)
         builder = self._sql.SparkSession.builder
         for key, value in settings.items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()
         # What the builder was told must not be told again to every session that user code asks for.
         builder._options.clear()
-        for name in ("JAVA_HOME", "SPARK_HOME", "PYSPARK_PYTHON"):
+        for name in ("JAVA_HOME", "SPARK_HOME", "PYSPARK_PYTHON", "SPARK_LOCAL_IP"):
             os.environ.pop(name, None)
         self._watch(session)
 

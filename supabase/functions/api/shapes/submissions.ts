@@ -116,6 +116,13 @@ const submissionFields: Readonly<Record<string, Schema>> = {
       "The container image that the task runs in, registry/name@sha256:…; granted to the tenant (image), " +
       "and where it has no digest also as unpinned_image. Without it: the runner's own.",
   },
+  executors: {
+    type: "integer",
+    minimum: 1,
+    maximum: 100,
+    description: "How many executors a spark_etl with the engine spark gets, each in a pod of its own; " +
+      "at most the tenant's max_executors. Without it: driver and executor are one.",
+  },
   timeout_seconds: { type: "integer", minimum: 1, maximum: 86400, default: 600 },
   max_retries: { type: "integer", minimum: 0, maximum: 10, default: 3 },
   retry_on_timeout: { type: "boolean", default: false },
