@@ -20,7 +20,7 @@ select is(:'claim'::jsonb - array['attempt_id', 'task_run_id', 'deadline_at', 'l
     jsonb_build_object('lease', 1, 'number', 1, 'run_id', :run, 'task_key', 'execute', 'tenant_id', tests.tenant('north'), 'tenant_slug', 'north', 'job_type', 'spark_etl',
         'engine', 'duckdb', 'requires', 'spark_etl/duckdb', 'job_id', null, 'name', 'spark_etl', 'spec', 'Count the rows of an example.', 'code', '{"files": {"job.py": "print(1)"}}'::jsonb,
         'params', '{}'::jsonb, 'inputs', '[]'::jsonb, 'outputs', '[]'::jsonb, 'secrets', '[]'::jsonb, 'network', false, 'timeout_seconds', 600, 'max_artifact_bytes', 52428800,
-        'targets', '[]'::jsonb, 'adopted', false, 'external_id', null, 'traceparent', null, 'validation_fail_on', 'error', 'validation_policy', 'warn', 'model_granted', true, 'image', null),
+        'targets', '[]'::jsonb, 'adopted', false, 'external_id', null, 'executors', 0, 'traceparent', null, 'validation_fail_on', 'error', 'validation_policy', 'warn', 'model_granted', true, 'image', null),
     'a claim holds all that a runner needs');
 select matches(:'claim'::jsonb ->> 'token', '^crat_[0-9]+_1_[0-9a-f]{64}$', 'a claim comes with a token for this attempt and lease');
 select is((select count(*) from queue.live_attempts a where a.token_hash = sha256(convert_to(:'claim'::jsonb ->> 'token', 'UTF8'))), 1::bigint, 'of which only the hash is kept');

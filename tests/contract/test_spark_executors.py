@@ -180,7 +180,8 @@ async def until(what: Any, seconds: float = PATIENCE_SECONDS) -> Any:
 def jobs(bench: PodPieces, team: Team) -> list[str]:
     """The Jobs of an attempt, as they end."""
     selector = f"control-room%2Fattempt={team.number}"
-    names = [each["metadata"]["name"] for each in bench.ask(f"jobs?labelSelector={selector}")["items"]]
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs?labelSelector={selector}"
+    names = [each["metadata"]["name"] for each in bench.plane.ask(path)["items"]]
     return sorted(name.removeprefix(team.job(bench)) for name in names)
 
 
