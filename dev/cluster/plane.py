@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import ssl
@@ -232,7 +233,9 @@ def shared_volumes(plane: Plane, count: int) -> list[Path]:
     one node needs no more to be many machines' disk."""
     folders = []
     for _ in range(count):
-        folder = Path(tempfile.mkdtemp(prefix="shared-", dir=plane.folder))
+        name = f"shared-{secrets.token_hex(6)}"
+        folder = plane.folder / name
+        folder.mkdir()
         folder.chmod(0o777)
         folders.append(folder)
         spec = {
@@ -242,7 +245,6 @@ def shared_volumes(plane: Plane, count: int) -> list[Path]:
             "persistentVolumeReclaimPolicy": "Retain",
             "hostPath": {"path": str(folder), "type": "Directory"},
         }
-        name = folder.name.replace("_", "-").lower()
         plane.ask("/api/v1/persistentvolumes", "POST", {"metadata": {"name": name}, "spec": spec})
     return folders
 
