@@ -74,5 +74,15 @@ create policy "the worker reads job versions" on job.versions for select to app_
 grant select on job.job_types, job.jobs, job.versions to authenticated;
 grant select on job.job_types, job.jobs, job.versions to app_system;
 
+-- Who changes jobs of a tenant, one at a time: two of one name are not made, and an apply meets none half way. The first that a door takes;
+-- triggers come after it, lanes after those.
+create function job.hold_definitions(p_tenant uuid)
+returns void language plpgsql set search_path = '' as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended('jobs of ' || p_tenant, 0));
+end
+$$;
+revoke all on function job.hold_definitions(uuid) from public;
+
 set role postgres;
 revoke app_owner, app_system from postgres;

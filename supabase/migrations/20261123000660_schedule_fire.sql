@@ -55,6 +55,15 @@ end
 $$;
 revoke all on function schedule.place(uuid, bigint, jsonb) from public;
 
+-- Whoever changes several jobs at once: their triggers first, in one order.
+create function schedule.hold(p_tenant uuid, p_jobs bigint[])
+returns void language plpgsql set search_path = '' as $$
+begin
+    perform from schedule.triggers t where t.tenant_id = p_tenant and t.job_id = any (p_jobs) order by t.job_id for no key update;
+end
+$$;
+revoke all on function schedule.hold(uuid, bigint[]) from public;
+
 create function schedule.remove(p_tenant uuid, p_job bigint)
 returns void language sql volatile set search_path = '' as $$
     delete from schedule.triggers t where t.tenant_id = p_tenant and t.job_id = p_job

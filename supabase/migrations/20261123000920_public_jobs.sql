@@ -12,6 +12,7 @@ declare
     v jsonb;
     j job.jobs;
 begin
+    perform job.hold_definitions(v_member.tenant_id);
     if p_create then
         v := job.check_definition(v_member.tenant_id, p);
     else
@@ -62,6 +63,7 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_member tenancy.membership := tenancy.require('operator');
 begin
+    perform job.hold_definitions(v_member.tenant_id);
     update job.jobs j set deleted_at = now() where j.tenant_id = v_member.tenant_id and j.id = ground.want_id(p, 'job_id') and j.deleted_at is null;
     if not found then
         perform ground.fail('JOB_NOT_FOUND');
@@ -91,6 +93,7 @@ declare
     v_key text;
 begin
     perform ground.refuse_unknown(p, array['job_id']);
+    perform job.hold_definitions(v_member.tenant_id);
     select x.* into j from job.jobs x where x.tenant_id = v_member.tenant_id and x.id = ground.want_id(p, 'job_id') and x.deleted_at is null for update;
     if not found then
         perform ground.fail('JOB_NOT_FOUND');

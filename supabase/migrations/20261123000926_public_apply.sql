@@ -148,7 +148,10 @@ begin
     elsif v_prune and v_source is null then
         perform ground.fail('FIELD_INVALID', '$.prune', 'Only what bears a source is pruned.', 'Name the source that the jobs belong to.');
     end if;
-    perform pg_advisory_xact_lock(hashtextextended('apply ' || v_member.tenant_id, 0));  -- two at once would make a job twice
+    perform job.hold_definitions(v_member.tenant_id);
+    perform schedule.hold(v_member.tenant_id, array(  -- all of them before the first lane, as the clock does
+        select j.id from job.jobs j join job.versions w on w.tenant_id = j.tenant_id and w.job_id = j.id and w.version = j.current_version
+        where j.tenant_id = v_member.tenant_id and j.deleted_at is null and (j.name::text = any (v_names) or v_prune and door.source_of(w.definition) = v_source)));
     for i in 1 .. n loop
         if v_names[i] = any (v_names[1 : i - 1]) then
             perform ground.fail('FIELD_INVALID', format('$.jobs[%s].name', i - 1), 'Two jobs have the same name.');

@@ -144,6 +144,9 @@ def test_a_project_with_a_history_of_its_own_takes_it_in_and_keeps_its_own(
         connection.execute("drop view public.runs")
         assert "to apply" in done(APPLY, "--dry-run", "--keep-pre-request", url)
         before = connection.execute("select to_regnamespace('ground')").fetchone()
+        connection.execute("select pg_advisory_lock(hashtext('control-room apply'))")
+        beside = run(APPLY, "--keep-pre-request", url)
+        connection.execute("select pg_advisory_unlock_all()")
         done(APPLY, "--keep-pre-request", url)
         again = done(APPLY, "--keep-pre-request", url)
         setting = connection.execute(
@@ -155,11 +158,22 @@ def test_a_project_with_a_history_of_its_own_takes_it_in_and_keeps_its_own(
     assert "has a pre-request function, public.mine" in in_the_way.stderr
     assert "schema public has runs" in taken.stderr
     assert before == (None,)
+    assert (beside.returncode, beside.stdout) == (1, "")
+    assert "another apply is under way" in beside.stderr
     assert again.strip() == "0 migrations applied"
     assert setting == [("pgrst.db_pre_request=public.mine",)]
     assert history == [("20200101000000",)]
     ours = {*schema(project.dsn("supabase_admin"))}
     assert [line for line in schema(database.superuser) if line not in ours] == []
+
+
+def test_a_dump_has_every_role_that_migrations_make() -> None:
+    ground = (CLONE / "supabase" / "migrations" / "20261123000100_ground.sql").read_text()
+    (several,) = re.findall(r"foreach r in array array\[(.*?)\]", ground)
+    made = {*re.findall(r"'(\w+)'", several), *re.findall(r"^ +create role (\w+)", ground, re.MULTILINE)}
+    (dumped,) = re.findall(r"^roles='(.*)'$", REHEARSE.read_text(), re.MULTILINE)
+
+    assert {*dumped.split("|")} == made
 
 
 @pytest.mark.long
