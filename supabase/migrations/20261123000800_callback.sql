@@ -38,7 +38,7 @@ create table callback.allowed_networks (
     id bigint not null generated always as identity primary key,
     tenant_id uuid references tenancy.tenants,  -- null: the platform's bound
     network cidr not null,
-    ports integer[] check (cardinality(ports) between 1 and 100 and 0 < all(ports) and 65536 > all(ports)),  -- null: the ordinary ones
+    ports integer[] check (cardinality(ports) >= 1 and cardinality(ports) <= 100 and 0 < all(ports) and 65536 > all(ports)),  -- null: the ordinary ones
     created_at timestamptz not null default now(),
     created_by text not null
 );
