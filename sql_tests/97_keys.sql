@@ -75,7 +75,7 @@ $q$, $list$
     audit.settings: CHECK (one)
     audit.settings: PRIMARY KEY (one)
     audit.unsealed: PRIMARY KEY (entry_id)
-    callback.allowed_networks: CHECK ((((cardinality(ports) >= 1) AND (cardinality(ports) <= 100)) AND (0 < ALL (ports)) AND (65536 > ALL (ports))))
+    callback.allowed_networks: CHECK (((cardinality(ports) >= 1) AND (cardinality(ports) <= 100) AND (0 < ALL (ports)) AND (65536 > ALL (ports))))
     callback.allowed_networks: (COALESCE(tenant_id, '00000000-0000-0000-0000-000000000000'::uuid), network) unique
     callback.allowed_networks: FOREIGN KEY (tenant_id) REFERENCES tenancy.tenants(id)
     callback.allowed_networks: PRIMARY KEY (id)

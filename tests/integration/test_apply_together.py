@@ -26,7 +26,7 @@ from job.jobs j join job.versions w on w.tenant_id = j.tenant_id and w.job_id = 
 where j.deleted_at is null and w.definition #>> '{tags,control-room/source}' = 'files'
 """
 #: Two that come at once are both answered: by what they wanted, or by one of these.
-ANSWERS = {"JOB_NAME_TAKEN", "JOB_NOT_FOUND", "JOB_OWNED", "JOB_IN_USE"}
+ANSWERS = {"JOB_NAME_TAKEN", "JOB_NOT_FOUND", "JOB_OWNED", "JOB_IN_USE", "JOB_HAS_NO_CLOCK"}
 
 
 def definition(name: str, generation: str) -> dict[str, Any]:
