@@ -171,7 +171,7 @@ def test_a_dump_has_every_role_that_migrations_make() -> None:
     ground = (CLONE / "supabase" / "migrations" / "20261123000100_ground.sql").read_text()
     (several,) = re.findall(r"foreach r in array array\[(.*?)\]", ground)
     made = {*re.findall(r"'(\w+)'", several), *re.findall(r"^ +create role (\w+)", ground, re.MULTILINE)}
-    (dumped,) = re.findall(r"^roles='(.*)'$", REHEARSE.read_text(), re.MULTILINE)
+    (dumped,) = re.findall(r"^roles='(.*)'$", (APPLY.parent / "rehearse").read_text(), re.MULTILINE)
 
     assert {*dumped.split("|")} == made
 
