@@ -110,7 +110,8 @@ for number, kind, text in (
     os.makedirs(f"crew/{number}/app", exist_ok=True)
     open(f"crew/{number}/app/{kind}", "w").write(text)
 os.mkfifo("crew/1/app/std-fifo")
-os.symlink("/etc/passwd", "crew/1/app/std-link")
+os.mkdir("crew/1/app/std-folder")
+os.symlink("/job/job.py", "crew/1/app/std-link-out")
 print("the work's", flush=True)
 """,
         {"TOKEN": "hunter-2-hunter"},
