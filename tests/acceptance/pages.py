@@ -100,7 +100,7 @@ class Page:
 def pages() -> list[Page]:
     """The pages that are written by hand; those that are made are held by scripts/check."""
     files = [*(CLONE / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
-    files += sorted((CLONE / "docs").glob("*.md"))
+    files += [*sorted((CLONE / "docs").glob("*.md")), *sorted((CLONE / "examples").glob("*/README.md"))]
     made = {"errors.md", "api.md", "rpc.md"}
     return [read(file) for file in files if file.name not in made]
 

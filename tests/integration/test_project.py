@@ -69,7 +69,8 @@ def done(*command: object) -> str:
 
 def typed(block: str, folder: Path, **own: str) -> str:
     """What the page of operations tells to type, in a clone, with the databases that it leaves to its reader."""
-    (folder / "deploy").symlink_to(CLONE / "deploy")
+    for each in ("deploy", "supabase"):
+        (folder / each).symlink_to(CLONE / each)
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **own}
     ran = subprocess.run(
         ["bash", "-c", f"set -euo pipefail\n{block}"],

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from control_room import document, source
 from dev.odoo import server
 from dev.odoo.server import Odoo
 from dev.stack.state import home
@@ -106,13 +107,11 @@ def granted(room: Room) -> Iterator[Room]:
 
 def example(uri: str) -> Json:
     """The job that ships, with its code, reading from where it is told."""
-    job: Json = json.loads((EXAMPLE / "job.json").read_text())
+    [written], _ = document.jobs_of(document.read((EXAMPLE / "job.json").read_text(), "job.json"))
+    job: Json = source.sent(written, EXAMPLE)
     job["name"] += f" {secrets.token_hex(4)}"
     for task in job["tasks"]:
-        task["code"]["files"] = {
-            name: (EXAMPLE / file).read_text() for name, file in task["code"]["files"].items()
-        }
-        for each in task["inputs"]:
+        for each in task.get("inputs") or []:
             if "uri" in each:
                 each["uri"] = uri
     return job
