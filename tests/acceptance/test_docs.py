@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from typer.exceptions import TyperException
 from control_room.cli.main import app
 from dev.model.script import Script
 from dev.model.server import ScriptedModel
+from dev.stack import npm
 from dev.stack.state import CLONE, home
 from tests.acceptance import pages
 from tests.acceptance.pages import LANGUAGES, SHELL, Block, Page
@@ -43,6 +45,7 @@ HEAVY = {
 # of these the everyday suite has the engines
 EVERYDAY = {"validation", "migration"}
 SECONDS = 600
+SUPABASE = home() / "supabase" / npm.SUPABASE / "supabase"
 
 # What a person types begins so.
 COMMAND = re.compile(
@@ -111,6 +114,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     someone.environment["XDG_CONFIG_HOME"] = str(clone / "config")
     # as an editor's reader has it
     someone.environment["PATH"] += f":{home() / 'engines' / 'continue' / 'node_modules' / '.bin'}"
+    someone.environment["PATH"] += f":{SUPABASE.parent}"
     yield someone
     someone.types("scripts/stack down")
     shutil.rmtree(root, ignore_errors=True)
@@ -286,6 +290,31 @@ def test_each_command_is_told_with_options_that_it_has(page: Page) -> None:
                 command.make_parser(command.context_class(command)).parse_args(rest)
             except TyperException as error:
                 pytest.fail(f"{page.name}: {line}: {error}")
+
+
+@pytest.mark.needs("supabase")
+@pytest.mark.parametrize(
+    "line",
+    sorted(
+        {line for it in BLOCKS for line in it.lines if line.startswith("supabase ")}
+        | {told for page in PAGES for told in re.findall(r"`(supabase [a-z][^`]*)`", page.prose)}
+    ),
+)
+def test_what_is_said_to_supabase_s_own_command_line_is_in_its_help(line: str) -> None:
+    for said in line.split(" && "):
+        words = shlex.split(re.sub(r"\$\(.*?\)", "", said))[1:]
+        verbs = list(itertools.takewhile(lambda it: re.fullmatch(r"[a-z][a-z-]*", it) and it != "api", words))
+        done = subprocess.run(
+            [SUPABASE, *verbs, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+        assert f"supabase {' '.join(verbs)}" in done.stdout, said
+        for option in (it.partition("=")[0] for it in words if it.startswith("--")):
+            assert option in done.stdout, f"{said}: {option}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)
