@@ -41,7 +41,8 @@ revoke all on function callback.endpoint_for(uuid, text, text) from public;
 grant execute on function callback.endpoint_for(uuid, text, text) to app_system;
 
 create function callback.subscribe(p_tenant uuid, p_user text, p_run bigint, p jsonb)
-returns void language sql volatile set search_path = '' as $$
+returns void language sql volatile set search_path = ''
+set enable_seqscan = off as $$  -- as in queue.submit
     insert into callback.subscriptions (tenant_id, run_id, type, endpoint_id)
     select p_tenant, p_run, t.type, callback.endpoint_for(p_tenant, p_user, p ->> t.field)
     from (values ('on_complete', 'run.completed'), ('on_fail', 'run.failed'), ('on_progress', 'run.progress')) t (field, type)

@@ -73,7 +73,6 @@ revoke all on function door.submit(tenancy.membership, jsonb, bigint) from publi
 
 create function door.run_job(p jsonb)
 returns jsonb language plpgsql security definer set search_path = ''
-set enable_seqscan = off  -- as in queue.submit
 set plan_cache_mode = force_generic_plan as $$
 declare
     v_member tenancy.membership := tenancy.require('operator');

@@ -29,9 +29,12 @@ CROWD = 4_000
 PAST = 500
 SEALS = 200
 ROWS_READ: LiteralString = """
-select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) from pg_stat_xact_user_tables
+select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) as sum from pg_stat_xact_user_tables
 where schemaname in ('queue', 'callback', 'audit', 'lineage')"""
 
+SUBMIT: LiteralString = f"""
+with before as materialized ({ROWS_READ}), done as materialized (select public.run_job(%s) from before)
+select ({ROWS_READ}) - before.sum from before, done"""
 CLAIM_DELIVERIES: LiteralString = "select worker.claim_deliveries(%s, %s)"
 SETTLE_DELIVERIES: LiteralString = "select worker.settle_deliveries(%s)"
 CLAIM_EVENTS: LiteralString = "select worker.claim_events(%s)"
@@ -128,6 +131,9 @@ def test_plans_that_were_made_while_tables_were_small_read_no_more_later(
     for n in range(SEALS):  # each seal is one of a chain
         doors.set("select audit.append(%s, 'job.create', 'job', %s)", [tenant.tenant_id, str(n)])
         doors.runner.execute(SEAL)
+
+    looked = doors.read(tenant, SUBMIT, [json.dumps(SUBMISSION)], "operator")
+    assert looked <= 30
 
     claimed, looked = rows_read(doors, "select worker.claim_attempts(%s, %s, %s)", INSTANCE, OFFERS, BATCH)
     assert len(claimed) == BATCH
