@@ -383,14 +383,28 @@ class AsyncLineage:
         )
 
     async def impact(
-        self, node: str, *, column: str | None = None, as_of: datetime | str | None = None
+        self,
+        node: str,
+        *,
+        column: str | None = None,
+        depth: int | None = None,
+        as_of: datetime | str | None = None,
     ) -> model.Impact:
-        return await self._transport.perform(lineage.impact(await self.find(node), column, as_of))
+        """As far as it goes, unless `depth` says how many hops."""
+        return await self._transport.perform(lineage.impact(await self.find(node), column, as_of, depth))
 
     async def diff(
-        self, node: str, *, since: datetime | str, until: datetime | str | None = None
+        self,
+        node: str,
+        *,
+        since: datetime | str,
+        until: datetime | str | None = None,
+        depth: int | None = None,
+        direction: model.Direction | None = None,
     ) -> model.LineageDiff:
-        return await self._transport.perform(lineage.diff(await self.find(node), since, until))
+        return await self._transport.perform(
+            lineage.diff(await self.find(node), since, until, depth, direction)
+        )
 
     async def coverage(self, *, window_hours: int | None = None, limit: int | None = None) -> model.Coverage:
         """What of what flows the graph lacks: `missing` should be empty."""

@@ -374,14 +374,26 @@ class Lineage:
         return self._transport.perform(lineage.path(self.find(source), self.find(target), as_of))
 
     def impact(
-        self, node: str, *, column: str | None = None, as_of: datetime | str | None = None
+        self,
+        node: str,
+        *,
+        column: str | None = None,
+        depth: int | None = None,
+        as_of: datetime | str | None = None,
     ) -> model.Impact:
-        return self._transport.perform(lineage.impact(self.find(node), column, as_of))
+        """As far as it goes, unless `depth` says how many hops."""
+        return self._transport.perform(lineage.impact(self.find(node), column, as_of, depth))
 
     def diff(
-        self, node: str, *, since: datetime | str, until: datetime | str | None = None
+        self,
+        node: str,
+        *,
+        since: datetime | str,
+        until: datetime | str | None = None,
+        depth: int | None = None,
+        direction: model.Direction | None = None,
     ) -> model.LineageDiff:
-        return self._transport.perform(lineage.diff(self.find(node), since, until))
+        return self._transport.perform(lineage.diff(self.find(node), since, until, depth, direction))
 
     def coverage(self, *, window_hours: int | None = None, limit: int | None = None) -> model.Coverage:
         """What of what flows the graph lacks: `missing` should be empty."""

@@ -79,7 +79,8 @@ class Flow:
         jobs = [node for node in graph.graph if node.type == "JOB"]
         pairs = {(flow.source, flow.target) for flow in flows}
         steps = [step for job in jobs for step in _steps(job, known, pairs)]
-        return cls(known, tuple(steps), tuple(flows), graph.truncated)
+        truncated = graph.truncated or (columns is not None and columns.truncated)
+        return cls(known, tuple(steps), tuple(flows), truncated)
 
     def made_by(self, dataset: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if dataset in step.outs)

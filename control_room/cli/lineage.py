@@ -28,6 +28,9 @@ Source = Annotated[str, typer.Argument(metavar="DATASET", help="<layer>.<table> 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="Where the way is to lead.")]
 Run = Annotated[int | None, typer.Option("--run", help="What this run read and wrote, instead of NODE.")]
 Depth = Annotated[int, typer.Option("--depth", "-d", min=0, max=100, help="Dataset hops.")]
+ColumnDepth = Annotated[
+    int, typer.Option("--depth", "-d", min=1, max=100, help="Hops from column to column.")
+]
 Way = Annotated[str, typer.Option("--direction", help="upstream, downstream or both.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="The graph as it was known then (ISO 8601).")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)]
@@ -91,7 +94,7 @@ def svg(
 @app.command()
 def columns(
     node: Annotated[str, typer.Argument(metavar="TABLE")],
-    depth: Depth = 5,
+    depth: ColumnDepth = 5,
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
@@ -124,13 +127,16 @@ def impact(
     node: Source,
     *,
     column: Annotated[str | None, typer.Option("--column", "-c", help="Of this column alone.")] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", "-d", min=1, max=100, help="No further than so many hops.")
+    ] = None,
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
     """Show what a change of a dataset, or of one of its columns, reaches."""
     context = Context(json)
     with context.client() as client:
-        reached = client.lineage.impact(node, column=column, as_of=as_of)
+        reached = client.lineage.impact(node, column=column, depth=depth, as_of=as_of)
     context.show(reached, lineage_view.impact(reached))
 
 
@@ -140,12 +146,16 @@ def diff(
     *,
     since: Annotated[str, typer.Option("--since", help="From this time on (ISO 8601).")],
     until: Annotated[str | None, typer.Option("--until", help="Up to this time; without it, now.")] = None,
+    depth: Depth = 5,
+    direction: Way = "both",
     json: Json = False,
 ) -> None:
     """Show which flows round a dataset came and went between two times."""
     context = Context(json)
     with context.client() as client:
-        change = client.lineage.diff(node, since=since, until=until)
+        change = client.lineage.diff(
+            node, since=since, until=until, depth=depth, direction=cast(Direction, direction)
+        )
     context.show(change, lineage_view.diff(change))
 
 
@@ -230,5 +240,7 @@ def _asked(
             for end in ends
             if end.startswith("dataset:")
         ]
-    merged = Graph(graph=[it for field in fields for it in field.graph])
+    merged = Graph(
+        graph=[it for field in fields for it in field.graph], truncated=any(it.truncated for it in fields)
+    )
     return graph, Flow.of(graph, merged), found

@@ -50,17 +50,26 @@ def path(source: str, target: str, as_of: datetime | str | None = None) -> Opera
     return (yield from fetch(LineagePath, Request("GET", "/lineage/path", query=asked, repeatable=True)))
 
 
-def impact(node: str, column: str | None = None, as_of: datetime | str | None = None) -> Operation[Impact]:
+def impact(
+    node: str, column: str | None = None, as_of: datetime | str | None = None, depth: int | None = None
+) -> Operation[Impact]:
     """What a change of a dataset reaches, or of one of its columns."""
     if column is not None:
         node = f"datasetField:{node.removeprefix('dataset:')}:{column}"
-    asked = query(nodeId=node, as_of=_when(as_of))
+    asked = query(nodeId=node, depth=depth, as_of=_when(as_of))
     return (yield from fetch(Impact, Request("GET", "/lineage/impact", query=asked, repeatable=True)))
 
 
-def diff(node: str, since: datetime | str, until: datetime | str | None = None) -> Operation[LineageDiff]:
+def diff(
+    node: str,
+    since: datetime | str,
+    until: datetime | str | None = None,
+    depth: int | None = None,
+    direction: Direction | None = None,
+) -> Operation[LineageDiff]:
     """Which flows round a dataset came and went between two times."""
-    asked = query(nodeId=node, to=_when(until)) | query(**{"from": _when(since)})
+    asked = query(nodeId=node, to=_when(until), depth=depth, direction=direction)
+    asked |= query(**{"from": _when(since)})
     return (yield from fetch(LineageDiff, Request("GET", "/lineage/diff", query=asked, repeatable=True)))
 
 

@@ -21,6 +21,8 @@ from control_room.model import (
 from control_room.view import theme
 
 SHOWN_COLUMNS = 12
+# an answer is cut at so and so many nodes, the nearest first: who wants the rest asks less at a time
+NARROWER = "ask for less at a time: a smaller --depth"
 
 
 def tree(flow: Flow, root: str | None = None, *, columns: bool = True) -> RenderableType:
@@ -30,7 +32,9 @@ def tree(flow: Flow, root: str | None = None, *, columns: bool = True) -> Render
         return Text("no lineage", style="quiet")
     trees = [_tree(flow, name, columns=columns) for name in roots]
     if flow.truncated:
-        trees.append(Text("the graph is larger than what is shown", style="warn"))
+        trees.append(
+            Text(f"the graph is larger than what is shown; {NARROWER}, one --direction", style="warn")
+        )
     return Group(*trees)
 
 
@@ -107,6 +111,8 @@ def columns(flow: Flow, node: str) -> RenderableType:
             Text("\n".join(it.how for it in origins if it.direct), style="quiet"),
             _lines(flow, roots),
         )
+    if flow.truncated:
+        return Group(table, Text(f"there is more, further away; {NARROWER}", style="warn"))
     return table
 
 
@@ -148,7 +154,7 @@ def impact(reached: Impact) -> RenderableType:
     if not (reached.columns or reached.datasets or reached.jobs):
         made.add(Text("reaches nothing", style="quiet"))
     if reached.truncated:
-        made.add(Text("and more than is shown", style="warn"))
+        made.add(Text(f"and more, further away; {NARROWER}, or one --column", style="warn"))
     return made
 
 
@@ -163,7 +169,9 @@ def diff(change: LineageDiff) -> RenderableType:
         for it in changes
     ]  # fmt: skip
     if change.truncated:
-        lines.append(Text("the graph is larger than what was looked at", style="warn"))
+        lines.append(
+            Text(f"the graph is larger than what was looked at; {NARROWER}, one --direction", style="warn")
+        )
     return Group(*lines) if lines else Text("nothing changed", style="quiet")
 
 

@@ -493,7 +493,43 @@ def test_what_came_and_went_is_shown_with_who_and_why(stub: Any, control_room: C
 
     assert ended.out.splitlines()[0].startswith("+ a → b")
     assert "ann: it was wrong" in ended.out.splitlines()[1]
-    assert stub.asked("GET", "/lineage/diff")[0].query == {"nodeId": NODE + "a", "from": "2026-01-01"}
+    assert stub.asked("GET", "/lineage/diff")[0].query == {
+        "nodeId": NODE + "a",
+        "from": "2026-01-01",
+        "depth": "5",
+        "direction": "both",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "way_out"),
+    [
+        (
+            ("/lineage/impact", {"node": "x"}),
+            ("impact", "--depth", "2"),
+            "a smaller --depth, or one --column",
+        ),
+        (
+            ("/lineage/diff", {"node": "x"}),
+            ("diff", "--since", "2026-01-01"),
+            "a smaller --depth, one --direction",
+        ),
+        (("/column-lineage", {"graph": []}), ("columns",), "a smaller --depth"),
+    ],
+)
+def test_an_answer_that_was_cut_says_how_to_ask_for_the_rest(
+    stub: Any,
+    control_room: Callable[..., Any],
+    answered: tuple[str, dict[str, Any]],
+    asked: tuple[str, ...],
+    way_out: str,
+) -> None:
+    node = {"id": NODE + "a", "type": "DATASET", "data": {"namespace": "ns", "name": "a", "fields": []}}
+    stub.on("GET", answered[0], answered[1] | {"truncated": True}).on("GET", "/lineage", {"graph": [node]})
+
+    ended = control_room("lineage", asked[0], NODE + "a", *asked[1:])
+
+    assert way_out in " ".join(ended.out.split())
 
 
 ARTIFACT = {
