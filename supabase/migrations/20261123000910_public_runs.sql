@@ -188,13 +188,8 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
     v_member tenancy.membership := tenancy.require('operator');
     v_run bigint := ground.want_id(p, 'run_id');
-    v_state queue.state;
 begin
-    v_state := queue.cancel(v_member.tenant_id, v_run, v_member.user_id);
-    if queue.is_final(v_state) then
-        perform queue.pass_on(array[v_member.tenant_id], array[v_run]);
-        perform callback.announce(array[v_member.tenant_id], array[v_run]);
-    end if;
+    perform queue.cancel(v_member.tenant_id, v_run, v_member.user_id);
     perform callback.relay();
     perform audit.append(v_member.tenant_id, 'run.cancel', 'run', v_run::text);
     perform ground.answer_status(202);

@@ -346,7 +346,7 @@ declare
     v_member tenancy.membership := tenancy.require('operator');
     b queue.backfills := door.find_backfill(v_member.tenant_id, p);
     v_run bigint;
-    v_ended bigint[] := '{}';
+    n integer := 0;
 begin
     update queue.backfills x set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp()) where x.tenant_id = b.tenant_id and x.id = b.id;
     -- all that will be needed, first: see 54_queue_lock
@@ -359,18 +359,17 @@ begin
     loop
         begin
             if queue.is_final(queue.cancel(b.tenant_id, v_run, v_member.user_id)) then
-                v_ended := v_ended || v_run;
+                n := n + 1;
             end if;
         exception when sqlstate 'PGRST' then
             null;  -- it ended while we waited for its lock
         end;
     end loop;
-    perform callback.announce(array_fill(b.tenant_id, array[cardinality(v_ended)]), v_ended) where v_ended <> '{}';
     perform queue.admit(b.tenant_id, b.job_id);
     perform callback.relay();
     perform audit.append(b.tenant_id, 'backfill.cancel', 'job', b.job_id::text, jsonb_build_object('backfill_id', b.id));
     perform ground.answer_status(202);
-    return jsonb_build_object('backfill_id', b.id, 'job_id', b.job_id, 'canceled', cardinality(v_ended)) || queue.backfill_counts(b.tenant_id, b.id);
+    return jsonb_build_object('backfill_id', b.id, 'job_id', b.job_id, 'canceled', n) || queue.backfill_counts(b.tenant_id, b.id);
 end
 $$;
 revoke all on function door.cancel_backfill(jsonb) from public;
