@@ -43,6 +43,8 @@ select is(tests.from_ip('203.0.113.9', 20), 20, 'a stranger gets leave for sever
 select is(tests.from_ip('198.51.100.1, 203.0.113.9', 20), 9, 'whatever he says of where he was before');
 select is(tests.knock_from('{"x-forwarded-for": "203.0.113.9", "x-edge-key": "no key of ours", "x-edge-x-forwarded-for": "192.0.2.1"}'), 0, 'and then none, whatever he claims');
 select cmp_ok(tests.from_ip('203.0.113.10', 20), '=', 20, 'his neighbour is not he');
+update tenancy.strangers set minute = date_trunc('minute', clock_timestamp()) - interval '1 minute';
+select is(tests.from_ip('203.0.113.9', 20), 20, 'the next minute begins anew');
 select is(count(distinct tenancy.stranger_place(x)), 1::bigint, 'a network of IPv6 is one stranger') from unnest(array['2001:db8::1', '2001:db8::2:3', '2001:DB8:0:0:ffff::1']) x;
 select isnt(tenancy.stranger_place('2001:db8:0:1::1'), tenancy.stranger_place('2001:db8::1'), 'the next one is another');
 select is(array_agg(tenancy.stranger_place(x)), '{0,0,0,0}', 'what is no address is one place') from unnest(array['', 'x', '203.0.113.9; drop', null]) x;

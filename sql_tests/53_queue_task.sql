@@ -261,5 +261,10 @@ select is((select array_agg(concat_ws(' ', state, termination_code) order by id)
 select is((select count(*) from queue.news), 0::bigint, 'of all this nothing is left to be told');
 select is((select count(*) from queue.runs r where r.finished_at is not null and r.open_tasks <> 0 and (r.task_count > 1 or r.parent_run_id is not null)), 0::bigint, 'and no run that ended has an open task');
 
+-- the runner cuts values itself; who does not, is told
+select tests.run_tasks('north.operator', '[{"task_key": "a"}]') as run \gset
+select is(tests.settle_with(jsonb_build_object('x', repeat('x', 262144))) ->> 'reason', 'publish_failed', 'values of more than 256 KiB are not kept');
+select is((tests.run(:run)).termination_code, 'PUBLISH_FAILED', 'and the run says that it is so');
+
 select * from finish();
 rollback;

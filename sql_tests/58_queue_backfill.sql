@@ -50,6 +50,7 @@ select is(tests.ask('list_backfills', jsonb_build_object('job_id', :job, 'limit'
 -- its end
 select c as claim from tests.claim() c \gset
 select is(tests.ask('cancel_backfill', jsonb_build_object('job_id', :job, 'backfill_id', :backfill)) -> 'states', '{"CANCELED": 2, "RUNNING": 1, "SUCCEEDED": 1}', 'canceled as a whole: what waits ends, what runs is told');
+select is((select count(*) from callback.events e join queue.runs r on r.id = e.run_id where r.backfill_id = :backfill and r.state = 'CANCELED'), 2::bigint, 'what waited says so at once');
 select is(tests.renew(:'claim') ->> 'cancel', 'true', 'so that it stops');
 select tests.settle(:'claim', '{"state": "CANCELED"}');
 select is((select count(*) from callback.events e join queue.runs r on r.id = e.run_id where r.backfill_id = :backfill), 4::bigint, 'each run says once how it ended');
