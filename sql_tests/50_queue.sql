@@ -160,7 +160,10 @@ select tests.submit('north.operator', '{"max_retries": 3}') as run \gset
 select tests.fail((select c from tests.claim() c), '{"retryable": true, "retry_after_ms": 60000}');
 select is(tests.wait(:run), 60::numeric, 'an executor may say when to come again');
 select tests.hurry();
-select tests.settle((select c from tests.claim() c));
+select tests.fail((select c from tests.claim() c), '{"retryable": true, "retry_after_ms": 86400000}');
+select is(tests.wait(:run), 3600::numeric, 'but within the hour');
+select tests.hurry();
+select tests.settle((select c from tests.claim() c), '{"message": "exit code 0"}');
 select is((select (state, termination_code, termination_message)::text from queue.runs where id = :run), '(SUCCEEDED,SUCCESS,)', 'a retry that succeeds is a success without a stain');
 select tests.submit('north.operator', '{"max_retries": 3}') as run \gset
 select is(tests.settle((select c from tests.claim() c), '{"state": "TIMED_OUT", "termination_code": "DEADLINE_EXCEEDED", "retryable": true}') ->> 'run_state', 'TIMED_OUT', 'a time-out is not tried again');

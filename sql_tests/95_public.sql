@@ -284,5 +284,8 @@ select is(tests.as('platform', $$ public.platform_slo('{"limit": 1}') $$) -> 'ne
 select is(tests.as('platform', $$ public.platform_slo('{"limit": 1, "cursor": "north"}') $$) #> '{items,0,tenant}', '"south"', 'to the last');
 select is((tests.as('platform', $$ public.platform_slo('{"tenant": "south", "window_hours": 1}') $$) #> '{items,0}') - 'tenant', tests.as('south.viewer', $$ public.slo('{"window_hours": 1}') $$), 'or of one');
 
+select is(tests.as('north.admin', format('public.%I(''{"limit": 5, "cursor": null}'')', p.proname)), tests.as('north.admin', format('public.%I(''{"limit": 5}'')', p.proname)), p.proname || ': a cursor of null is the beginning')
+from pg_proc p where p.pronamespace = 'public'::regnamespace and (p.proname ~ '^list_' or p.proname in ('lineage_orphans', 'lineage_violations', 'lineage_events')) and p.proname not in ('list_backfills', 'list_events');
+
 select * from finish();
 rollback;

@@ -295,7 +295,7 @@ returns jsonb language plpgsql stable security definer set search_path = '' as $
 declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_limit integer := ground.page_limit(p);
-    v_below bigint := case when p ? 'cursor' then ground.want_id(p, 'cursor') else 9223372036854775807 end;
+    v_below bigint := case when p ->> 'cursor' is not null then ground.want_id(p, 'cursor') else 9223372036854775807 end;
     v_items jsonb;
 begin
     if p ? 'state' and p ->> 'state' <> all (enum_range(null::queue.state)::text[]) then

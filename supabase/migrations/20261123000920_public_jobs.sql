@@ -197,7 +197,7 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object('job_id', j.id, 'name', j.name, 'version', j.current_version, 'created_by', j.created_by,
                'created_at', j.created_at, 'updated_at', j.updated_at) order by j.id desc), '[]') into v_items
     from (select x.* from job.jobs x where x.tenant_id = v_member.tenant_id and x.deleted_at is null
-            and (not p ? 'name' or x.name::text = p ->> 'name') and (not p ? 'cursor' or x.id < ground.want_id(p, 'cursor'))
+            and (not p ? 'name' or x.name::text = p ->> 'name') and (p ->> 'cursor' is null or x.id < ground.want_id(p, 'cursor'))
           order by x.id desc limit v_limit) j;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'job_id' end);
 end
@@ -317,7 +317,7 @@ declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_limit integer := ground.page_limit(p);
     v_job bigint := ground.want_id(p, 'job_id');
-    v_below bigint := case when p ? 'cursor' then ground.want_id(p, 'cursor') else 9223372036854775807 end;
+    v_below bigint := case when p ->> 'cursor' is not null then ground.want_id(p, 'cursor') else 9223372036854775807 end;
     v_items jsonb;
 begin
     if not exists (select from job.jobs j where j.tenant_id = v_member.tenant_id and j.id = v_job) then

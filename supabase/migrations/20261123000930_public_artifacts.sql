@@ -69,7 +69,7 @@ returns jsonb language plpgsql stable security definer set search_path = '' as $
 declare
     v_member tenancy.membership := tenancy.require('viewer');
     v_limit integer := ground.page_limit(p);
-    v_before integer := case when p ? 'cursor' then least(ground.want_id(p, 'cursor'), 2147483647) else 2147483647 end::integer;
+    v_before integer := case when p ->> 'cursor' is not null then least(ground.want_id(p, 'cursor'), 2147483647) else 2147483647 end::integer;
     v_versions jsonb;
     v jsonb;
 begin
@@ -118,7 +118,7 @@ begin
           and (not p ? 'name' or a.name = p ->> 'name') and (not p ? 'kind' or a.kind::text = p ->> 'kind')
           and (not p ? 'tag' or exists (select from artifact.tags t where t.tenant_id = a.tenant_id and t.artifact_id = a.id
                                         and p ->> 'tag' in (t.key::text, t.key || '=' || t.value)))
-          and (not p ? 'cursor' or a.name > p ->> 'cursor')
+          and (p ->> 'cursor' is null or a.name > p ->> 'cursor')
         order by a.name limit v_limit) x;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'name' end);
 end

@@ -118,7 +118,7 @@ returns jsonb language plpgsql stable set search_path = '' as $$
 declare
     v_tenant uuid := (tenancy.require('operator')).tenant_id;
     v_limit integer := ground.page_limit($1);
-    v_before bigint := case when $1 ? 'cursor' then ground.want_id($1, 'cursor') else 9223372036854775807 end;
+    v_before bigint := case when $1 ->> 'cursor' is not null then ground.want_id($1, 'cursor') else 9223372036854775807 end;
     v_from timestamptz := ground.want_time($1, 'after');
     v_to timestamptz := ground.want_time($1, 'before');
     v_run bigint := case when $1 ? 'run_id' then ground.want_id($1, 'run_id') end;

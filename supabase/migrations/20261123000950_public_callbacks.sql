@@ -153,7 +153,7 @@ declare
 begin
     select coalesce(jsonb_agg(door.endpoint_form(e) order by e.id), '[]')
     into v_items from (select x.* from callback.endpoints x where x.tenant_id = v_member.tenant_id and x.deleted_at is null
-                         and (not p ? 'cursor' or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) e;
+                         and (p ->> 'cursor' is null or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) e;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'endpoint_id' end);
 end
 $$;
@@ -235,7 +235,7 @@ begin
           and (not p ? 'run_id' or e.run_id = ground.want_id(p, 'run_id'))
           and (not p ? 'state' or d.state::text = p ->> 'state')
           and (not p ? 'endpoint_id' or d.endpoint_id = ground.want_uuid(p, 'endpoint_id'))
-          and (not p ? 'cursor' or d.id < ground.want_id(p, 'cursor'))
+          and (p ->> 'cursor' is null or d.id < ground.want_id(p, 'cursor'))
         order by d.id desc limit v_limit) x;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'delivery_id' end);
 end
@@ -434,7 +434,7 @@ declare
 begin
     select coalesce(jsonb_agg(jsonb_build_object('network_id', n.id, 'cidr', n.network, 'ports', n.ports, 'created_by', n.created_by, 'created_at', n.created_at) order by n.id), '[]')
     into v_items from (select x.* from callback.allowed_networks x where x.tenant_id = v_member.tenant_id
-                         and (not p ? 'cursor' or x.id > ground.want_id(p, 'cursor')) order by x.id limit v_limit) n;
+                         and (p ->> 'cursor' is null or x.id > ground.want_id(p, 'cursor')) order by x.id limit v_limit) n;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'network_id' end);
 end
 $$;

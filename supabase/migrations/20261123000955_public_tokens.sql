@@ -76,7 +76,7 @@ begin
                'expires_at', k.expires_at, 'last_used_at', k.last_used_at, 'revoked_at', k.revoked_at) order by k.id), '[]')
     into v_items from (select x.* from tenancy.access_tokens x
                        where x.tenant_id = v_member.tenant_id and (v_member.role = 'admin' or x.user_id = v_member.user_id)
-                         and (not p ? 'cursor' or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) k;
+                         and (p ->> 'cursor' is null or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) k;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'token_id' end);
 end
 $$;

@@ -93,7 +93,7 @@ declare
     v_items jsonb;
 begin
     select coalesce(jsonb_agg(door.trust(k.tenant_id, k.id) order by k.id), '[]') into v_items
-    from (select x.* from tenancy.trusts x where x.tenant_id = v_member.tenant_id and (not p ? 'cursor' or x.id > ground.want_uuid(p, 'cursor'))
+    from (select x.* from tenancy.trusts x where x.tenant_id = v_member.tenant_id and (p ->> 'cursor' is null or x.id > ground.want_uuid(p, 'cursor'))
           order by x.id limit v_limit) k;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'trust_id' end);
 end

@@ -148,7 +148,7 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object('invitation_id', i.id, 'email', i.email, 'user_id', i.user_id, 'role', i.role, 'created_by', i.created_by,
                'created_at', i.created_at, 'expires_at', i.expires_at, 'accepted_at', i.accepted_at, 'accepted_by', i.accepted_by, 'revoked_at', i.revoked_at) order by i.id), '[]')
     into v_items from (select x.* from tenancy.invitations x
-                       where x.tenant_id = v_member.tenant_id and (not p ? 'cursor' or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) i;
+                       where x.tenant_id = v_member.tenant_id and (p ->> 'cursor' is null or x.id > ground.want_uuid(p, 'cursor')) order by x.id limit v_limit) i;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'invitation_id' end);
 end
 $$;

@@ -13,7 +13,7 @@ declare
     v_tenant uuid := (tenancy.require('admin')).tenant_id;
     v_limit integer := ground.page_limit($1);
     v_after text := $1 ->> 'after';
-    v_below bigint := case when $1 ? 'cursor' then ground.want_id($1, 'cursor') else 9223372036854775807 end;
+    v_below bigint := case when $1 ->> 'cursor' is not null then ground.want_id($1, 'cursor') else 9223372036854775807 end;
     v_items jsonb;
 begin
     perform ground.refuse_unknown($1, array['after', 'cursor', 'limit', 'action', 'user_id', 'object_type', 'object_id']);
@@ -113,7 +113,7 @@ begin
     select coalesce(jsonb_agg(x.head || jsonb_build_object('tenant', x.slug) order by x.slug), '[]') into v_items from (
         select t.slug, audit.head(t.id) as head
         from (select null::uuid as id, '' as slug union all select t.id, t.slug::text from tenancy.tenants t) t
-        where (not p ? 'cursor' or t.slug > p ->> 'cursor') and exists (select from audit.seals s where s.chain = coalesce(t.id, '00000000-0000-0000-0000-000000000000'))
+        where (p ->> 'cursor' is null or t.slug > p ->> 'cursor') and exists (select from audit.seals s where s.chain = coalesce(t.id, '00000000-0000-0000-0000-000000000000'))
         order by t.slug limit v_limit) x;
     return jsonb_build_object('items', v_items, 'next', case when jsonb_array_length(v_items) = v_limit then v_items -> -1 ->> 'tenant' end, 'at', clock_timestamp());
 end
