@@ -8,9 +8,9 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from runner.jobtype import bundle
@@ -19,7 +19,6 @@ from runner.model.attempt import Attempt, Input
 from runner.model.errors import Permanent, Retryable, StaleLease, StoreRefused, StoreUnavailable
 from runner.model.reading import Reading
 from runner.model.termination import TerminationCode
-from runner.model.wire import StagedInput
 from runner.model.workspace import PACKED_CODE, Workspace
 from runner.store.base import Store
 from runner.target.loader import Loader
@@ -136,7 +135,10 @@ class Intake:
         self, attempt: Attempt, each: Input, workspace: Workspace, say: Callable[[str], None]
     ) -> None:
         source, asked = self._source(attempt, each)
-        after = await self._high_water(attempt, each) if asked.after is not None else None
+        after = None
+        if asked.after is not None:
+            with _asked_of(f"input {each.name}"):
+                after = await self._store.high_water(attempt.key, each.name)
         file = workspace.staged_tables / f"{each.name}.csv"
         extract = await source.read(asked, after, file, MAX_TABLE_BYTES)
         columns = [asdict(column) for column in extract.columns]
@@ -145,22 +147,9 @@ class Intake:
         note = f"; {extract.note}" if extract.note else ""
         say(f"input {each.name}: {extract.rows} rows of {each.uri}{since}{note}")
 
-    async def _high_water(self, attempt: Attempt, each: Input) -> datetime | None:
-        try:
-            return await self._store.high_water(attempt.key, each.name)
-        except StoreUnavailable as error:
-            raise Retryable(
-                TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"
-            ) from error
-        except StoreRefused as error:
-            if error.code == "STALE_LEASE":
-                raise StaleLease from error
-            raise Permanent(
-                TerminationCode.INPUT_UNAVAILABLE, f"input {each.name}: {error.message[:500]}"
-            ) from error
-
     async def _stage_table(self, attempt: Attempt, each: Input, workspace: Workspace) -> None:
-        staged = await self._open(attempt, each)
+        with _asked_of(f"table input {each.name} ({each.table})"):
+            staged = await self._store.open_input(attempt.key, each.name)
         (workspace.staged_tables / f"{each.name}.json").write_text(json.dumps(list(staged.columns)))
         await self._loader.unload(
             each.name,
@@ -171,19 +160,18 @@ class Intake:
             rows=staged.rows,
         )
 
-    async def _open(self, attempt: Attempt, each: Input) -> StagedInput:
-        try:
-            return await self._store.open_input(attempt.key, each.name)
-        except StoreUnavailable as error:
-            raise Retryable(
-                TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading"
-            ) from error
-        except StoreRefused as error:
-            if error.code == "STALE_LEASE":
-                raise StaleLease from error
-            raise Permanent(
-                TerminationCode.INPUT_UNAVAILABLE, f"table input {each.name} ({each.table}) cannot be read"
-            ) from error
+
+@contextmanager
+def _asked_of(what: str) -> Iterator[None]:
+    """What the store says of an input, as an attempt ends of it. Raises Retryable, StaleLease, Permanent."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Retryable(TerminationCode.INPUT_UNAVAILABLE, "the database went away while reading") from error
+    except StoreRefused as error:
+        if error.code == "STALE_LEASE":
+            raise StaleLease from error
+        raise Permanent(TerminationCode.INPUT_UNAVAILABLE, f"{what}: {error.message[:500]}") from error
 
 
 def write_files(files: dict[str, str], root: Path) -> None:

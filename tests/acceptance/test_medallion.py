@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from control_room import Client
-from dev.stack.state import CLONE, home
 
 SECONDS = 180
 
@@ -34,33 +28,6 @@ MERGED = {"name": "orders", "layer": "silver", "table": "orders", "mode": "merge
 def job(name: str, code: str, **more: Any) -> dict[str, Any]:
     task = {"task_key": "work", "job_type": "spark_etl", "spec": name, "code": {"files": {"job.py": code}}}
     return {"name": name, "tasks": [{**task, "max_retries": 0, **more}]}
-
-
-@pytest.fixture
-def room() -> Iterator[Client]:
-    """A client of a stack of its own, where the database's and the sandbox's users may read."""
-    root = home() / "testbeds" / f"medallion-{os.getpid()}"
-    environment = {**os.environ, "CONTROL_ROOM_STACK_DIR": str(root)}
-
-    def stack(*arguments: str) -> str:
-        command = [str(CLONE / "scripts" / "stack"), *arguments]
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout
-
-    try:
-        stack("up")
-        stack("tenant", "medals")
-        lines = (line.removeprefix("export ").split("=", 1) for line in stack("env").splitlines())
-        told = {name: value.strip("'") for name, value in lines}
-        with psycopg.connect(told["DATABASE_URL"]) as connection:  # a second look costs seconds
-            connection.execute("update tenancy.tenants set validation_policy = 'off'")
-        token = stack("token", "--tenant", "medals", "--role", "operator").strip()
-        with Client(told["SUPABASE_URL"], told["SUPABASE_ANON_KEY"], token) as opened:
-            yield opened
-    finally:
-        stack("down")
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def gold(room: Client) -> list[tuple[object, ...]]:
