@@ -13,6 +13,8 @@ from pathlib import Path
 from runner.notice import Notice
 
 PERIOD_SECONDS = 5.0
+#: Who starts us hears that we are ready when notifications arrive, or after so many periods: we poll then.
+PERIODS_UNTIL_READY = 3
 
 
 class Health:
@@ -32,10 +34,14 @@ class Health:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        deaf = 0
         while True:
             self._changed.clear()
             self.write()
-            self._notice.alive()
+            if deaf >= PERIODS_UNTIL_READY or self._state()["listening"]:
+                deaf = PERIODS_UNTIL_READY
+                self._notice.alive()
+            deaf += 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD_SECONDS):
                     await self._changed.wait()
