@@ -47,6 +47,7 @@ returns setof queue.claimed
 language plpgsql rows 10 set search_path = ''
 set enable_hashjoin = off  -- by its key, each: a plan that was made while the tables were small would read all of them ever after
 set enable_mergejoin = off
+set enable_material = off
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$  -- a plan for these very offers may look through all that others are to carry
 #variable_conflict use_column
@@ -184,6 +185,7 @@ create function queue.renew(p_instance uuid, p_items jsonb)
 returns jsonb language plpgsql set search_path = ''
 set enable_hashjoin = off  -- by its key, each
 set enable_mergejoin = off
+set enable_material = off
 set enable_seqscan = off as $$  -- as in queue.submit
 declare
     v_now timestamptz := clock_timestamp();
@@ -294,6 +296,7 @@ returns table (attempt_id bigint, settled boolean, tenant_id uuid, run_id bigint
 language plpgsql rows 10 set search_path = ''
 set enable_hashjoin = off  -- by its key, each: a plan that was made while the tables were small would read all of them ever after
 set enable_mergejoin = off
+set enable_material = off
 set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
