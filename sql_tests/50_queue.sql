@@ -126,6 +126,7 @@ select tests.claim() as claim \gset
 select is(tests.as('runner', format('worker.release_attempts(%L, %L)', tests.runner(), jsonb_build_array(:'claim'::jsonb))) #>> '{0,released}', 'true', 'a runner that drains gives back');
 select is((select (state, number, lost, lease)::text from queue.live_attempts where run_id = :run), '(QUEUED,1,0,1)', 'without spending a retry or a loss');
 select is((tests.renew(:'claim')) ->> 'held', 'false', 'and holds it no more');
+select is(tests.settle(:'claim') ->> 'settled', 'false', 'nor ends what it gave back');
 select is((select c ->> 'adopted' from tests.claim() c), 'false', 'the next runner starts afresh');
 select tests.settle((select jsonb_build_object('attempt_id', id, 'lease', lease) from queue.live_attempts where run_id = :run));
 

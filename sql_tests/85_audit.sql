@@ -172,6 +172,8 @@ select is(tests.count('north.admin', 'select * from audit.entries where tenant_i
 select is(tests.count('south.admin', $$ select * from audit.entries where action like 'run.%' $$), 0::bigint, 'another tenant''s admin sees none of it');
 select is(tests.error(w, '(select count(*) from audit.entries)') ->> 'code', '42501', w || ' does not reach the record') from unnest(array['anon', 'runner', 'platform']) w;
 
+select throws_ok($$ select audit.append(tests.tenant('north'), 'any words', 'run', '1') $$, '23514', null, 'an act is named by a room and a verb');
+
 -- append-only, for everybody
 create function tests.try(p_role text, p_statement text)
 returns text language plpgsql as $$
