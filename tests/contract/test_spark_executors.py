@@ -58,7 +58,7 @@ for row in priced.groupBy("host").count().collect():
     print("HOST", row["host"], row["count"], flush=True)
 
 def speak(_):
-    print("a word of an executor and its", os.environ["TOKEN"], flush=True)
+    os.write(1, f"a word of an executor and its {os.environ['TOKEN']}\\n".encode())  # whole: there are two of them
     return len(os.environ["TOKEN"])
 
 print("SECRET", set(spark.sparkContext.parallelize(range(8), 8).map(speak).collect()), flush=True)
