@@ -1,6 +1,6 @@
 """Bytes to clean lines: bounded, redacted, without control characters.
 
-The standard library alone: in a pod it stands beside the carrier, so that a secret never leaves it.
+The standard library alone: in a pod it stands beside the agent, so that a secret never leaves it.
 
 A secret is found also when it arrives in several writes, since a line is looked at as a whole. Values with
 line breaks are looked for line by line, and each value also as base64 (wherever it begins in what was

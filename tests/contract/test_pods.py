@@ -109,9 +109,9 @@ async def test_the_code_reaches_neither_token_nor_cluster_nor_network(kubernetes
                 print("no", name)
         attempt("token", lambda: open("/control-room/token/token").read())
         attempt("service account", lambda: os.listdir("/var/run/secrets/kubernetes.io/serviceaccount"))
-        attempt("memory of the carrier", lambda: open("/proc/1/mem", "rb").read(1))
-        attempt("environment of the carrier", lambda: open("/proc/1/environ", "rb").read(1))
-        attempt("descriptors of the carrier", lambda: os.listdir("/proc/1/fd"))
+        attempt("memory of the agent", lambda: open("/proc/1/mem", "rb").read(1))
+        attempt("environment of the agent", lambda: open("/proc/1/environ", "rb").read(1))
+        attempt("descriptors of the agent", lambda: os.listdir("/proc/1/fd"))
         attempt("the order", lambda: open("/control-room/order/order.json", "w"))
         attempt("the root", lambda: open("/usr/x", "w"))
         for place in (("1.1.1.1", 53), ("169.254.169.254", 80), ("10.96.0.1", 443)):
@@ -122,9 +122,9 @@ async def test_the_code_reaches_neither_token_nor_cluster_nor_network(kubernetes
     assert lines == [
         "no token",
         "no service account",
-        "no memory of the carrier",
-        "no environment of the carrier",
-        "no descriptors of the carrier",
+        "no memory of the agent",
+        "no environment of the agent",
+        "no descriptors of the agent",
         "no the order",
         "no the root",
         *["no network"] * 3,

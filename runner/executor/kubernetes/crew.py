@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.executor.kubernetes import diagnosis, manifest, patience
+from runner.executor.kubernetes import diagnosis, manifest, retry
 from runner.executor.kubernetes.cluster import Cluster, Refused
-from runner.executor.kubernetes.lookout import Lookout
 from runner.executor.kubernetes.manifest import Placement
+from runner.executor.kubernetes.pod_watch import PodWatch
 from runner.model.attempt import Attempt
 from runner.model.command import Command, Crew
 from runner.model.errors import Retryable
@@ -41,7 +41,7 @@ class Hands:
     namespace: str
     owner: str
 
-    async def serve(self, pod: Lookout, secrets: Callable[[], Mapping[str, str]]) -> None:
+    async def serve(self, pod: PodWatch, secrets: Callable[[], Mapping[str, str]]) -> None:
         """Have them while the pod works. Raises Failure when they do not come, or do not stay."""
         crew = self.command.crew
         if crew is None:
@@ -69,40 +69,36 @@ class Hands:
         """Delete their Job, if it is the attempt's: one of another Job of that name is somebody else's."""
         if self.command.crew is None:
             return
-        found = await patience.answer(self._name, lambda: self.cluster.read_job(self.namespace, self._name))
+        found = await retry.answer(self._name, lambda: self.cluster.read_job(self.namespace, self._name))
         if found is not None and self._is_ours(found):
             uid = found["metadata"]["uid"]
-            await patience.answer(
-                self._name, lambda: self.cluster.delete_job(self.namespace, self._name, uid)
-            )
+            await retry.answer(self._name, lambda: self.cluster.delete_job(self.namespace, self._name, uid))
 
     async def _have(self, job: JsonObject) -> None:
         """Make their Job, or find it made."""
         while True:
             try:
-                await patience.answer(self._name, lambda: self.cluster.create_job(self.namespace, job))
+                await retry.answer(self._name, lambda: self.cluster.create_job(self.namespace, job))
                 return
             except Refused as refused:
                 if refused.reason != "AlreadyExists":
                     raise diagnosis.not_taken(refused, self.namespace) from refused
-            found = await patience.answer(
-                self._name, lambda: self.cluster.read_job(self.namespace, self._name)
-            )
+            found = await retry.answer(self._name, lambda: self.cluster.read_job(self.namespace, self._name))
             if found is not None and self._is_ours(found) and "deletionTimestamp" not in found["metadata"]:
                 return
             await asyncio.sleep(GATHERING_SECONDS)  # it goes with the Job that it belongs to
 
-    async def _watch(self, pod: Lookout, crew: Crew) -> None:
+    async def _watch(self, pod: PodWatch, crew: Crew) -> None:
         """Until the pod's work has ended."""
         began, gathered = time.monotonic(), False
         most = min(self.placement.pending_seconds, GATHERING_SHARE * self.attempt.seconds_left)
         while pod.state is not None and pod.state.work is None and not pod.state.over:
-            job = await patience.answer(self._name, lambda: self.cluster.read_job(self.namespace, self._name))
+            job = await retry.answer(self._name, lambda: self.cluster.read_job(self.namespace, self._name))
             if job is None or not self._is_ours(job):
                 raise Retryable(
                     TerminationCode.EXECUTOR_UNAVAILABLE, f"somebody has deleted every {crew.called}"
                 )
-            found, _ = await patience.answer(
+            found, _ = await retry.answer(
                 self._name, lambda: self.cluster.list_pods(self.namespace, self._selector)
             )
             states = [diagnosis.read(each) for each in found]
@@ -125,9 +121,9 @@ class Hands:
                 raise type(why)(why.code, f"{crew.called}: {why.message}") from why
 
     async def _events(self, name: str) -> list[JsonObject]:
-        return await patience.answer(self._name, lambda: self.cluster.list_events(self.namespace, name))
+        return await retry.answer(self._name, lambda: self.cluster.list_events(self.namespace, name))
 
-    async def _rest(self, pod: Lookout, seconds: float) -> None:
+    async def _rest(self, pod: PodWatch, seconds: float) -> None:
         """So long, or until the work has ended."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and pod.state is not None and pod.state.work is None:  # noqa: ASYNC110 - as above

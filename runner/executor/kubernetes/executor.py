@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 from runner.executor.base import Reporter
 from runner.executor.kubernetes import manifest
 from runner.executor.kubernetes.cluster import Away, Cluster, Refused
-from runner.executor.kubernetes.freight import Carriage, Freight
 from runner.executor.kubernetes.manifest import Placement
+from runner.executor.kubernetes.transfer import ParcelDoor, Transfer
 from runner.executor.kubernetes.work import Work
 from runner.executor.lines import Redactor
 from runner.executor.transcript import Transcript
@@ -47,10 +47,10 @@ class JobPlace(NamedTuple):
     uid: str
 
 
-async def connect(carriage: Carriage, placement: Placement) -> KubernetesExecutor | str:
+async def connect(door: ParcelDoor, placement: Placement) -> KubernetesExecutor | str:
     """The executor for the cluster of KUBECONFIG, or of this pod; else why it can carry nothing out."""
     try:
-        made = KubernetesExecutor(await Cluster.connect(), carriage, placement)
+        made = KubernetesExecutor(await Cluster.connect(), door, placement)
     except Away as error:
         return str(error)
     if reason := await made.readiness():
@@ -62,9 +62,9 @@ async def connect(carriage: Carriage, placement: Placement) -> KubernetesExecuto
 class KubernetesExecutor:
     """Carries attempts out as Jobs."""
 
-    def __init__(self, cluster: Cluster, carriage: Carriage, placement: Placement) -> None:
+    def __init__(self, cluster: Cluster, door: ParcelDoor, placement: Placement) -> None:
         self._cluster = cluster
-        self._carriage = carriage
+        self._door = door
         self._placement = placement
         self._namespaces = {placement.namespace}
 
@@ -106,7 +106,7 @@ class KubernetesExecutor:
         )
         work = Work(
             cluster=self._cluster,
-            freight=Freight(self._carriage, attempt, workspace, workspace.command.limits.disk_bytes),
+            transfer=Transfer(self._door, attempt, workspace, workspace.command.limits.disk_bytes),
             placement=self._placement,
             attempt=attempt,
             workspace=workspace,

@@ -2,7 +2,7 @@
 
 The Job is named by the attempt alone, so that the API server itself keeps a second one from beginning: who
 claims the attempt again, under whatever lease, finds the first and adopts it. Its pod runs three containers
-one after another on one /job (see `carrier`): `fetch` and `work` are init containers, `deliver` is the
+one after another on one /job (see `pod_agent`): `fetch` and `work` are init containers, `deliver` is the
 main one.
 
 Where the command has a crew, /job is a volume that many pods write: the pod's own claim, which comes and
@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runner.executor import lines
-from runner.executor.kubernetes import carrier
+from runner.executor.kubernetes import pod_agent
 from runner.model.attempt import Attempt
 from runner.model.command import Command, Crew
 from runner.model.workspace import JOB
@@ -239,7 +239,7 @@ def secret(
     names: tuple[str, ...],
     owner: str,
 ) -> JsonObject:
-    """The Secret: the attempt's token, the carrier and its order, and the values of granted secrets. It goes
+    """The Secret: the attempt's token, the agent and its order, and the values of granted secrets. It goes
     with the Job, whose uid is `owner`. `environment` is what is promised, without secrets."""
     name = job_name(placement, attempt)
     order = {
@@ -269,7 +269,7 @@ def secret(
         }
     data = {
         "token": attempt.token,
-        "carrier.py": Path(carrier.__file__).read_text("utf-8"),
+        "pod_agent.py": Path(pod_agent.__file__).read_text("utf-8"),
         "lines.py": Path(lines.__file__).read_text("utf-8"),
         "order.json": json.dumps(order),
         **{f"secret.{each}": value for each, value in values.items()},
@@ -324,7 +324,7 @@ def _volumes(name: str, command: Command) -> list[JsonObject]:
         {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(command.limits.tmp_bytes)}},
         {
             "name": "order",
-            "secret": {"secretName": name, "items": _items("carrier.py", "lines.py", "order.json")},
+            "secret": {"secretName": name, "items": _items("pod_agent.py", "lines.py", "order.json")},
         },
     ]
     if command.crew is not None:
@@ -348,7 +348,7 @@ def _claimed(placement: Placement, command: Command, told: Mapping[str, str]) ->
 
 
 def _secret_values(name: str, secrets: Mapping[str, str]) -> list[JsonObject]:
-    """Variables of the carrier that hold granted secrets; `name` is the attempt's own Secret."""
+    """Variables of the agent that hold granted secrets; `name` is the attempt's own Secret."""
     return [
         {
             "name": f"SECRET_{each}",
@@ -385,7 +385,7 @@ def _container(which: str, placement: Placement, attempt: Attempt, command: Comm
     return {
         "name": which,
         "image": image,
-        "command": ["python3", "-I", f"{HERE}/order/carrier.py", which],
+        "command": ["python3", "-I", f"{HERE}/order/pod_agent.py", which],
         "workingDir": "/",
         "terminationMessagePolicy": "File",
         "resources": {"limits": most, "requests": asked},

@@ -22,14 +22,14 @@ from typing import Any, TypeVar
 
 from runner.executor import verdict, view
 from runner.executor.base import Reporter
-from runner.executor.kubernetes import diagnosis, manifest, patience
+from runner.executor.kubernetes import diagnosis, manifest, retry
 from runner.executor.kubernetes.cluster import Cluster, Refused
 from runner.executor.kubernetes.crew import Hands
 from runner.executor.kubernetes.diagnosis import State
-from runner.executor.kubernetes.freight import Freight
-from runner.executor.kubernetes.listener import Listener
-from runner.executor.kubernetes.lookout import Lookout
+from runner.executor.kubernetes.log_follower import LogFollower
 from runner.executor.kubernetes.manifest import Parcels, Placement
+from runner.executor.kubernetes.pod_watch import PodWatch
+from runner.executor.kubernetes.transfer import Transfer
 from runner.executor.transcript import Transcript
 from runner.model.attempt import Attempt
 from runner.model.command import Command
@@ -61,7 +61,7 @@ class Work:
     """One attempt in the cluster, from our first look to our last."""
 
     cluster: Cluster
-    freight: Freight
+    transfer: Transfer
     placement: Placement
     attempt: Attempt
     workspace: Workspace
@@ -87,18 +87,18 @@ class Work:
             raise
         except Failure as failure:
             await self._delete()  # nobody adopts an attempt that has failed
-            await self.freight.clean_up()
+            await self.transfer.clean_up()
             if self.attempt.image is not None:
                 raise diagnosis.blamed(failure, self.state) from failure
             raise
 
     async def _follow(self, job: JsonObject) -> JsonObject:
         """Watch the pod and read its log until both have ended; a stop is followed to its end as well."""
-        pod = Lookout(self.cluster, self.namespace, self.name, self.uid, self._selector)
+        pod = PodWatch(self.cluster, self.namespace, self.name, self.uid, self._selector)
         hands = asyncio.create_task(self._hands.serve(pod, self._secrets))
         hands.add_done_callback(lambda _: pod.changed.set())
         watching = asyncio.create_task(pod.watch())
-        reading = asyncio.create_task(Listener(pod, self.transcript, self.logged).follow())
+        reading = asyncio.create_task(LogFollower(pod, self.transcript, self.logged).follow())
         try:
             try:
                 job = await self._end(pod, job, hands)
@@ -135,17 +135,17 @@ class Work:
     async def _begin(self) -> JsonObject | None:
         """Create Job and Secret; None when somebody else has created the Job meanwhile."""
         secrets = self._secrets()
-        await self.freight.send_kit()
+        await self.transfer.send_kit()
         try:
             job = await self._answer(
                 lambda: self.cluster.create_job(
                     self.namespace,
-                    manifest.job(self.placement, self.attempt, self.command, self.freight.parcels, secrets),
+                    manifest.job(self.placement, self.attempt, self.command, self.transfer.parcels, secrets),
                 )
             )
         except Refused as refused:
             if refused.reason == "AlreadyExists":
-                await self.freight.clean_up()
+                await self.transfer.clean_up()
                 return None
             raise diagnosis.not_taken(refused, self.namespace) from refused
         self.uid = job["metadata"]["uid"]
@@ -157,7 +157,7 @@ class Work:
         about = job["metadata"]
         annotations = about.get("annotations") or {}
         try:
-            self.freight.parcels = Parcels.read(annotations.get(manifest.PARCELS, ""))
+            self.transfer.parcels = Parcels.read(annotations.get(manifest.PARCELS, ""))
         except ValueError:
             return False
         self.uid = about["uid"]
@@ -165,7 +165,7 @@ class Work:
         if not diagnosis.is_over(job):
             # The whole Secret, not the token alone: its maker may have died before it made it.
             await self._write_secret()
-        if not await self.freight.restore_kept():
+        if not await self.transfer.restore_kept():
             return False
         self.reporter.log(
             "system",
@@ -178,7 +178,7 @@ class Work:
             self.placement,
             self.attempt,
             self.command,
-            self.freight.parcels,
+            self.transfer.parcels,
             self.workspace.secrets,
             environment=view.environment(self.attempt, replace(self.workspace, secrets={}), self.command),
             names=self.attempt.secrets,
@@ -205,7 +205,7 @@ class Work:
 
     # --------------------------------------------------------------------------------------- follow
 
-    async def _end(self, pod: Lookout, job: JsonObject, hands: asyncio.Task[None]) -> JsonObject:
+    async def _end(self, pod: PodWatch, job: JsonObject, hands: asyncio.Task[None]) -> JsonObject:
         """Wait until the pod is over; the Job as it is then. Raises Failure for a pod that never begins, or
         that is without the hands it was to have."""
         began = time.monotonic()
@@ -234,7 +234,7 @@ class Work:
                     if why := diagnosis.hopeless(pod.state, said, waited, most):
                         raise why
             pod.changed.clear()
-            await patience.until(pod.changed, PENDING_POLL_SECONDS if pending else POLL_SECONDS)
+            await retry.until(pod.changed, PENDING_POLL_SECONDS if pending else POLL_SECONDS)
 
     # ------------------------------------------------------------------------------------------ end
 
@@ -261,14 +261,14 @@ class Work:
         )
         self.usage = end.usage
         if killed:
-            await self.freight.clean_up()
+            await self.transfer.clean_up()
             await self._delete()
             return verdict.judge(end)
         assert state is not None
         if state.deliver is None or "sha256" not in state.deliver.message:
             raise diagnosis.lost(state, job)
         sent = state.deliver.message
-        await self.freight.take_results(int(sent["parts"]), str(sent["sha256"]))
+        await self.transfer.take_results(int(sent["parts"]), str(sent["sha256"]))
         return verdict.judge(end)
 
     async def _end_for_good(self) -> None:
@@ -323,7 +323,7 @@ class Work:
         return manifest.selector(self.placement, self.attempt)
 
     async def _answer(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await patience.answer(self.name, call)
+        return await retry.answer(self.name, call)
 
 
 def _maybe(value: Any) -> int | None:

@@ -19,7 +19,7 @@ from runner.model.workspace import Workspace
 log = logging.getLogger(__name__)
 
 
-class Carriage(Protocol):
+class ParcelDoor(Protocol):
     """The attempt's door for parcels (`transfer.door.Door`)."""
 
     async def send_parcel(self, attempt: Attempt, name: str, path: Path) -> object:
@@ -36,10 +36,10 @@ class Carriage(Protocol):
 
 
 @dataclass
-class Freight:
+class Transfer:
     """The parcels of one attempt; those of an earlier lease where its Job is adopted."""
 
-    carriage: Carriage
+    door: ParcelDoor
     attempt: Attempt
     workspace: Workspace
     most_bytes: int  # unpacked
@@ -87,7 +87,7 @@ class Freight:
         names += [f"{mark}.out.{n}" for n in range(parts)]
         for name in names:
             try:
-                await self.carriage.drop_parcel(self.attempt, name)
+                await self.door.drop_parcel(self.attempt, name)
             except Failure as failure:
                 log.warning("parcel_left", extra={"parcel": name, "reason": failure.message})
 
@@ -96,7 +96,7 @@ class Freight:
         place.mkdir(mode=0o700, exist_ok=True)
         packed = await asyncio.to_thread(parcel.pack, folder, place, name)
         for path in packed.parts:
-            await self.carriage.send_parcel(self.attempt, path.name, path)
+            await self.door.send_parcel(self.attempt, path.name, path)
             path.unlink()
         return packed
 
@@ -107,7 +107,7 @@ class Freight:
         paths = []
         for number in range(parts):
             path = place / f"{name}.{number}"
-            await self.carriage.fetch_parcel(self.attempt, path.name, path)
+            await self.door.fetch_parcel(self.attempt, path.name, path)
             paths.append(path)
         if await asyncio.to_thread(parcel.digest, paths) != sha256:
             raise Retryable(TerminationCode.EXECUTOR_UNAVAILABLE, "what came is not what was sent")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runner.executor import lines
-from runner.executor.kubernetes import carrier
+from runner.executor.kubernetes import pod_agent
 
 LIMITS = {"file_bytes": 1 << 26, "open_files": 256, "disk_bytes": 1 << 26}
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("job/outputs", "order"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "message").touch()
-    for module in (carrier, lines):
+    for module in (pod_agent, lines):
         shutil.copy(str(module.__file__), tmp_path / "order")
     return tmp_path
 
@@ -66,7 +66,7 @@ def work(
     argv += ["--bind", str(folder / "message"), "/dev/termination-log"]
     argv += ["--bind", str(folder / "job"), "/job"]
     argv += ["--ro-bind", str(folder / "order"), "/control-room/order"]
-    argv += [os.path.realpath(sys.executable), "-I", "/control-room/order/carrier.py", "work"]
+    argv += [os.path.realpath(sys.executable), "-I", "/control-room/order/pod_agent.py", "work"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     said = (folder / "message").read_text()
     assert said, done.stderr

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.executor.kubernetes import diagnosis, patience
+from runner.executor.kubernetes import diagnosis, retry
 from runner.executor.kubernetes.cluster import Away, Cluster, Gone, Refused
 from runner.executor.kubernetes.diagnosis import State
 
@@ -16,7 +16,7 @@ JsonObject = dict[str, Any]
 
 
 @dataclass
-class Lookout:
+class PodWatch:
     """Sees the pods of one Job, and none of another Job of the same name."""
 
     cluster: Cluster
@@ -29,7 +29,7 @@ class Lookout:
 
     async def look(self) -> str:
         """List the pods; the version from which to watch."""
-        pods, version = await patience.answer(
+        pods, version = await retry.answer(
             self.job, lambda: self.cluster.list_pods(self.namespace, self.selector)
         )
         for pod in pods:
@@ -38,26 +38,26 @@ class Lookout:
 
     async def watch(self) -> None:
         """See every change of the pod, for ever; a break is a reason to list again, and no more."""
-        pause = patience.FIRST_PAUSE_SECONDS
+        pause = retry.FIRST_PAUSE_SECONDS
         while True:
             version = await self.look()
             try:
                 async for kind, pod in self.cluster.watch_pods(self.namespace, self.selector, version):
-                    pause = patience.FIRST_PAUSE_SECONDS
+                    pause = retry.FIRST_PAUSE_SECONDS
                     if kind in ("ADDED", "MODIFIED", "DELETED"):
                         self._see(pod)
             except (Gone, Away):
                 pass
             except Refused as refused:
                 log.warning("watch_refused", extra={"job": self.job, "reason": str(refused)})
-            pause = await patience.rest(pause)
+            pause = await retry.rest(pause)
 
     async def events(self) -> list[JsonObject]:
         """What the cluster says about the Job and its pod."""
-        said = await patience.answer(self.job, lambda: self.cluster.list_events(self.namespace, self.job))
+        said = await retry.answer(self.job, lambda: self.cluster.list_events(self.namespace, self.job))
         if self.state is not None:
             pod = self.state.name
-            said += await patience.answer(self.job, lambda: self.cluster.list_events(self.namespace, pod))
+            said += await retry.answer(self.job, lambda: self.cluster.list_events(self.namespace, pod))
         return said
 
     def _see(self, pod: JsonObject) -> None:

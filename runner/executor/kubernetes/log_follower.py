@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from runner.executor.kubernetes import manifest, patience
+from runner.executor.kubernetes import manifest, retry
 from runner.executor.kubernetes.cluster import Away, Refused
-from runner.executor.kubernetes.lookout import Lookout
+from runner.executor.kubernetes.pod_watch import PodWatch
 from runner.executor.transcript import Transcript
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ LOGGED_SECONDS = 5.0
 
 
 @dataclass
-class Listener:
+class LogFollower:
     """Hears what one pod's work prints, and writes it down."""
 
-    pod: Lookout
+    pod: PodWatch
     transcript: Transcript
     logged: str  # the time of the last line that an earlier lease has reported
     last_line_at: str = ""
@@ -35,7 +35,7 @@ class Listener:
         while pod.state is None or not pod.state.begun:
             if pod.state is not None and pod.state.over:
                 return
-            await patience.until(pod.changed, 0.5)
+            await retry.until(pod.changed, 0.5)
         noting = asyncio.create_task(self._note_logged())
         streams = {b"1": self.transcript.stream("stdout"), b"2": self.transcript.stream("stderr")}
         try:
