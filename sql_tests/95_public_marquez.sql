@@ -41,6 +41,8 @@ select is(tests.lacks(tests.ask('jobs', '{"namespace": "airflow://etl:8080", "jo
 select is(tests.lacks(tests.ask('jobs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}') -> 'latestRun', 'id createdAt updatedAt nominalStartTime nominalEndTime state jobVersion startedAt endedAt durationMs args facets'), '', 'so has its latest run');
 select is(tests.ask('jobs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}') #>> '{latestRun,state}', 'FAILED', 'the newest of them');
 select is(jsonb_path_query_array(tests.ask('jobs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}'), '$.latestRuns[*].state'), '["FAILED", "COMPLETED"]', 'several, newest first');
+select is((select jsonb_build_array(v.j #> '{latestRuns,1,facets}', o.j #> '{latestRuns,1,facets,processing_engine,name}') from (select tests.ask('jobs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}') j) v,
+    (select tests.ask('jobs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}', 'north.operator') j) o), '[{}, "spark"]', 'whose facets an operator sees, and a viewer does not');
 select is(tests.ask('jobs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}') -> 'inputs', '[{"namespace": "postgres://db:5432", "name": "shop.public.orders"}]', 'and what it reads');
 select is(jsonb_path_query_array(tests.ask('jobs', '{"lastRunStates": "RUNNING", "limit": 5, "offset": 0}'), '$.jobs[*].name'), '["still at it"]', 'jobs are found by the state of their latest run');
 select tests.refused('north.viewer', $$ public.marquez_jobs('{"lastRunStates": "GONE"}') $$, 'FIELD_INVALID', 'one of Marquez''s states');
@@ -50,7 +52,10 @@ select is(tests.ask('run', '{"run": "11111111-1111-4111-8111-111111111111"}', 'n
 select is(tests.ask('run', '{"run": "11111111-1111-4111-8111-111111111111", "type": "job"}', 'north.operator'), '{"runId": "11111111-1111-4111-8111-111111111111", "facets": {"sql": {"query": "select 1"}}}', 'and those of its job');
 select tests.refused('north.viewer', $$ public.marquez_run('{"run": "11111111-1111-4111-8111-111111111111", "type": "job"}') $$, 'ROLE_INSUFFICIENT', 'source code is confidential');
 select is(tests.ask('run', '{"run": "22222222-2222-4222-8222-222222222222"}') -> 'state', '"FAILED"', 'a time that is none sinks nothing');
+select isnt(tests.ask('run', '{"run": "22222222-2222-4222-8222-222222222222"}') ->> 'endedAt', null, 'it ended when that was told');
 select is(tests.ask('runs', '{"namespace": "airflow://etl:8080", "job": "daily.orders", "limit": 1, "offset": 1}') #> '{runs,0,id}', '"11111111-1111-4111-8111-111111111111"', 'runs of a job, page by page');
+select is((select jsonb_build_array(v.j #> '{runs,1,facets}', o.j #> '{runs,1,facets,processing_engine,name}') from (select tests.ask('runs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}') j) v,
+    (select tests.ask('runs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}', 'north.operator') j) o), '[{}, "spark"]', 'their facets are for operators too');
 select is(tests.ask('runs', '{"namespace": "airflow://etl:8080", "job": "daily.orders"}') -> 'totalCount', '2', 'counted');
 
 -- a run of ours: one run, however many outputs it tells of, and as long as the queue says
@@ -60,12 +65,14 @@ select tests.settle(c, jsonb_build_object('lineage', jsonb_build_array(
     tests.told('{"eventType": "COMPLETE", "run": {"runId": "44444444-4444-4444-8444-444444444444"}, "job": {"namespace": "control-room://north", "name": "ours"}, "outputs": [{"namespace": "control-room://north", "name": "silver.t"}]}'),
     tests.told('{"eventType": "COMPLETE", "run": {"runId": "55555555-5555-4555-8555-555555555555"}, "job": {"namespace": "control-room://north", "name": "ours"}, "outputs": [{"namespace": "control-room://north", "name": "silver.u"}]}')))) from held;
 select is(tests.ask('runs', '{"namespace": "control-room://north", "job": "ours"}') -> 'totalCount', '1', 'what one run of ours told in two events is one run');
+select is((tests.ask('runs', '{"namespace": "control-room://north", "job": "ours"}') #>> '{runs,0,startedAt}')::timestamptz, (select r.started_at from queue.runs r where r.name = 'ours'), 'which began when the queue says');
 
 -- -------------------------------------------------------------------------- search, events, figures
 
 select is(jsonb_path_query_array(tests.ask('search', '{"q": "ORDERS"}'), '$.results[*].nodeId'), '["job:airflow://etl:8080:daily.orders", "dataset:postgres://db:5432:shop.public.orders"]', 'search finds a part of a name, however written');
 select is(tests.lacks(tests.ask('search', '{"q": "orders", "filter": "DATASET"}') #> '{results,0}', 'name namespace nodeId type updatedAt'), '', 'with all that the UI reads');
 select is(tests.ask('search', '{"q": "orders", "filter": "DATASET"}') -> 'totalCount', '1', 'of one kind, where it is asked for');
+select is(jsonb_path_query_array(tests.ask('search', '{"q": "orders", "filter": "JOB"}'), '$.results[*].type'), '["JOB"]', 'of the other kind likewise');
 select is(tests.ask('search', '{"q": "%_"}') -> 'totalCount', '0', 'letter by letter: no pattern');
 select is(tests.ask('events', '{"limit": 1, "offset": 0, "before": "", "after": "", "sortDirection": "asc"}', 'north.operator') #>> '{events,0,run,runId}', '11111111-1111-4111-8111-111111111111', 'events come as they came, from the first');
 select is(tests.ask('events', '{"limit": 1}', 'north.operator') #>> '{events,0,run,runId}' in ('33333333-3333-4333-8333-333333333333', '55555555-5555-4555-8555-555555555555'), true, 'or from the last');
@@ -76,6 +83,10 @@ select tests.refused('north.viewer', $$ public.marquez_stats('{"asset": "jobs", 
 select tests.as('north.operator', $$ public.catalog_sync('{}') $$);
 select tests.as('north.operator', $$ public.describe_object('{"name": "main.gold", "kind": "schema", "tags": {"pii": "no"}}') $$);
 select is(tests.ask('tags') -> 'tags', '[{"name": "pii=no", "description": ""}]', 'tags are those of the catalog');
+update catalog.objects set gone_at = clock_timestamp() where path = '{main,gold}';
+select is(tests.ask('tags') -> 'tags', '[]', 'not of what is gone');
+select tests.as('north.admin', $$ public.retire_lineage('{"job": "job:airflow://etl:8080:daily.orders", "reason": "wrong"}') $$);
+select is(tests.ask('datasets', '{"namespace": "postgres://db:5432", "dataset": "shop.public.\"Übersicht\""}') -> 'columnLineage', 'null', 'columns come from nowhere when their edges are retired');
 
 -- ---------------------------------------------------------------------------------------- the plans
 
