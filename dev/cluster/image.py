@@ -2,6 +2,7 @@
 
 python        Python and nothing else: what a pod of any job needs
 <engine>      the same with the engine's environment at /opt/engine (of `scripts/setup --engines`)
+odoo          the tools of code_validation at /opt/engine, an Odoo at /opt/odoo, and its Postgres
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ NAME = "localhost/control-room/{}:1"
 _PACKAGES = (
     "python3-minimal,python3,libstdc++6,libgomp1,dash,coreutils,base-files,base-passwd,ca-certificates"
 )
-_JAVA = ",openjdk-17-jre-headless,bash"  # what starts Spark is a script
+#: What an engine needs beside its environment: (the root's name, packages); what starts Spark is a script.
+_ROOTS = {
+    "spark": ("java", ",openjdk-17-jre-headless,bash"),
+    "odoo": ("odoo", ",postgresql-15,libmagic1"),
+}
+#: Where an image has which environments, if not its own at /opt/engine alone.
+_PLACES = {"odoo": (("validation", "opt/engine"), ("odoo", "opt/odoo"))}
 _SLEEP = ["/usr/bin/python3", "-S", "-c", "import signal; signal.pause()"]
 
 
@@ -34,27 +41,30 @@ def archive(engine: str | None = None) -> tuple[str, Path]:
     name = NAME.format(kind)
     folder = state.home() / "kubernetes" / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    environment = state.home() / "engines" / kind
-    stamp = "root"
-    if engine is not None:
+    places = _PLACES.get(kind, ((kind, "opt/engine"),)) if engine is not None else ()
+    stamps = []
+    for each, _ in places:
+        environment = state.home() / "engines" / each
         if not (environment / "bin" / "python").exists():
-            raise StackError(f"the engine {engine} is not here", f"scripts/setup --engines {engine}")
-        stamp = (environment / ".control-room-setup").read_text()[:12].strip()
+            raise StackError(f"the engine {each} is not here", f"scripts/setup --engines {each}")
+        stamps.append((environment / ".control-room-setup").read_text()[:12].strip())
+    stamp = "-".join(stamps) or "root"
     target = folder / f"{kind}-{stamp}.tar"
     if target.exists():
         return name, target
     with (folder / f"{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        layers = [_debian(folder, java=engine == "spark")]
-        if engine is not None:
-            layers.append(_layer(folder / f"{kind}-{stamp}.layer.tar", environment))
+        layers = [_debian(folder, *_ROOTS.get(kind, ("python", "")))]
+        for (each, place), own in zip(places, stamps, strict=True):
+            environment = state.home() / "engines" / each
+            layers.append(_layer(folder / f"{each}-{own}.layer.tar", environment, place))
         if not target.exists():
             _write(target, [name, PAUSE] if engine is None else [name], layers)
     return name, target
 
 
-def _debian(folder: Path, *, java: bool) -> Path:
-    target = folder / ("java.root.tar" if java else "python.root.tar")
+def _debian(folder: Path, root: str, more: str) -> Path:
+    target = folder / f"{root}.root.tar"
     if target.exists():
         return target
     if shutil.which("mmdebstrap") is None:
@@ -67,9 +77,9 @@ def _debian(folder: Path, *, java: bool) -> Path:
         "nobody:x:65534:65534:nobody:/tmp:/usr/sbin/nologin\\n' > $1/etc/passwd",
         "--extract-hook=printf 'root:x:0:\\nnogroup:x:65534:\\n' > $1/etc/group",
     ]
-    if java:
+    if root == "java":
         hooks.append("--extract-hook=ln -s /usr/lib/jvm/java-17-openjdk-amd64 $1/opt/java")
-    wanted = f"--include={_PACKAGES}{_JAVA if java else ''}"
+    wanted = f"--include={_PACKAGES}{more}"
     done = subprocess.run(
         ["mmdebstrap", *options, *hooks, wanted, _release(), str(fresh)],
         check=False, capture_output=True, text=True,
@@ -87,12 +97,12 @@ def _release() -> str:
     return "bookworm"
 
 
-def _layer(target: Path, environment: Path) -> Path:
+def _layer(target: Path, environment: Path, place: str) -> Path:
     """An engine's environment, at the place where job types expect it."""
     if not target.exists():
         fresh = target.with_suffix(f".new-{os.getpid()}")
         with tarfile.open(fresh, "w") as layer:
-            layer.add(environment, "opt/engine", filter=_roots)
+            layer.add(environment, place, filter=_roots)
         fresh.rename(target)
     return target
 
