@@ -189,8 +189,10 @@ def pods(bench: PodPieces, team: Team) -> list[str]:
     return sorted(each["metadata"]["labels"]["control-room/crew"] for each in bench.pods(team.number))
 
 
-def claims(bench: PodPieces) -> list[str]:
-    return [each["metadata"]["name"] for each in bench.ask("persistentvolumeclaims")["items"]]
+def claims(bench: PodPieces, team: Team) -> list[str]:
+    """The volumes of an attempt, each of the pod that it is named by."""
+    names = [each["metadata"]["name"] for each in bench.ask("persistentvolumeclaims")["items"]]
+    return [name for name in names if name.startswith(team.job(bench))]
 
 
 async def test_rows_are_computed_on_executors_and_the_results_arrive(
@@ -239,7 +241,7 @@ async def test_rows_are_computed_on_executors_and_the_results_arrive(
     executor = bench.executor
     assert isinstance(executor, KubernetesExecutor)
     await executor.forget((await executor.left())[team.number])
-    await until(lambda: (pods(bench, team), claims(bench)) == ([], []))
+    await until(lambda: (pods(bench, team), claims(bench, team)) == ([], []))
 
 
 async def test_a_cancel_takes_the_executors_and_the_volume_too(
@@ -250,14 +252,14 @@ async def test_a_cancel_takes_the_executors_and_the_volume_too(
     play = team.begin(bench, WAITS)
     await begun(play)
     assert await asyncio.to_thread(pods, bench, team) == ["hand", "hand", "lead"]
-    assert len(await asyncio.to_thread(claims, bench)) == 1
+    assert len(await asyncio.to_thread(claims, bench, team)) == 1
     play.reporter.stop = Stop.CANCELED
     play.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await end(play)
 
     assert await asyncio.to_thread(lambda: (jobs(bench, team), pods(bench, team))) == ([], [])
-    await until(lambda: not claims(bench))
+    await until(lambda: not claims(bench, team))
 
 
 async def test_another_runner_goes_on_with_the_driver_and_gives_it_executors_anew(
@@ -308,7 +310,7 @@ async def test_executors_end_by_themselves_when_the_work_has_and_no_runner_looks
 
     await until(lambda: phases() == {"Succeeded"})
     await asyncio.to_thread(bench.ask, f"jobs/{team.job(bench)}?propagationPolicy=Background", "DELETE")
-    await until(lambda: (jobs(bench, team), pods(bench, team), claims(bench)) == ([], [], []))
+    await until(lambda: (jobs(bench, team), pods(bench, team), claims(bench, team)) == ([], [], []))
 
 
 @pytest.mark.parametrize("missing", ["a volume", "room"])
@@ -340,4 +342,4 @@ async def test_who_cannot_have_executors_is_told_why_and_leaves_nothing(
         assert failure.value.code is TerminationCode.EXECUTOR_UNAVAILABLE
         wanted = "exceeded quota" if missing == "room" else "PersistentVolume"
         assert wanted.lower() in failure.value.message.lower()
-        await until(lambda: (jobs(bench, team), pods(bench, team), claims(bench)) == ([], [], []))
+        await until(lambda: (jobs(bench, team), pods(bench, team), claims(bench, team)) == ([], [], []))
