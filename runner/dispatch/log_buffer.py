@@ -46,11 +46,12 @@ class LogBuffer:
         backoff = Backoff()
         while True:
             await self._wake.wait()
-            await asyncio.sleep(GATHER_SECONDS)
             self._wake.clear()
             try:
                 await self._send(list(self._spoke.values()))
                 backoff.reset()
+                # gathered after a sending, not before: what is said after a silence goes at once
+                await asyncio.sleep(GATHER_SECONDS)
             except StoreUnavailable as error:
                 if backoff.first:
                     log.warning("reports_wait", extra={"reason": str(error)})
